@@ -1,0 +1,37 @@
+"""Live AI video commentary: capture → sliding window → infer → speech → pacing, and the picture in step.
+
+`LiveSession` is the way in. Names are loaded when they are first used, so that importing the package
+costs next to nothing.
+"""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "LiveSession": "session",
+    "Settings": "config",
+    "SettingsError": "config",
+    "load_settings": "config",
+    "save_settings": "config",
+    "SourceError": "capture",
+    "open_source": "capture",
+    "RunLogError": "runlog",
+    "load_run": "runlog",
+    "Frame": "media",
+    "AudioChunk": "media",
+}
+
+__all__ = [*_HOME, "__version__"]
+
+
+def __getattr__(name: str):
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

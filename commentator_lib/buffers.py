@@ -1,0 +1,115 @@
+"""The two memories of the picture: few frames for the model, all frames for the viewer.
+
+One buffer for both, the obvious way, shows the viewer the model's two frames a second. So each has its
+own: the window keeps `capture_fps` frames a second for seconds back; the display buffer keeps every frame
+for as long as the picture lags. Both are bounded and lose their oldest frames, never the newest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+
+from commentator_lib.media import Frame
+
+
+class SlidingWindow:
+    """The last frames for the model: a ring at `capture_fps`, and the newest frame of all.
+
+    The newest frame stands in for the ring's newest one when frames are taken, so that a comment never
+    starts from a picture that is half a capture interval old. Safe to use from two threads.
+    """
+
+    def __init__(self, capture_fps: float, max_frames: int) -> None:
+        self._lock = threading.Lock()
+        self._ring: deque[Frame] = deque(maxlen=max_frames)
+        self._interval_s = 1.0 / capture_fps
+        self._next_due_s = float("-inf")
+        self._newest: Frame | None = None
+
+    def configure(self, capture_fps: float, max_frames: int) -> None:
+        """Change rate and length in mid-stream; frames that still fit are kept."""
+        with self._lock:
+            self._interval_s = 1.0 / capture_fps
+            if max_frames != self._ring.maxlen:
+                self._ring = deque(self._ring, maxlen=max_frames)
+
+    def offer(self, frame: Frame) -> bool:
+        """Take a frame at the source's own rate; True when it was kept as one of `capture_fps`."""
+        with self._lock:
+            self._newest = frame
+            if frame.captured_at_s < self._next_due_s - 1e-6:
+                return False
+            # Count on from when it was due, so that the mean rate holds, but not after a long gap.
+            late_s = frame.captured_at_s - self._next_due_s
+            base_s = self._next_due_s if late_s < self._interval_s else frame.captured_at_s
+            self._next_due_s = base_s + self._interval_s
+            self._ring.append(frame)
+            return True
+
+    @property
+    def newest(self) -> Frame | None:
+        return self._newest
+
+    def take(self, count: int, stride: int) -> list[Frame]:
+        """At most `count` frames, oldest first: every `stride`-th of the ring, counted from the newest."""
+        with self._lock:
+            kept = list(self._ring)
+            newest = self._newest
+        picked = kept[::-1][::stride][:count][::-1]
+        if picked and newest is not None:
+            picked[-1] = newest
+        return picked
+
+    def __len__(self) -> int:
+        return len(self._ring)
+
+
+class DisplayBuffer:
+    """Every frame, in order, from capture until the picture reaches it. Bounded by bytes.
+
+    Lives on the loop's thread: `push` and `pop` are plain calls there, `wait` a coroutine.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self.dropped = 0
+        self._frames: deque[Frame] = deque()
+        self._bytes = 0
+        self._arrived = asyncio.Event()
+        self._closed = False
+
+    def push(self, frame: Frame) -> None:
+        self._frames.append(frame)
+        self._bytes += frame.image.nbytes
+        while self._bytes > self.max_bytes and len(self._frames) > 1:
+            self._bytes -= self._frames.popleft().image.nbytes
+            self.dropped += 1
+        self._arrived.set()
+
+    def pop(self) -> Frame:
+        frame = self._frames.popleft()
+        self._bytes -= frame.image.nbytes
+        return frame
+
+    @property
+    def oldest(self) -> Frame | None:
+        return self._frames[0] if self._frames else None
+
+    def close(self) -> None:
+        """No more frames will come."""
+        self._closed = True
+        self._arrived.set()
+
+    async def wait(self) -> Frame | None:
+        """The oldest frame, still in the buffer, once there is one; None when closed and empty."""
+        while not self._frames:
+            if self._closed:
+                return None
+            self._arrived.clear()
+            await self._arrived.wait()
+        return self._frames[0]
+
+    def __len__(self) -> int:
+        return len(self._frames)

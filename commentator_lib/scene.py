@@ -1,0 +1,305 @@
+"""How much the scene changed, and how much to say about it.
+
+The obvious measure, the mean difference of two pictures, fails both ways: a camera pan changes every pixel
+and means nothing, a goal on the scoreboard changes a hundredth of them and means everything. So change is
+measured three ways, on the 0–255 scale, and all three are logged:
+
+- mean: over the whole picture, against the newest frame of the last inference (the nerdpudding project's).
+- block: the largest mean over any square block, a sixteenth of the picture wide, against the same frame.
+- compensated: the same block measure, against the picture one second ago as today's camera would have seen
+  it: the camera's own motion is estimated and undone first. Judged over one second only, since after a
+  longer pan little of the old picture is left. So that a change is not lost which happened while the
+  commentator was talking, its value at a decision is the largest since the last inference.
+
+Only small grey pictures are kept. Everything is deterministic: the camera's motion is found by phase
+correlation (Kuglin and Hines 1975), not by a method that draws samples.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from commentator_lib.media import Frame
+
+Measure = Literal["mean", "block", "compensated"]
+Intensity = Literal["minimal", "brief", "normal"]
+
+# On the made and real clips it is the one that runs for every small change and skips pans (lab notes).
+DEFAULT_MEASURE: Measure = "compensated"
+NO_REFERENCE = 255.0
+
+_GREY_SIZE = (320, 180)  # where blocks are measured
+_BLOCK_PX = 20
+_PART_PX = 60  # parts of the grey picture whose motion is looked at one by one
+_LEAST_OVERLAP = 0.25  # share of the picture that must still be in view
+_SAME = 6.0  # difference up to which a place looks the same, sensor noise and all
+_LEAST_TEXTURE = 4.0  # a part with less spread than this has nothing to hold on to
+_LEAST_RESPONSE = 0.3  # of the phase correlation: below, what was found is chance
+_LOOK_BACK_S = 1.0
+# Below this much movement (in pixels of the grey picture) the camera stands: leave the picture as it is,
+# since interpolating it would blur away small changes.
+_STANDS_PX = 0.4
+# A motion that explains less than this share of the difference is no camera motion.
+_EXPLAINS = 0.7
+
+_SHORT_COMMENT_CHARACTERS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class SceneChange:
+    """Change on the scale 0–255; 255 for all three where there is nothing to compare with."""
+
+    mean: float
+    block: float
+    compensated: float
+
+
+def chosen(change: SceneChange, measure: Measure) -> float:
+    """The value of one measure by its name."""
+    return getattr(change, measure)
+
+
+def intensity(change_mean: float, last_comment: str) -> Intensity:
+    """How much to say, from two signals: how much changed, and how much there was to say the last time.
+
+    The nerdpudding project's rule and numbers, which are on the scale of the mean.
+    """
+    was_short = len(last_comment.strip()) < _SHORT_COMMENT_CHARACTERS
+    if change_mean < 15 and was_short:
+        return "minimal"
+    if change_mean < 15 or (change_mean < 40 and was_short):
+        return "brief"
+    return "normal"
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What is kept of a frame: `thumb` (64, 64, 3) and `grey` (180, 320), uint8."""
+
+    captured_at_s: float
+    shape: tuple[int, ...]
+    thumb: np.ndarray
+    grey: np.ndarray
+
+
+def features(frame: Frame) -> Features:
+    import cv2
+
+    small = cv2.resize(frame.image, _GREY_SIZE, interpolation=cv2.INTER_AREA)
+    thumb = cv2.resize(small, (64, 64), interpolation=cv2.INTER_AREA)
+    grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+    return Features(frame.captured_at_s, frame.image.shape, thumb, grey)
+
+
+def mean_change(new: Features, old: Features) -> float:
+    """Mean absolute difference at 64×64 RGB."""
+    return float(np.abs(new.thumb.astype(np.int16) - old.thumb).mean())
+
+
+def block_change(new: Features, old: Features) -> float:
+    """The largest mean absolute difference over any block of 20×20 at 320×180, grey."""
+    import cv2
+
+    return largest_block(cv2.absdiff(new.grey, old.grey))
+
+
+def largest_block(difference: np.ndarray, valid: np.ndarray | None = None) -> float:
+    """The largest block mean of `difference` (H, W) uint8; blocks that are not all `valid` do not count."""
+    import cv2
+
+    size = (min(_BLOCK_PX, difference.shape[1]), min(_BLOCK_PX, difference.shape[0]))
+    means = cv2.boxFilter(difference, cv2.CV_32F, size, borderType=cv2.BORDER_REPLICATE)
+    if valid is not None:
+        means = np.where(cv2.erode(valid, np.ones(size[::-1], np.uint8)) > 0, means, 0.0)
+    return float(means.max())
+
+
+def compensated_change(new: Features, old: Features) -> float:
+    """The largest block difference that is left when the camera's motion from `old` to `new` is undone."""
+    import cv2
+
+    plain = cv2.absdiff(new.grey, old.grey)
+    warp = camera_motion(new.grey, old.grey)
+    if warp is None:
+        return largest_block(plain)
+    seen, valid = _undo(old.grey, warp)
+    # A cut aligns with nothing; then the motion found is a phantom, and undoing it would hide the cut.
+    if cv2.absdiff(new.grey, seen)[valid].mean() > _EXPLAINS * plain[valid].mean():
+        return largest_block(plain)
+    # What stands still on the screen while the camera moves (a scoreboard) has not changed itself, and
+    # leaves a ghost where undoing the motion puts it.
+    stands = (cv2.blur(plain, (9, 9)) < _SAME).astype(np.uint8)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    ghost = cv2.dilate(cv2.warpAffine(stands, warp, _GREY_SIZE, flags=flags), np.ones((7, 7), np.uint8))
+    # What lies between the darkest and the brightest neighbour may be a misalignment of one pixel.
+    around = np.ones((3, 3), np.uint8)
+    above = cv2.subtract(new.grey, cv2.dilate(seen, around))
+    below = cv2.subtract(cv2.erode(seen, around), new.grey)
+    left = cv2.min(cv2.max(above, below), plain)
+    return largest_block(left, (valid & (ghost == 0)).astype(np.uint8))
+
+
+def _undo(old: np.ndarray, warp: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(`old` as today's camera would have seen it, where that is known: bool), both (180, 320)."""
+    import cv2
+
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    seen = cv2.warpAffine(old, warp, _GREY_SIZE, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return seen, cv2.warpAffine(np.full_like(old, 255), warp, _GREY_SIZE, flags=flags) == 255
+
+
+def camera_motion(new: np.ndarray, old: np.ndarray) -> np.ndarray | None:
+    """The affine map (2, 3) from pixels of `new` to pixels of `old`, both uint8 (180, 320); None for a camera
+    that stands, or where no motion was found that explains the difference better than none.
+
+    A phase correlation of the whole picture finds the pan, however far; a second one on the picture made
+    small is not misled by noise where there is no fine detail. Then the parts of a grid tell what zoom and
+    roll add to it: those with something moving in them disagree with the others and are left out of the fit.
+    """
+    import cv2
+
+    a, b = new.astype(np.float32), old.astype(np.float32)
+    if a.std() < 1.0 or b.std() < 1.0:  # nothing to hold on to
+        return None
+
+    def miss(warp: np.ndarray) -> float:
+        seen, valid = _undo(old, warp)
+        return float(cv2.absdiff(new, seen)[valid].mean()) if valid.mean() > _LEAST_OVERLAP else np.inf
+
+    best = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
+    least = float(cv2.absdiff(new, old).mean())
+    for shrink in (1, 4):
+        size = (_GREY_SIZE[0] // shrink, _GREY_SIZE[1] // shrink)
+        small_a, small_b = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (a, b))
+        dx, dy, _ = _shift(small_a, small_b)
+        pan = np.array([[1, 0, dx * shrink], [0, 1, dy * shrink]], np.float32)
+        if (error := miss(pan)) < least:
+            best, least = pan, error
+    for _ in range(3):
+        seen, valid = _undo(old, best)
+        more = _fit(*_part_shifts(a, seen.astype(np.float32), valid))
+        if more is None:
+            break
+        warp = (np.vstack([best, [0, 0, 1]]) @ np.vstack([more, [0, 0, 1]]))[:2].astype(np.float32)
+        if (error := miss(warp)) >= least:
+            break
+        best, least = warp, error
+    corners = np.array([[0, 0, 1], [320, 0, 1], [0, 180, 1], [320, 180, 1]]).T
+    moved_px = np.abs(best @ corners - corners[:2]).max()
+    return None if moved_px < _STANDS_PX else best
+
+
+def _part_shifts(a: np.ndarray, b: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Centres (N, 2) of the parts of a grid in `a`, and where each is in `b`; parts without detail, or not
+    all `valid`, or that do not match are left out."""
+    here, there = [], []
+    height, width = a.shape
+    for top in range(0, height - _PART_PX + 1, (height - _PART_PX) // 2):
+        for left in range(0, width - _PART_PX + 1, (width - _PART_PX) // 4):
+            part = np.s_[top : top + _PART_PX, left : left + _PART_PX]
+            if not valid[part].all() or min(a[part].std(), b[part].std()) < _LEAST_TEXTURE:
+                continue
+            dx, dy, response = _shift(a[part], b[part])
+            if response > _LEAST_RESPONSE and max(abs(dx), abs(dy)) < _PART_PX / 4:
+                here.append((left + _PART_PX / 2, top + _PART_PX / 2))
+                there.append((left + _PART_PX / 2 + dx, top + _PART_PX / 2 + dy))
+    return np.array(here), np.array(there)
+
+
+def _shift(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
+    """(dx, dy, response): a pixel (x, y) of `a` is at (x + dx, y + dy) in `b`."""
+    import cv2
+
+    window = cv2.createHanningWindow((a.shape[1], a.shape[0]), cv2.CV_32F)
+    (dx, dy), response = cv2.phaseCorrelate(np.ascontiguousarray(a), np.ascontiguousarray(b), window)
+    return dx, dy, response
+
+
+def _fit(here: np.ndarray, there: np.ndarray) -> np.ndarray | None:
+    """The map of shift, scale and roll (2, 3) from points to points (N, 2), by least squares over those that
+    agree within a pixel; None where fewer than four do."""
+    keep = np.ones(len(here), bool)
+    for _ in range(4):
+        if keep.sum() < 4:
+            return None
+        x, y = here[keep].T
+        one, zero = np.ones_like(x), np.zeros_like(x)
+        rows = np.concatenate([np.stack([x, -y, one, zero], 1), np.stack([y, x, zero, one], 1)])
+        a, b, tx, ty = np.linalg.lstsq(rows, there[keep].T.ravel(), rcond=None)[0]
+        warp = np.array([[a, -b, tx], [b, a, ty]])
+        miss = np.abs(here @ warp[:, :2].T + warp[:, 2] - there).max(axis=1)
+        agrees = miss < max(1.0, float(np.median(miss)))
+        if (agrees == keep).all():
+            break
+        keep = agrees
+    return warp
+
+
+class SceneTracker:
+    """Follows the frames of the window; `push` on the capture thread, the rest on the loop's."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._recent: deque[Features] = deque(maxlen=16)
+        self._last_image: np.ndarray | None = None
+        self._reference: Features | None = None
+        self._largest_compensated = NO_REFERENCE
+
+    def push(self, frame: Frame) -> float:
+        """Take a frame of the window; returns its compensated change over the last second."""
+        with self._lock:
+            recent = list(self._recent)
+        last = recent[-1] if recent else None
+        if last is not None and frame.image is self._last_image:
+            # The same array object: what-if sources repeat pictures, and nothing is to be computed then.
+            new = Features(frame.captured_at_s, last.shape, last.thumb, last.grey)
+        else:
+            new = features(frame)
+        self._last_image = frame.image
+        old = _a_second_before(recent, frame.captured_at_s)
+        if old is None or old.shape != new.shape:
+            change = NO_REFERENCE
+        elif old.grey is new.grey:
+            change = 0.0
+        elif min(new.shape[:2]) < 64:  # too small to hold the camera's motion
+            change = block_change(new, old)
+        else:
+            change = compensated_change(new, old)
+        with self._lock:
+            self._recent.append(new)
+            self._largest_compensated = max(self._largest_compensated, change)
+        return change
+
+    def mark_inference(self) -> None:
+        """The newest frame is what was inferred on: it is the reference from now on."""
+        with self._lock:
+            self._reference = self._recent[-1] if self._recent else None
+            self._largest_compensated = 0.0 if self._recent else NO_REFERENCE
+
+    def forget(self) -> None:
+        """Drop the reference: the next measure is 255 in all three."""
+        with self._lock:
+            self._reference = None
+            self._largest_compensated = NO_REFERENCE
+
+    def measure(self) -> SceneChange:
+        """The newest frame's change since the last inference."""
+        with self._lock:
+            reference = self._reference
+            new = self._recent[-1] if self._recent else None
+            compensated = self._largest_compensated
+        if reference is None or new is None or reference.shape != new.shape:
+            return SceneChange(NO_REFERENCE, NO_REFERENCE, NO_REFERENCE)
+        return SceneChange(mean_change(new, reference), block_change(new, reference), compensated)
+
+
+def _a_second_before(recent: list[Features], now_s: float) -> Features | None:
+    """The frame nearest to one second ago; the last one where frames are further apart than that."""
+    if not recent:
+        return None
+    return min(recent, key=lambda f: (abs(now_s - f.captured_at_s - _LOOK_BACK_S), -f.captured_at_s))

@@ -1,0 +1,148 @@
+"""How far the picture lags behind the camera, so that picture and voice agree.
+
+The picture of a frame captured at time c is due at c + D. Two rules choose the D that is wanted:
+
+- serial: an exponential moving average of the observed latency, as in the nerdpudding project. It sits in
+  the middle of the latencies, so half of all comments come after their picture.
+- playout: a high quantile of the latencies plus a margin, as a jitter buffer does (RFC 3550 players). A
+  comment that is ready before its picture waits for it, so nearly every comment can be exactly on time.
+
+Both observe the time from capture to the *first sound*. The end of generation, which is easier to see,
+comes seconds later while the comment is already being heard.
+
+The delay that is applied moves towards the wanted one by at most `slew_max` of real time, so that the
+picture runs a little faster or slower but never jumps.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+# Enough latencies for a 95 % quantile that still follows a change of model or scene within minutes.
+LATENCIES_KEPT = 50
+# Frames whose time is remembered: a minute and more, at 30 frames a second.
+_GIVEN_KEPT = 2048
+# While fewer latencies are known than this, the quantile is stretched: see `playout_target`.
+_FEW = 20
+
+
+def ema(previous_s: float, observed_s: float, alpha: float) -> float:
+    """One step of the exponential moving average: (1 − alpha)·previous + alpha·observed."""
+    return (1.0 - alpha) * previous_s + alpha * observed_s
+
+
+def quantile(values: Sequence[float], q: float) -> float:
+    """The q-quantile with linear interpolation (numpy's default), of a short sequence; no numpy needed."""
+    ordered = sorted(values)
+    position = q * (len(ordered) - 1)
+    low = int(position)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
+
+
+def playout_target(latencies_s: Sequence[float], q: float, margin_s: float) -> float:
+    """The delay that lets a share `q` of comments be on time.
+
+    The largest of a few observations is well below the quantile of many, so a short history is stretched
+    by up to a quarter, less as it fills up.
+    """
+    few = max(0.0, 1.0 - len(latencies_s) / _FEW)
+    return quantile(latencies_s, q) * (1.0 + 0.25 * few) + margin_s
+
+
+def slewed(applied_s: float, wanted_s: float, elapsed_s: float, slew_max: float) -> float:
+    """Move the applied delay towards the wanted one by at most `slew_max` seconds a second."""
+    step = slew_max * max(0.0, elapsed_s)
+    return applied_s + min(step, max(-step, wanted_s - applied_s))
+
+
+class PictureDelay:
+    """The delay wanted and applied; gives each frame the time at which it is due.
+
+    Delay moves along capture time: from frame to frame by at most `slew_max` of the time between them.
+    So two frames are never due closer together or further apart than that, whatever the loop is doing.
+    Until the first frame is due to be shown there is no picture that could jump, and the delay may still
+    be set freely: a playout picture starts as soon as the first latency is known.
+    """
+
+    def __init__(
+        self,
+        policy: str,
+        init_s: float,
+        max_s: float,
+        slew_max: float,
+        alpha: float,
+        q: float,
+        margin_s: float,
+    ) -> None:
+        self.off = init_s <= 0
+        self.max_s = max_s
+        self.slew_max = slew_max
+        self.alpha = alpha
+        self.q = q
+        self.margin_s = margin_s
+        self.wanted_s = min(init_s, max_s)
+        self.applied_s = self.wanted_s
+        self._policy = policy
+        self._latencies_s: deque[float] = deque(maxlen=LATENCIES_KEPT)
+        self._last_captured_s: float | None = None
+        self._given: deque[tuple[float, float]] = deque(maxlen=_GIVEN_KEPT)
+
+    @property
+    def policy(self) -> str:
+        return self._policy
+
+    @policy.setter
+    def policy(self, policy: str) -> None:
+        """Changing the policy in mid-stream keeps what was learnt; the picture slews to the new target."""
+        if policy != self._policy:
+            self._policy = policy
+            if self._latencies_s and not self.off:
+                self.wanted_s = min(self._target(), self.max_s)
+
+    @property
+    def started(self) -> bool:
+        """Whether a frame has been given its time."""
+        return self._last_captured_s is not None
+
+    def _target(self) -> float:
+        if self._policy == "serial":
+            return self.wanted_s
+        return playout_target(self._latencies_s, self.q, self.margin_s)
+
+    def observe(self, latency_s: float) -> None:
+        """A comment's first sound was ready `latency_s` after the capture of its newest frame.
+
+        Not called for "..." or a skipped cycle: they are fast, and would pull the delay down.
+        """
+        if self.off:
+            return
+        self._latencies_s.append(latency_s)
+        if self._policy == "serial":
+            self.wanted_s = min(self.max_s, ema(self.wanted_s, latency_s, self.alpha))
+        else:
+            self.wanted_s = min(self.max_s, self._target())
+            if not self.started:
+                self.applied_s = self.wanted_s
+
+    def due(self, captured_at_s: float) -> float:
+        """Give the next frame its time. Called once a frame, in order; the delay moves on."""
+        if self._last_captured_s is not None:
+            elapsed_s = captured_at_s - self._last_captured_s
+            self.applied_s = slewed(self.applied_s, self.wanted_s, elapsed_s, self.slew_max)
+        self._last_captured_s = captured_at_s
+        self._given.append((captured_at_s, captured_at_s + self.applied_s))
+        return captured_at_s + self.applied_s
+
+    def due_of(self, captured_at_s: float) -> float:
+        """When a frame is or was due; for one that has no time yet, if the wanted delay stays as it is."""
+        if self._last_captured_s is None:
+            return captured_at_s + self.applied_s
+        if captured_at_s <= self._last_captured_s:
+            for captured_s, due_s in reversed(self._given):
+                if captured_s <= captured_at_s:
+                    return due_s + (captured_at_s - captured_s)
+            return captured_at_s + self.applied_s
+        elapsed_s = captured_at_s - self._last_captured_s
+        return captured_at_s + slewed(self.applied_s, self.wanted_s, elapsed_s, self.slew_max)

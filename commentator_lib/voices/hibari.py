@@ -1,0 +1,62 @@
+"""The embedded voice: hibari-tts, 24 kHz, on one core, with its model inside the package.
+
+Its sentences come padded with silence (0.3 s before, 0.4 s after), which the voice trims, since pacing
+counts seconds of speech. Between two sentences it leaves a short breath instead. The first call is slow
+(0.9 s with loading), so `warm_up` makes it before anyone listens.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+
+from commentator_lib.media import AudioChunk, silence, trim_silence
+
+_BREATH_S = 0.15
+# The voice reads "BRA" as a word. Team codes have three letters; TAXI and EXIT are words.
+_CODE = re.compile(r"\b[A-Z]{2,3}\b")
+# "67:12" would be read "sixty seven twelve".
+_CLOCK = re.compile(r"\b(\d{1,3}):([0-5]\d)\b")
+
+
+def readable(text: str) -> str:
+    """Text as the voice should read it: codes letter by letter, a match clock as minutes and seconds.
+
+    >>> readable("FCB lead at 67:12")
+    'F C B lead at 67 minutes 12'
+    """
+    text = _CLOCK.sub(lambda m: f"{m[1]} minutes" if m[2] == "00" else f"{m[1]} minutes {int(m[2])}", text)
+    return _CODE.sub(lambda m: " ".join(m[0]), text)
+
+
+class HibariVoice:
+    """24 kHz float32; the same text always gives the same sound (fixed seed)."""
+
+    name = "hibari"
+    sample_rate_hz = 24_000
+
+    def __init__(self, speed: float = 1.0) -> None:
+        self._speed = speed
+        self._engine = None
+        self._lock = threading.Lock()
+
+    def warm_up(self) -> None:
+        for _ in self.speak("Ready."):
+            pass
+
+    def speak(self, text: str) -> Iterator[AudioChunk]:
+        with self._lock:
+            if self._engine is None:
+                from hibari import Hibari
+
+                self._engine = Hibari()
+        first = True
+        for samples in self._engine.stream(readable(text), speed=self._speed, seed=0):
+            chunk = trim_silence(AudioChunk(samples, self.sample_rate_hz))
+            if len(chunk.samples) == 0:
+                continue
+            if not first:
+                yield silence(_BREATH_S, self.sample_rate_hz)
+            first = False
+            yield chunk

@@ -1,0 +1,166 @@
+"""Test doubles with the real interfaces: commentators and voices that fail in every way, and a short way
+to run a whole session in virtual time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from commentator_lib.capture import MadeSource, SourceInfo
+from commentator_lib.commentators.base import CommentChunk, CommentRequest
+from commentator_lib.commentators.scripted import CostModel, ScriptedCommentator
+from commentator_lib.config import Settings
+from commentator_lib.media import AudioChunk, Frame
+from commentator_lib.session import LiveSession
+
+
+class Says:
+    """A commentator without a voice that gives these chunks of text, with the prompts it was given."""
+
+    name = "says"
+
+    def __init__(self, *replies: list[str] | str, cost_s: float = 0.5) -> None:
+        self.replies = [[r] if isinstance(r, str) else r for r in replies]
+        self.prompts: list[str] = []
+        self.requests: list[CommentRequest] = []
+        self.closed = 0
+        self.cost_s = cost_s
+
+    def warm_up(self) -> None:
+        pass
+
+    def comment(self, request: CommentRequest) -> Iterator[CommentChunk]:
+        reply = self.replies[len(self.prompts) % len(self.replies)]
+        self.prompts.append(request.prompt)
+        self.requests.append(request)
+        try:
+            for k, text in enumerate(reply):
+                yield CommentChunk(text, None, max(1, len(text.split())), self.cost_s if k == 0 else 0.05)
+        finally:
+            self.closed += 1
+
+
+class Raises:
+    """Fails on every n-th call, before or after its first words."""
+
+    name = "raises"
+
+    def __init__(self, error: Exception, every: int = 1, after: str = "") -> None:
+        self.error, self.every, self.after = error, every, after
+        self.calls = 0
+
+    def warm_up(self) -> None:
+        pass
+
+    def comment(self, request: CommentRequest) -> Iterator[CommentChunk]:
+        self.calls += 1
+        fails = self.calls % self.every == 0
+        yield CommentChunk(self.after if fails else "All is well here today.", None, 3, 0.3)
+        if fails:
+            raise self.error
+
+
+class Hangs:
+    """Does not come back until `release` is set."""
+
+    name = "hangs"
+
+    def __init__(self) -> None:
+        self.release = threading.Event()
+
+    def warm_up(self) -> None:
+        pass
+
+    def comment(self, request: CommentRequest) -> Iterator[CommentChunk]:
+        self.release.wait(60)
+        yield CommentChunk("Back again at last.", None, 4)
+
+
+class ToneVoice:
+    """0.25 s of a 300 Hz tone for each word, at 24 kHz."""
+
+    name = "tone"
+    sample_rate_hz = 24_000
+
+    def __init__(self) -> None:
+        self.spoken: list[str] = []
+
+    def warm_up(self) -> None:
+        pass
+
+    def speak(self, text: str) -> Iterator[AudioChunk]:
+        self.spoken.append(text)
+        t = np.arange(int(0.25 * 24_000 * len(text.split()))) / 24_000
+        yield AudioChunk((0.2 * np.sin(2 * np.pi * 300 * t)).astype(np.float32), 24_000)
+
+
+class SilentVoice(ToneVoice):
+    def speak(self, text: str) -> Iterator[AudioChunk]:
+        yield AudioChunk(np.zeros(24_000, np.float32), 24_000)
+
+
+class BrokenVoice(ToneVoice):
+    """Fails from the n-th sentence on."""
+
+    def __init__(self, good: int = 0) -> None:
+        super().__init__()
+        self.good = good
+
+    def speak(self, text: str) -> Iterator[AudioChunk]:
+        if len(self.spoken) >= self.good:
+            raise OSError("no sound device")
+        yield from super().speak(text)
+
+
+class Pictures:
+    """A source of small pictures; `picture(second) -> (H, W, 3)`. May die at `dies_at_s`."""
+
+    def __init__(
+        self,
+        duration_s: float,
+        picture: Callable[[float], np.ndarray],
+        fps: float = 25.0,
+        dies_at_s: float | None = None,
+    ) -> None:
+        self.info = SourceInfo("pictures", 64, 36, fps, duration_s, live=False)
+        self.problem = ""
+        self.skipped = 0
+        self.closed = False
+        self._picture = picture
+        self._dies_at_s = dies_at_s
+        self._index = 0
+
+    def read(self, not_before_s: float = 0.0) -> Frame | None:
+        pts_s = self._index / self.info.fps
+        if pts_s >= self.info.duration_s - 1e-9:
+            return None
+        if self._dies_at_s is not None and pts_s >= self._dies_at_s:
+            raise OSError("the camera was unplugged")
+        frame = Frame(self._index, pts_s, float("nan"), self._picture(pts_s))
+        self._index += 1
+        return frame
+
+    def close(self) -> None:
+        self.closed = True
+
+
+_STILL = np.full((36, 64, 3), 90, np.uint8)
+
+
+def still(_second: float) -> np.ndarray:
+    return _STILL
+
+
+def what_if(duration_s: float = 60.0, **more) -> LiveSession:
+    """A finished what-if session over a made programme (or `source`), with a scripted commentator (or
+    `commentator`) and these `settings`."""
+    settings = {"change_threshold": 0.0, "commentator": "scripted", **more.pop("settings", {})}
+    source = more.pop("source", None) or MadeSource(duration_s, 25.0, more.pop("seed", 0))
+    if "commentator" not in more:
+        cost = more.pop("cost", None) or CostModel(1.0, 0.1, 4.0, 0.5, 0.5)
+        more["commentator"] = ScriptedCommentator(cost=cost)
+    session = LiveSession(source, Settings(**settings), mode="what-if", **more)
+    session.script = more.get("script")
+    return session.run()

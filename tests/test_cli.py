@@ -1,0 +1,211 @@
+"""The command line as a person meets it: in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from commentator_lib.capture import demo_clips
+from commentator_lib.config import Settings, env_name, load_settings
+from commentator_lib.runlog import load_run, read_journal
+
+COMMAND = [sys.executable, "-m", "commentator_lib"]
+SCRIPTED = ["-s", "commentator=scripted", "-s", "change_threshold=0"]
+ENVIRONMENT = {k: v for k, v in os.environ.items() if k not in {env_name(f) for f in Settings.model_fields}}
+
+
+def commentator(*arguments, cwd, **more):
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=ENVIRONMENT,
+        **more,
+    )
+
+
+@pytest.fixture(autouse=True)
+def checkout_is_importable(monkeypatch):
+    root = str(Path(__file__).resolve().parent.parent)
+    monkeypatch.setitem(ENVIRONMENT, "PYTHONPATH", os.pathsep.join([root, ENVIRONMENT.get("PYTHONPATH", "")]))
+
+
+def only_run(folder):
+    runs = list((folder / "runs").iterdir())
+    assert len(runs) == 1
+    return runs[0]
+
+
+def test_run_leaves_everything_the_readme_names(tmp_path):
+    done = commentator("run", "demo", "-d", 6, "--mode", "what-if", *SCRIPTED, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    folder = only_run(tmp_path)
+    for name in (
+        "commentary.mp4", "commentary.vtt", "cycles.parquet", "samples.parquet", "run.json", "latency.png",
+    ):  # fmt: skip
+        assert (folder / name).stat().st_size > 0, name
+    assert len(pd.read_parquet(folder / "cycles.parquet")) >= 1
+    header = json.loads((folder / "run.json").read_text())
+    assert header["finished"] and header["settings"]["change_threshold"] == 0
+    assert header["versions"]["av"] and header["hardware"]["cores"] and header["clip_sha256"]
+    assert "[scripted]" in done.stdout and "first sound after the frame" in done.stdout
+    assert "picture shown" in done.stderr  # the progress bar
+
+
+BAD = {
+    "missing file": (["run", "nowhere.mp4"], "no such file: nowhere.mp4"),
+    "folder": (["run", "."], "is a folder"),
+    "empty file": (["run", "empty.mp4"], "is empty"),
+    "text named mp4": (["run", "text.mp4"], "not a video"),
+    "stream": (["run", "rtsp://127.0.0.1/x"], "only files"),
+    "misspelt setting": (["run", "-s", "pause=1"], "did you mean pause_s"),
+    "setting without value": (["run", "-s", "pause_s"], "name=value"),
+    "out of range": (["run", "-s", "capture_fps=50"], "less than or equal to 5"),
+    "wrong type": (["run", "-s", "frame_stride=two"], "valid integer"),
+    "unknown preset": (["run", "--preset", "sentri"], "did you mean sentry"),
+    "unknown profile": (["run", "--profile", "sport"], "did you mean sports"),
+    "unknown mode": (["run", "--mode", "dream"], "unknown mode"),
+    "duration": (["run", "-d", "-3"], "-3"),
+    "duration that is no number": (["run", "-d", "long"], "--duration"),
+    "settings file missing": (["run", "--settings", "no.toml"], "no.toml"),
+    "settings file broken": (["run", "--settings", "text.mp4"], "TOML"),
+    "unwritable output": (["run", "made:1", "--out", "text.mp4/x"], "cannot write the run folder"),
+    "unknown option": (["run", "--colour"], "colour"),
+    "unknown command": (["runn"], "runn"),
+    "export of nothing": (["export", "nowhere"], "no run folder"),
+    "export of another folder": (["export", "."], "no run.json"),
+    "save to nowhere": (["settings", "--save", "no/where.toml"], "cannot write"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_line_and_exit_code_2(case, tmp_path):
+    (tmp_path / "empty.mp4").write_bytes(b"")
+    (tmp_path / "text.mp4").write_text("this is no film\n" * 50)
+    arguments, words = BAD[case]
+    done = commentator(*arguments, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1 and words in lines[0], done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def started(tmp_path, *arguments):
+    return subprocess.Popen(
+        [*COMMAND, "run", *map(str, arguments)], cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def wait_for(condition, process, timeout_s=60):
+    """Until a condition is true; the bound only ends a test that has failed."""
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert process.poll() is None and time.monotonic() < end, "the run never got that far"
+        time.sleep(0.05)
+
+
+def cycles_on_disk(tmp_path):
+    return [row for path in tmp_path.glob("runs/*/cycles.jsonl") for row in read_journal(path)]
+
+
+def test_ctrl_c_leaves_everything_written(tmp_path):
+    process = started(tmp_path, demo_clips()[0], "-d", 60, *SCRIPTED, "-s", "picture_max_px=160")
+    wait_for(lambda: cycles_on_disk(tmp_path), process)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in err
+    folder = only_run(tmp_path)
+    header = load_run(folder).header
+    assert header["finished"] and header["stopped_early"]
+    assert (folder / "commentary.mp4").exists() and (folder / "cycles.parquet").exists()
+    assert "everything up to here is written" in err and "cycles" in out
+
+
+@pytest.mark.parametrize("delay_s", [0.1, 0.3, 0.5, 0.7, 0.9, 1.2, 1.8])
+def test_ctrl_c_at_any_moment_ends_without_a_traceback(tmp_path, delay_s):
+    process = started(tmp_path, demo_clips()[0], "-d", 60, *SCRIPTED, "-s", "picture_max_px=160")
+    time.sleep(delay_s)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    # while the interpreter itself is starting, Python's own handler answers, and not as we would
+    assert process.returncode == 130 or delay_s < 0.2
+    assert "Traceback" not in err or delay_s < 0.2, err
+
+
+def test_second_ctrl_c_skips_the_video(tmp_path):
+    process = started(tmp_path, demo_clips()[0], "-d", 60, *SCRIPTED)
+    wait_for(lambda: cycles_on_disk(tmp_path), process)
+    time.sleep(3)
+    process.send_signal(signal.SIGINT)
+    wait_for(lambda: list(tmp_path.glob("runs/*/commentary.part")), process)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in err and "commentator export" in err
+    folder = only_run(tmp_path)
+    assert (folder / "cycles.parquet").exists() and not (folder / "commentary.mp4").exists()
+    assert not list(folder.glob("*.part"))
+
+
+def test_kill_9_leaves_every_finished_cycle_and_export_finishes_the_run(tmp_path):
+    process = started(tmp_path, demo_clips()[0], "-d", 60, *SCRIPTED, "-s", "picture_max_px=160")
+    wait_for(lambda: len(cycles_on_disk(tmp_path)) >= 2, process)
+    process.kill()
+    process.communicate(timeout=60)
+    folder = only_run(tmp_path)
+    before = cycles_on_disk(tmp_path)
+    assert len(before) >= 2 and not (folder / "cycles.parquet").exists()
+    done = commentator("export", folder, "--wav", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "recovered" in done.stdout
+    for name in ("commentary.mp4", "commentary.vtt", "commentary.wav", "cycles.parquet", "latency.png"):
+        assert (folder / name).stat().st_size > 0
+    assert len(pd.read_parquet(folder / "cycles.parquet")) == len(before)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_full_disk_ends_the_run_with_one_line(tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(disk)], capture_output=True
+    ).returncode:
+        pytest.skip("no tmpfs here")
+    try:
+        done = commentator("run", "made:60", *SCRIPTED, "--out", disk, "--no-video", cwd=tmp_path)
+        assert done.returncode == 1, done.stderr
+        last = done.stderr.strip().splitlines()[-1]
+        assert "No space left" in last and "Traceback" not in done.stderr
+        assert list(read_journal(next(disk.glob("*/cycles.jsonl")))) is not None
+        assert next(disk.glob("*/run.json")).stat().st_size > 0
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_settings_names_unit_range_and_default_of_every_setting(tmp_path):
+    done = commentator("settings", "-s", "pause_s=0.5", cwd=tmp_path)
+    for name in Settings.model_fields:
+        assert f"\n{name} = " in "\n" + done.stdout and env_name(name) in done.stdout
+    assert "pause_s = 0.5 (default 1.0)" in done.stdout and "≥ 0 and ≤ 5, s; TTS_PAUSE_AFTER" in done.stdout
+
+
+def test_settings_file_round_trip(tmp_path):
+    assert commentator("settings", "--preset", "owl", "--save", "my.toml", cwd=tmp_path).returncode == 0
+    assert load_settings(tmp_path / "my.toml", environment={}).capture_fps == 4.0
+
+
+def test_sources_and_help(tmp_path):
+    assert "big_buck_bunny.mp4" in commentator("sources", cwd=tmp_path).stdout
+    assert "--text-only" in commentator("run", "--help", cwd=tmp_path).stdout
+    assert "export" in commentator("--help", cwd=tmp_path).stdout
