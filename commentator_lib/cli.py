@@ -162,16 +162,17 @@ def _watch(session, lines: _Lines) -> bool:
         bar_format="{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s{postfix}" if total else None,
         file=sys.stderr,
         leave=False,
+        mininterval=_bar_interval_s(),
     )
     try:
         _raise_on_ctrl_c()
         session.start()
         while not session.wait(0.2):
             status = session.status
-            bar.n = min(status.shown_s, total) if total else status.shown_s
-            bar.set_postfix_str(
-                f"delay {status.delay_s:.2f} s, {status.frames_dropped} dropped", refresh=True
-            )
+            shown_s = min(status.shown_s, total) if total else status.shown_s
+            state = f"delay {status.delay_s:.2f} s, {status.frames_dropped} dropped"
+            bar.set_postfix_str(state, refresh=False)
+            bar.update(shown_s - bar.n)
     except KeyboardInterrupt:
         interrupted = True
         session.stop()
@@ -180,6 +181,11 @@ def _watch(session, lines: _Lines) -> bool:
     if interrupted:
         _say("stopped; everything up to here is written. Ctrl-C again skips the video")
     return interrupted
+
+
+def _bar_interval_s() -> float:
+    """How often a progress bar is drawn: smoothly for a person, seldom into a log file."""
+    return 0.2 if sys.stderr.isatty() else 10.0
 
 
 def _wrap_up(folder: Path, video: bool, interrupted: bool) -> None:
@@ -213,7 +219,10 @@ def _export(folder: Path) -> None:
     loaded = load_run(folder)
     write_vtt(loaded, folder / "commentary.vtt")
     bar_format = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s [{elapsed}<{remaining}]"
-    with tqdm(total=1.0, desc="writing video", leave=False, file=sys.stderr, bar_format=bar_format) as bar:
+    with tqdm(
+        total=1.0, desc="writing video", leave=False, file=sys.stderr, bar_format=bar_format,
+        mininterval=_bar_interval_s(),
+    ) as bar:  # fmt: skip
 
         def progress(done_s: float, total_s: float) -> None:
             bar.total = total_s

@@ -423,7 +423,7 @@ class CommentaryLoop:
         comment.sounding = sounding
         record.first_sound_s = now - self._epoch_s
         record.first_sound_latency_s = now - comment.captured_s
-        self._delay.observe(now - comment.captured_s)
+        self._delay.observe(now - comment.captured_s, now)
         due_s = self._delay.due_of(comment.captured_s)
         urgent = record.trigger in _URGENT
         last = self._last

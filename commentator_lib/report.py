@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from commentator_lib.runlog import OUTCOMES, Run
+from commentator_lib.runlog import OUTCOMES, Run, read_shown
 
 _COLOURS = {"spoken": "tab:blue", "interrupted": "tab:orange", "failed": "tab:red", "stale": "tab:gray"}
 
@@ -27,13 +27,15 @@ def summary(run: Run) -> list[tuple[str, str]]:
         ("silence between comments", _spread(heard.gap_before_s)),
         ("picture/sound error", _spread(heard.sync_error_s.abs())),
     ]
-    if len(samples):
-        rows.append(("picture delay at the end", f"{samples.delay_applied_s.iloc[-1]:.2f} s"))
+    if len(samples) and samples.delay_applied_s.notna().any():
+        rows.append(("picture delay at the end", f"{samples.delay_applied_s.dropna().iloc[-1]:.2f} s"))
     shown, dropped = header.get("frames_shown"), header.get("frames_dropped")
     if shown:
         rows.append(
             ("frames shown", f"{shown} ({shown / (shown + dropped):.1%} of the source's), {dropped} dropped")
         )
+        late_s = np.diff(read_shown(run.folder)[:, 2:4]).ravel()
+        rows.append(("frames drawn after their time", _spread(late_s)))
     if len(samples) and samples.cpu_core_share.notna().any():
         rows.append(("processor, mean", f"{samples.cpu_core_share.astype(float).mean():.0%} of one core"))
         rows.append(("memory, peak", f"{samples.rss_bytes.astype(float).max() / 1e6:.0f} MB"))
@@ -49,10 +51,13 @@ def summary(run: Run) -> list[tuple[str, str]]:
 
 
 def _spread(values) -> str:
-    values = np.asarray(values.dropna(), dtype=float)
+    values = np.asarray(values, dtype=float)
+    values = values[~np.isnan(values)]
     if len(values) == 0:
         return "none"
-    return f"{np.median(values):.2f} s median, {np.quantile(values, 0.95):.2f} s p95 ({len(values)})"
+    digits = 3 if np.quantile(values, 0.95) < 0.1 else 2
+    median, p95 = np.median(values), np.quantile(values, 0.95)
+    return f"{median:.{digits}f} s median, {p95:.{digits}f} s p95 ({len(values)})"
 
 
 def format_table(rows: list[tuple[str, str]]) -> str:

@@ -5,11 +5,15 @@ and means nothing, a goal on the scoreboard changes a hundredth of them and mean
 measured three ways, on the 0–255 scale, and all three are logged:
 
 - mean: over the whole picture, against the newest frame of the last inference (the nerdpudding project's).
-- block: the largest mean over any square block, a sixteenth of the picture wide, against the same frame.
+- block: the largest mean over any square block, a 27th of the picture wide, against the same frame.
 - compensated: the same block measure, against the picture one second ago as today's camera would have seen
   it: the camera's own motion is estimated and undone first. Judged over one second only, since after a
   longer pan little of the old picture is left. So that a change is not lost which happened while the
   commentator was talking, its value at a decision is the largest since the last inference.
+
+The two block measures are halved (see _BLOCK_SCALE), so that one threshold, 5.0 by default, serves all three.
+What the compensated measure cannot see through: parallax (things at different depths under a hand-held camera
+move differently), and light that changes much faster than 3 % a second.
 
 Only small grey pictures are kept. Everything is deterministic: the camera's motion is found by phase
 correlation (Kuglin and Hines 1975), not by a method that draws samples.
@@ -18,6 +22,7 @@ correlation (Kuglin and Hines 1975), not by a method that draws samples.
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import deque
 from dataclasses import dataclass
 from typing import Literal
@@ -34,8 +39,16 @@ DEFAULT_MEASURE: Measure = "compensated"
 NO_REFERENCE = 255.0
 
 _GREY_SIZE = (320, 180)  # where blocks are measured
-_BLOCK_PX = 20
-_PART_PX = 60  # parts of the grey picture whose motion is looked at one by one
+# A digit of 12×16 px at 640×360 fills a third of such a block; with 20 px (an eighth) one that changed in a pan
+# could not be told from misalignment.
+_BLOCK_PX = 12
+# Chosen once on `bench_scene --set calibrate`, where 10 was the best threshold of the compensated measure, so
+# that the seed's default threshold 5.0 is the place to cut. The block measure has the same factor, and no good
+# threshold either way.
+_BLOCK_SCALE = 0.5
+_PART_PX = 30  # parts of the half-size grey picture whose motion is looked at one by one
+_DIGIT_PX = 11  # holes up to this wide in what stands on the screen belong to it
+_NOISE = 1.5  # a block difference below this is no motion, and not worth looking for one
 _LEAST_OVERLAP = 0.25  # share of the picture that must still be in view
 _SAME = 6.0  # difference up to which a place looks the same, sensor noise and all
 _LEAST_TEXTURE = 4.0  # a part with less spread than this has nothing to hold on to
@@ -88,9 +101,15 @@ class Features:
 
 
 def features(frame: Frame) -> Features:
+    """What is kept of `frame`; its own picture is not."""
     import cv2
 
-    small = cv2.resize(frame.image, _GREY_SIZE, interpolation=cv2.INTER_AREA)
+    image = frame.image
+    while min(image.shape[1] / _GREY_SIZE[0], image.shape[0] / _GREY_SIZE[1]) >= 2.25:
+        # Halving is the one shrinking that OpenCV does fast: a third of the time at 1280×720.
+        half = (image.shape[1] // 2, image.shape[0] // 2)
+        image = cv2.resize(image, half, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(image, _GREY_SIZE, interpolation=cv2.INTER_AREA)
     thumb = cv2.resize(small, (64, 64), interpolation=cv2.INTER_AREA)
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
     return Features(frame.captured_at_s, frame.image.shape, thumb, grey)
@@ -102,55 +121,67 @@ def mean_change(new: Features, old: Features) -> float:
 
 
 def block_change(new: Features, old: Features) -> float:
-    """The largest mean absolute difference over any block of 20×20 at 320×180, grey."""
+    """The largest mean absolute difference over any block of 12×12 at 320×180, grey, halved."""
     import cv2
 
     return largest_block(cv2.absdiff(new.grey, old.grey))
 
 
 def largest_block(difference: np.ndarray, valid: np.ndarray | None = None) -> float:
-    """The largest block mean of `difference` (H, W) uint8; blocks that are not all `valid` do not count."""
+    """The largest block mean of `difference` (H, W) uint8 by the fixed factor 0.5, so 0–127.5; pixels that are
+    not `valid` count as 0.
+
+    Not the mean over the valid pixels alone: a few noisy ones would then make a block.
+    """
     import cv2
 
+    if valid is not None:
+        difference = np.where(valid, difference, np.uint8(0))
     size = (min(_BLOCK_PX, difference.shape[1]), min(_BLOCK_PX, difference.shape[0]))
     means = cv2.boxFilter(difference, cv2.CV_32F, size, borderType=cv2.BORDER_REPLICATE)
-    if valid is not None:
-        means = np.where(cv2.erode(valid, np.ones(size[::-1], np.uint8)) > 0, means, 0.0)
-    return float(means.max())
+    return _BLOCK_SCALE * float(means.max())
 
 
 def compensated_change(new: Features, old: Features) -> float:
-    """The largest block difference that is left when the camera's motion from `old` to `new` is undone."""
+    """The largest block difference that is left when the camera's motion from `old` to `new` is undone.
+
+    Never above the block measure of the same two frames: a place that looks the same without undoing
+    anything has not changed either.
+    """
     import cv2
 
     plain = cv2.absdiff(new.grey, old.grey)
-    warp = camera_motion(new.grey, old.grey)
+    most = largest_block(plain)
+    warp = camera_motion(new.grey, old.grey) if most >= _NOISE else None
     if warp is None:
-        return largest_block(plain)
+        return most
     seen, valid = _undo(old.grey, warp)
     # A cut aligns with nothing; then the motion found is a phantom, and undoing it would hide the cut.
     if cv2.absdiff(new.grey, seen)[valid].mean() > _EXPLAINS * plain[valid].mean():
-        return largest_block(plain)
-    # What stands still on the screen while the camera moves (a scoreboard) has not changed itself, and
-    # leaves a ghost where undoing the motion puts it.
-    stands = (cv2.blur(plain, (9, 9)) < _SAME).astype(np.uint8)
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        return most
+    # What stands still on the screen while the camera moves (a scoreboard) leaves a ghost where undoing the
+    # motion puts it: what is there now was hidden, and cannot be judged. The ghost also falls on the board
+    # itself, so the board's own place, small holes filled, stays judged: a new digit is such a hole.
+    stands = (cv2.blur(plain, (5, 5)) < _SAME).astype(np.uint8)
+    flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
     ghost = cv2.dilate(cv2.warpAffine(stands, warp, _GREY_SIZE, flags=flags), np.ones((7, 7), np.uint8))
+    board = cv2.morphologyEx(stands, cv2.MORPH_CLOSE, np.ones((_DIGIT_PX, _DIGIT_PX), np.uint8))
     # What lies between the darkest and the brightest neighbour may be a misalignment of one pixel.
     around = np.ones((3, 3), np.uint8)
     above = cv2.subtract(new.grey, cv2.dilate(seen, around))
     below = cv2.subtract(cv2.erode(seen, around), new.grey)
     left = cv2.min(cv2.max(above, below), plain)
-    return largest_block(left, (valid & (ghost == 0)).astype(np.uint8))
+    return largest_block(left, valid & ((ghost == 0) | (board > 0)))
 
 
 def _undo(old: np.ndarray, warp: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(`old` as today's camera would have seen it, where that is known: bool), both (180, 320)."""
+    """(`old` (H, W) as today's camera would have seen it, where that is known: bool (H, W))."""
     import cv2
 
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    seen = cv2.warpAffine(old, warp, _GREY_SIZE, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    return seen, cv2.warpAffine(np.full_like(old, 255), warp, _GREY_SIZE, flags=flags) == 255
+    size = old.shape[::-1]
+    seen = cv2.warpAffine(old, warp, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return seen, cv2.warpAffine(np.full_like(old, 255), warp, size, flags=flags) == 255
 
 
 def camera_motion(new: np.ndarray, old: np.ndarray) -> np.ndarray | None:
@@ -158,38 +189,43 @@ def camera_motion(new: np.ndarray, old: np.ndarray) -> np.ndarray | None:
     that stands, or where no motion was found that explains the difference better than none.
 
     A phase correlation of the whole picture finds the pan, however far; a second one on the picture made
-    small is not misled by noise where there is no fine detail. Then the parts of a grid tell what zoom and
+    smaller is not misled by noise where there is no fine detail. Then the parts of a grid tell what zoom and
     roll add to it: those with something moving in them disagree with the others and are left out of the fit.
+    All of it at half the size, a quarter of the time: what is left of misalignment is below one pixel.
     """
     import cv2
 
-    a, b = new.astype(np.float32), old.astype(np.float32)
-    if a.std() < 1.0 or b.std() < 1.0:  # nothing to hold on to
+    half = (_GREY_SIZE[0] // 2, _GREY_SIZE[1] // 2)
+    a, b = (cv2.resize(x, half, interpolation=cv2.INTER_AREA) for x in (new, old))
+    fa, fb = a.astype(np.float32), b.astype(np.float32)
+    if fa.std() < 1.0 or fb.std() < 1.0:  # nothing to hold on to
         return None
 
     def miss(warp: np.ndarray) -> float:
-        seen, valid = _undo(old, warp)
-        return float(cv2.absdiff(new, seen)[valid].mean()) if valid.mean() > _LEAST_OVERLAP else np.inf
+        seen, valid = _undo(b, warp)
+        return float(cv2.absdiff(a, seen)[valid].mean()) if valid.mean() > _LEAST_OVERLAP else np.inf
 
     best = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
-    least = float(cv2.absdiff(new, old).mean())
-    for shrink in (1, 4):
-        size = (_GREY_SIZE[0] // shrink, _GREY_SIZE[1] // shrink)
-        small_a, small_b = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (a, b))
-        dx, dy, _ = _shift(small_a, small_b)
+    least = float(cv2.absdiff(a, b).mean())
+    for shrink in (1, 2):
+        size = (half[0] // shrink, half[1] // shrink)
+        dx, dy, _ = _shift(*(cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (fa, fb)))
         pan = np.array([[1, 0, dx * shrink], [0, 1, dy * shrink]], np.float32)
         if (error := miss(pan)) < least:
             best, least = pan, error
-    for _ in range(3):
-        seen, valid = _undo(old, best)
-        more = _fit(*_part_shifts(a, seen.astype(np.float32), valid))
+    for _ in range(2):
+        seen, valid = _undo(b, best)
+        more = _fit(*_part_shifts(fa, seen.astype(np.float32), valid))
         if more is None:
             break
         warp = (np.vstack([best, [0, 0, 1]]) @ np.vstack([more, [0, 0, 1]]))[:2].astype(np.float32)
         if (error := miss(warp)) >= least:
             break
         best, least = warp, error
-    corners = np.array([[0, 0, 1], [320, 0, 1], [0, 180, 1], [320, 180, 1]]).T
+    # From half size to full, where a pixel's centre x is at (x - 0.5) / 2 in the half.
+    best[:, 2] = 2 * best[:, 2] + 0.5 - 0.5 * best[:, :2].sum(axis=1)
+    width, height = _GREY_SIZE
+    corners = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]]).T
     moved_px = np.abs(best @ corners - corners[:2]).max()
     return None if moved_px < _STANDS_PX else best
 
@@ -222,7 +258,7 @@ def _shift(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
 
 def _fit(here: np.ndarray, there: np.ndarray) -> np.ndarray | None:
     """The map of shift, scale and roll (2, 3) from points to points (N, 2), by least squares over those that
-    agree within a pixel; None where fewer than four do."""
+    agree within half a pixel; None where fewer than four do."""
     keep = np.ones(len(here), bool)
     for _ in range(4):
         if keep.sum() < 4:
@@ -233,7 +269,7 @@ def _fit(here: np.ndarray, there: np.ndarray) -> np.ndarray | None:
         a, b, tx, ty = np.linalg.lstsq(rows, there[keep].T.ravel(), rcond=None)[0]
         warp = np.array([[a, -b, tx], [b, a, ty]])
         miss = np.abs(here @ warp[:, :2].T + warp[:, 2] - there).max(axis=1)
-        agrees = miss < max(1.0, float(np.median(miss)))
+        agrees = miss < max(0.5, float(np.median(miss)))
         if (agrees == keep).all():
             break
         keep = agrees
@@ -245,23 +281,29 @@ class SceneTracker:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._recent: deque[Features] = deque(maxlen=16)
-        self._last_image: np.ndarray | None = None
+        self._recent: deque[Features] = deque(maxlen=16)  # 3 s at the highest capture rate
+        self._last_image: weakref.ref[np.ndarray] | None = None  # weak: a full picture is never kept
         self._reference: Features | None = None
         self._largest_compensated = NO_REFERENCE
 
     def push(self, frame: Frame) -> float:
-        """Take a frame of the window; returns its compensated change over the last second."""
+        """Take a frame of the window; returns its compensated change over the last second, or since the last
+        inference where that is less: what was inferred on is not news. 255.0 for the first frame and where
+        the picture's size changed.
+
+        A source that shows the same array object again shows the same picture: nothing is computed.
+        """
         with self._lock:
-            recent = list(self._recent)
+            recent, reference = list(self._recent), self._reference
         last = recent[-1] if recent else None
-        if last is not None and frame.image is self._last_image:
-            # The same array object: what-if sources repeat pictures, and nothing is to be computed then.
+        if last is not None and self._last_image is not None and frame.image is self._last_image():
             new = Features(frame.captured_at_s, last.shape, last.thumb, last.grey)
         else:
             new = features(frame)
-        self._last_image = frame.image
+            self._last_image = weakref.ref(frame.image)
         old = _a_second_before(recent, frame.captured_at_s)
+        if old is not None and reference is not None and old.captured_at_s < reference.captured_at_s:
+            old = reference
         if old is None or old.shape != new.shape:
             change = NO_REFERENCE
         elif old.grey is new.grey:

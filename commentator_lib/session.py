@@ -45,6 +45,8 @@ from commentator_lib.voices.base import Voice
 
 # A reader that is this late has fallen behind real time, and skips to the present.
 _BEHIND_S = 0.1
+# A frame this late gives way to the next one, if that is due too: about two frames of a screen.
+_LATE_S = 0.04
 _SAMPLE_S = 1.0
 # How long `stop` waits for a blocking call that will not come back before it leaves its thread to itself.
 _STOP_WAIT_S = 5.0
@@ -217,7 +219,7 @@ class _Run:
         self._pending: list[Callable[[CommentaryLoop], None]] = []
         self._epoch_s = 0.0
         self._captured = 0
-        self._capture_dropped = 0
+        self._late_dropped = 0
         self._shown_from_s: float | None = None
         self._shown_s = 0.0
         self._display: DisplayBuffer | None = None
@@ -270,12 +272,7 @@ class _Run:
         )
 
     def _dropped(self) -> int:
-        display, recorder = self._display, self._recorder
-        return (
-            self._source.skipped
-            + (display.dropped if display else 0)
-            + (recorder.frames_dropped if recorder else 0)
-        )
+        return self._source.skipped + self._late_dropped + (self._display.dropped if self._display else 0)
 
     # --- the run's thread
 
@@ -427,6 +424,8 @@ class _Run:
                     if behind_s < 0:
                         await sleep_until(captured_s)
                 frame = Frame(frame.index, frame.pts_s, captured_s, frame.image)
+                if self._captured == 0:
+                    self._delay.first_frame(captured_s)
                 self._captured += 1
                 self._display.push(frame)
                 kept = self._window.offer(frame)
@@ -453,6 +452,10 @@ class _Run:
             self._display.pop()
             due_s = self._delay.due(frame.captured_at_s)
             await sleep_until(due_s - players.lead_s)
+            behind, following = loop.time() - due_s > _LATE_S, self._display.oldest
+            if behind and following and following.captured_at_s + self._delay.applied_s <= loop.time():
+                self._late_dropped += 1  # nobody would see it: the next one is due as well
+                continue
             players.show(frame, due_s)
 
     async def _sample(self) -> None:
@@ -469,7 +472,8 @@ class _Run:
             self.log.sample(
                 {
                     "at_s": loop.time() - self._epoch_s,
-                    "delay_applied_s": self._delay.applied_s,
+                    # None until the picture starts: before, no delay is applied to anything
+                    "delay_applied_s": self._delay.applied_s if self._delay.started else None,
                     "delay_wanted_s": self._delay.wanted_s,
                     "shown_fps": (shown - shown_before) / _SAMPLE_S,
                     "frames_captured": self._captured,

@@ -63,7 +63,7 @@ class PictureDelay:
     Delay moves along capture time: from frame to frame by at most `slew_max` of the time between them.
     So two frames are never due closer together or further apart than that, whatever the loop is doing.
     Until the first frame is due to be shown there is no picture that could jump, and the delay may still
-    be set freely: a playout picture starts as soon as the first latency is known.
+    be set freely: a playout picture starts as soon as the first latency is known, with its first frame.
     """
 
     def __init__(
@@ -86,6 +86,7 @@ class PictureDelay:
         self.applied_s = self.wanted_s
         self._policy = policy
         self._latencies_s: deque[float] = deque(maxlen=LATENCIES_KEPT)
+        self._first_captured_s: float | None = None
         self._last_captured_s: float | None = None
         self._given: deque[tuple[float, float]] = deque(maxlen=_GIVEN_KEPT)
 
@@ -111,8 +112,12 @@ class PictureDelay:
             return self.wanted_s
         return playout_target(self._latencies_s, self.q, self.margin_s)
 
-    def observe(self, latency_s: float) -> None:
-        """A comment's first sound was ready `latency_s` after the capture of its newest frame.
+    def first_frame(self, captured_at_s: float) -> None:
+        """The picture will start with this frame, whenever it starts."""
+        self._first_captured_s = captured_at_s
+
+    def observe(self, latency_s: float, now_s: float) -> None:
+        """A comment's first sound is ready now, `latency_s` after the capture of its newest frame.
 
         Not called for "..." or a skipped cycle: they are fast, and would pull the delay down.
         """
@@ -124,7 +129,9 @@ class PictureDelay:
         else:
             self.wanted_s = min(self.max_s, self._target())
             if not self.started:
-                self.applied_s = self.wanted_s
+                # The frames that wait already are shown too: the delay starts long enough for the first.
+                waited_s = now_s - self._first_captured_s if self._first_captured_s is not None else 0.0
+                self.applied_s = max(self.wanted_s, waited_s)
 
     def due(self, captured_at_s: float) -> float:
         """Give the next frame its time. Called once a frame, in order; the delay moves on."""
@@ -137,12 +144,12 @@ class PictureDelay:
 
     def due_of(self, captured_at_s: float) -> float:
         """When a frame is or was due; for one that has no time yet, if the wanted delay stays as it is."""
-        if self._last_captured_s is None:
-            return captured_at_s + self.applied_s
-        if captured_at_s <= self._last_captured_s:
+        from_s = self._last_captured_s
+        if from_s is None:
+            from_s = captured_at_s if self._first_captured_s is None else self._first_captured_s
+        elif captured_at_s <= from_s:
             for captured_s, due_s in reversed(self._given):
                 if captured_s <= captured_at_s:
                     return due_s + (captured_at_s - captured_s)
             return captured_at_s + self.applied_s
-        elapsed_s = captured_at_s - self._last_captured_s
-        return captured_at_s + slewed(self.applied_s, self.wanted_s, elapsed_s, self.slew_max)
+        return captured_at_s + slewed(self.applied_s, self.wanted_s, captured_at_s - from_s, self.slew_max)

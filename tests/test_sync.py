@@ -51,34 +51,43 @@ def test_slew_is_bounded_and_arrives():
 def test_serial_follows_the_ema_from_the_first_value():
     d = delay("serial")
     for latency in (1.0, 1.0):
-        d.observe(latency)
+        d.observe(latency, 0.0)
     assert d.wanted_s == pytest.approx(3.56)
 
 
 def test_playout_starts_from_the_first_latency_when_nothing_was_shown_yet():
     d = delay()
     assert d.applied_s == 5.0
-    d.observe(1.0)
+    d.observe(1.0, 0.0)
     assert d.applied_s == d.wanted_s == pytest.approx(playout_target([1.0], 0.95, 0.1))
+
+
+def test_frames_that_wait_already_are_shown_too():
+    d = delay()
+    d.first_frame(10.0)
+    d.observe(0.5, 13.0)
+    assert d.applied_s == 3.0 and d.wanted_s < 1.0
+    foreseen = d.due_of(11.0)  # before any frame was shown
+    assert d.due(10.0) == 13.0 and d.due(11.0) == pytest.approx(13.9) == foreseen
 
 
 def test_once_a_picture_was_shown_the_delay_only_slews():
     d = delay()
     d.due(0.0)
-    d.observe(1.0)
+    d.observe(1.0, 0.0)
     assert d.applied_s == 5.0
     assert d.due(1.0) == pytest.approx(1.0 + 4.9)
 
 
 def test_serial_never_jumps_to_the_first_latency():
     d = delay("serial")
-    d.observe(1.0)
+    d.observe(1.0, 0.0)
     assert d.applied_s == 5.0
 
 
 def test_no_delay_stays_none():
     d = delay(init_s=0.0)
-    d.observe(3.0)
+    d.observe(3.0, 0.0)
     assert d.off and d.wanted_s == d.applied_s == 0.0
     assert d.due(7.0) == 7.0
 
@@ -86,7 +95,7 @@ def test_no_delay_stays_none():
 def test_delay_is_capped():
     d = delay(max_s=2.0)
     assert d.applied_s == 2.0
-    d.observe(40.0)
+    d.observe(40.0, 0.0)
     assert d.wanted_s == 2.0
 
 
@@ -97,7 +106,7 @@ def test_picture_never_runs_faster_or_slower_than_the_slew():
     for k in range(5000):
         due.append(d.due(k / 25))
         if k % 40 == 0:
-            d.observe(rng.uniform(0.2, 6.0))
+            d.observe(rng.uniform(0.2, 6.0), 0.0)
     speed = np.diff(due) * 25
     assert speed.min() >= 0.9 - 1e-9 and speed.max() <= 1.1 + 1e-9
     assert speed.min() < 0.95 and speed.max() > 1.05  # it did move
@@ -106,7 +115,7 @@ def test_picture_never_runs_faster_or_slower_than_the_slew():
 def test_prediction_holds_when_nothing_new_is_observed():
     d = delay()
     d.due(0.0)
-    d.observe(1.0)
+    d.observe(1.0, 0.0)
     foreseen = d.due_of(3.0)
     for k in range(1, 76):
         last = d.due(k / 25)
@@ -116,7 +125,7 @@ def test_prediction_holds_when_nothing_new_is_observed():
 def test_times_given_are_remembered():
     d = delay()
     given = {k / 25: d.due(k / 25) for k in range(200)}
-    d.observe(1.0)
+    d.observe(1.0, 0.0)
     for captured_s, due_s in given.items():
         assert d.due_of(captured_s) == due_s
 
@@ -124,7 +133,7 @@ def test_times_given_are_remembered():
 def test_policy_can_change_in_mid_stream():
     d = delay("serial")
     d.due(0.0)
-    d.observe(2.0)
+    d.observe(2.0, 0.0)
     d.policy = "playout"
     assert d.wanted_s == pytest.approx(playout_target([2.0], 0.95, 0.1))
     assert d.applied_s == 5.0

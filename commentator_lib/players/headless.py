@@ -1,9 +1,8 @@
 """A player without a screen or a loudspeaker: it takes the exact time that real ones take.
 
-For servers, tests, benchmarks and virtual time. It draws a frame when it is due (late frames are dropped
-and counted, as a screen would) and plays comments one after another on the loop's clock, so that what it
-acknowledges is what a perfect sound card would have played. What it drew and played goes to its
-listeners, from which the run log makes the recording.
+For servers, tests, benchmarks and virtual time. It draws each frame when it is due and plays comments one
+after another on the loop's clock, so that what it acknowledges is what a perfect sound card would have
+played. What it drew and played goes to its listeners, from which the run log makes the recording.
 """
 
 from __future__ import annotations
@@ -16,9 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from commentator_lib.media import AudioChunk, Frame
-
-# Real time only: a frame this much late gives way to a newer one that is due too.
-_LATE_S = 0.04
 
 
 @dataclass(slots=True)
@@ -50,11 +46,10 @@ class HeadlessPlayer:
         self._on_sounded = on_sounded
         self._on_caption = on_caption
         self.frames_drawn = 0
-        self.frames_dropped = 0
         self.underruns = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._report: Callable[[int, float, float], None] = lambda *_: None
-        self._frames: deque[tuple[Frame, float]] = deque()
+        self._closed = False
         self._sounds: deque[_Sound] = deque()
         self._sent_s: dict[int, float] = {}
         self._cut: set[int] = set()
@@ -68,25 +63,17 @@ class HeadlessPlayer:
     # --- picture
 
     def show(self, frame: Frame, due_at_s: float) -> None:
-        now = self._loop.time()
-        if due_at_s <= now:
+        if due_at_s <= self._loop.time():
             self._draw(frame, due_at_s)
         else:
-            self._frames.append((frame, due_at_s))
-            self._loop.call_at(due_at_s, self._draw_next)
-
-    def _draw_next(self) -> None:
-        if self._frames:
-            self._draw(*self._frames.popleft())
+            self._loop.call_at(due_at_s, self._draw, frame, due_at_s)
 
     def _draw(self, frame: Frame, due_at_s: float) -> None:
-        now = self._loop.time()
-        if now - due_at_s > _LATE_S and self._frames and self._frames[0][1] <= now:
-            self.frames_dropped += 1
+        if self._closed:
             return
         self.frames_drawn += 1
         if self._on_drawn:
-            self._on_drawn(frame, due_at_s, now)
+            self._on_drawn(frame, due_at_s, self._loop.time())
 
     # --- sound
 
@@ -187,7 +174,7 @@ class HeadlessPlayer:
             head = self._sounds.popleft()
             self._finish_cut(head)
         self._sounds.clear()
-        self._frames.clear()
+        self._closed = True
 
 
 def _faded(samples: np.ndarray, fade_samples: int = 240) -> np.ndarray:
