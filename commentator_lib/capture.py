@@ -78,8 +78,9 @@ class FileSource:
                 f"{path} is not a video that can be read ({_reason(error)}), or it is cut off"
             ) from None
         if not self._container.streams.video:
+            kinds = ", ".join(sorted({s.type for s in self._container.streams})) or "nothing"
             self._container.close()
-            raise SourceError(f"{path} has no picture, only {_kinds(self._container)}")
+            raise SourceError(f"{path} has no picture: what it holds is {kinds}")
         stream = self._container.streams.video[0]
         # One decoding thread costs the least processor time up to 1080p; larger pictures need all cores.
         large = stream.width * stream.height > 1920 * 1088
@@ -163,7 +164,6 @@ class Programme:
     def __init__(self, paths: list[str], duration_s: float | None = None, max_px: int = 1280) -> None:
         if not paths:
             raise SourceError("no clip given")
-        self._paths = paths
         self._duration_s = duration_s
         self._max_px = max_px
         self.problem = ""
@@ -329,10 +329,6 @@ def _seconds(value, time_base) -> float | None:
 def _reason(error: Exception) -> str:
     """FFmpeg's words without its error number and the path."""
     return (getattr(error, "strerror", None) or str(error)).strip().rstrip(".")
-
-
-def _kinds(container) -> str:
-    return ", ".join(sorted({s.type for s in container.streams})) or "nothing"
 
 
 def file_sha256(path: str | Path) -> str:

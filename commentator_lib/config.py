@@ -193,11 +193,6 @@ class Settings(BaseSettings):
     def max_new_tokens(self) -> int:
         return self.speech_max_new_tokens if self.speech else self.text_max_new_tokens
 
-    @property
-    def span_s(self) -> float:
-        """Seconds of stream that one comment sees: frames × stride ÷ capture rate."""
-        return self.frames_per_inference * self.frame_stride / self.capture_fps
-
     def changed(self, **changes: Any) -> Settings:
         """A copy with these settings changed; SettingsError for bad ones."""
         return _build({**self.model_dump(), **changes})

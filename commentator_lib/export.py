@@ -358,10 +358,6 @@ class _CaptionPainter:
         return [*lines, line] if line else lines
 
 
-def is_exported(folder: Path) -> bool:
-    return (folder / "commentary.mp4").exists() and (folder / "commentary.vtt").exists()
-
-
 def finish_run(folder: Path) -> bool:
     """Give a killed run the tables and the closed header that it could not write; True if it needed them."""
     from commentator_lib.runlog import load_run, totals, write_tables

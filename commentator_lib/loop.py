@@ -439,7 +439,9 @@ class CommentaryLoop:
         if sounding:
             self._last = comment
         self._comments[comment.id] = comment
-        self._attending[comment.id] = asyncio.ensure_future(self._attend(comment))
+        task = asyncio.ensure_future(self._attend(comment))
+        task.add_done_callback(self._attended)
+        self._attending[comment.id] = task
 
     def _make_room(self, last: _Comment, start_s: float, now: float) -> float:
         """Cut the comment being heard where the urgent one starts; returns the start on its step."""
@@ -477,6 +479,11 @@ class CommentaryLoop:
                 break
             await playback.wait_change(self._wait_s(comment, shown, position_s, now))
         self._finish(comment)
+
+    def _attended(self, task: asyncio.Task) -> None:
+        """A fault of ours while attending ends the run; `_drain` raises it."""
+        if not task.cancelled() and task.exception() is not None:
+            self.stop()
 
     def _position_s(self, comment: _Comment, now: float) -> float | None:
         """Seconds of it that were heard; None before its first sound. Text counts from its time on."""

@@ -18,7 +18,6 @@ import contextlib
 import gc
 import secrets
 import threading
-import time
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -120,9 +119,14 @@ class LiveSession:
         if mode not in MODES:
             raise SettingsError(f"unknown mode {mode!r}; known are {', '.join(MODES)}")
         settings = settings or Settings()
+        commentator = commentator or make_commentator(settings)
+        if mode == "what-if" and not getattr(commentator, "has_cost_model", False):
+            raise SettingsError(
+                f"what-if needs a commentator with a cost model, and {commentator.name} has none: "
+                "set commentator=scripted, or use replay, which charges what calls really take"
+            )
         opened = isinstance(source, str | list)
         self.source = open_source(source, duration_s, settings.picture_max_px) if opened else source
-        commentator = commentator or make_commentator(settings)
         if voice is None and mode != "what-if":  # there, nothing is computed
             voice = make_voice(settings)
         header = _header(source if opened else self.source.info.spec, settings, mode, commentator, voice)
@@ -367,7 +371,7 @@ class _Run:
             sample = asyncio.ensure_future(self._sample())
             speak = asyncio.ensure_future(commentary.run())
             tasks = [pump, present, sample, speak]
-            await self._until_over(pump, present, speak)
+            await self._until_over(pump, present, sample, speak)
         finally:
             for task in tasks:
                 task.cancel()
@@ -389,17 +393,15 @@ class _Run:
             except Exception as error:  # a broken voice costs the sound, not the session
                 self._notes.append(f"voice: {type(error).__name__}: {error}")
 
-    async def _until_over(self, pump: asyncio.Task, present: asyncio.Task, speak: asyncio.Task) -> None:
+    async def _until_over(self, pump, present, sample, speak: asyncio.Task) -> None:
         """Until all has been said and shown, or somebody stops it. What fails here is a fault of ours."""
-        await asyncio.wait({pump, speak}, return_when=asyncio.FIRST_COMPLETED)
-        if pump.done():
-            pump.result()
-            self._state = "draining"
-        await asyncio.wait({speak})
-        speak.result()
-        if not self._stopping:
-            await asyncio.wait({present})
-            present.result()
+        waiting = {pump, present, sample, speak}
+        while not speak.done() or (present in waiting and not self._stopping):
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+            if pump in done:
+                self._state = "draining"
 
     async def _pump(self, capture, commentary: CommentaryLoop) -> None:
         """Source → display buffer at its own rate, and → window and scene at the capture rate."""
@@ -524,7 +526,6 @@ def _header(
             hashes[name] = file_sha256(name)
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "monotonic_s": time.monotonic(),
         "mode": mode,
         "virtual_time": mode != "live",
         "source": specs,

@@ -20,6 +20,7 @@ class Says:
     """A commentator without a voice that gives these chunks of text, with the prompts it was given."""
 
     name = "says"
+    has_cost_model = True
 
     def __init__(self, *replies: list[str] | str, cost_s: float = 0.5) -> None:
         self.replies = [[r] if isinstance(r, str) else r for r in replies]
@@ -46,6 +47,7 @@ class Raises:
     """Fails on every n-th call, before or after its first words."""
 
     name = "raises"
+    has_cost_model = True
 
     def __init__(self, error: Exception, every: int = 1, after: str = "") -> None:
         self.error, self.every, self.after = error, every, after

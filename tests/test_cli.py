@@ -174,6 +174,24 @@ def test_kill_9_leaves_every_finished_cycle_and_export_finishes_the_run(tmp_path
     assert len(pd.read_parquet(folder / "cycles.parquet")) == len(before)
 
 
+@pytest.mark.parametrize("delay_s", [0.6, 0.9, 1.2, 1.6, 2.2])
+def test_kill_9_at_any_moment_leaves_a_folder_that_can_be_read(tmp_path, delay_s):
+    process = started(tmp_path, demo_clips()[0], "-d", 60, *SCRIPTED, "-s", "picture_max_px=160")
+    time.sleep(delay_s)
+    process.kill()
+    process.communicate(timeout=60)
+    for folder in tmp_path.glob("runs/*"):
+        if not (folder / "run.json").exists():  # killed while the folder was being made
+            continue
+        assert load_run(folder).header["finished"] is False
+        done = commentator("export", folder, cwd=tmp_path)
+        assert done.returncode in (0, 2) and "Traceback" not in done.stderr
+        if done.returncode == 2:
+            assert "nothing was shown or heard" in done.stderr
+        else:
+            assert (folder / "commentary.mp4").exists()
+
+
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="mounting a small disk needs root")
 def test_full_disk_ends_the_run_with_one_line(tmp_path):
     disk = tmp_path / "disk"

@@ -192,6 +192,8 @@ def test_bad_input_is_refused_before_anything_starts(tmp_path):
         LiveSession("nowhere.mp4")
     with pytest.raises(SettingsError, match="unknown mode"):
         LiveSession(MadeSource(1.0), mode="dream")
+    with pytest.raises(SettingsError, match="cost model"):
+        LiveSession(MadeSource(1.0), commentator=Hangs(), mode="what-if")
     (tmp_path / "file").write_text("")
     with pytest.raises(RunLogError):
         session(run_dir=tmp_path / "file" / "run")

@@ -51,6 +51,7 @@ class ScriptedCommentator:
     """
 
     name = "scripted"
+    has_cost_model = True  # what-if runs need one
 
     def __init__(
         self,
