@@ -152,7 +152,14 @@ class CommentaryLoop:
     def apply(self, settings: Settings) -> None:
         """Settings that hold from the next cycle on."""
         self.settings = settings
-        self._delay.policy = settings.policy
+        self._delay.configure(
+            settings.policy,
+            settings.delay_max_s,
+            settings.slew_max,
+            settings.delay_ema_alpha,
+            settings.delay_quantile,
+            settings.delay_margin_s,
+        )
         self._wake.set()
 
     def frame_arrived(self) -> None:
@@ -162,11 +169,15 @@ class CommentaryLoop:
         """A frame of the window changed by this much in the last second: an important change may cut the
         comment that is being heard."""
         threshold = self.settings.interrupt_threshold
-        last = self._last
-        if threshold > 0 and compensated >= threshold and last and not last.done and last.cut_s is None:
-            begun = self._players.playback.heard_s(last.id, self._clock.time()) > 0
-            if begun and not last.broken_off:
+        if threshold > 0 and compensated >= threshold:
+            now = self._clock.time()
+            if any(self._can_be_cut(comment, now) for comment in self._comments.values()):
                 self._interrupt("change")
+
+    def _can_be_cut(self, comment: _Comment, now: float) -> bool:
+        """Whether it is being heard, and nothing has overtaken it yet."""
+        untouched = not comment.done and comment.cut_s is None and not comment.broken_off
+        return untouched and comment.sounding and self._players.playback.heard_s(comment.id, now) > 0
 
     def source_ended(self) -> None:
         self._source_over = True
@@ -193,11 +204,13 @@ class CommentaryLoop:
             self._generating.broken_off = f"overtaken by a new {trigger}"
             self._generation.cancel()
         now = self._clock.time()
-        for comment in list(self._comments.values()):
-            waiting = comment.start_s is not None and comment.start_s > now and not comment.done
+        for comment in self._comments.values():
+            waiting = comment.start_s > now and not comment.done
             if waiting and self._players.playback.heard_s(comment.id, now) == 0:
                 comment.broken_off = f"overtaken by a new {trigger}"
                 self._cut(comment, 0.0)
+        heard = [c for c in self._comments.values() if c.sounding and c.cut_s != 0.0]
+        self._last = heard[-1] if heard else None
         self._wake.set()
 
     def _cut(self, comment: _Comment, at_heard_s: float) -> None:
@@ -373,7 +386,10 @@ class CommentaryLoop:
     async def _take_pieces(self, comment: _Comment, pieces: Iterator[SpeechPiece]) -> bool:
         """Take pieces as they come; True when the comment was "..."."""
         timeout_s = self.settings.inference_timeout_s
+        started_s = self._clock.time()
         while True:
+            if comment.start_s is None and self._clock.time() - started_s > timeout_s:
+                raise _NoAnswer(f"the commentator had nothing to show for {timeout_s:g} s")
             asked_s = self._clock.time()
             call = asyncio.ensure_future(self._worker.call(next_or_end, pieces))
             try:
@@ -525,10 +541,6 @@ class CommentaryLoop:
         if never_heard:
             record.outcome, record.reason = "stale", comment.broken_off
             record.discarded_tokens = record.output_tokens
-            self._last_text = ""
-            if self._last is comment:
-                others = [c for c in self._comments.values() if c.sounding and c is not comment]
-                self._last = others[-1] if others else None
         else:
             self._measure_heard(comment, now)
             if comment.problem:

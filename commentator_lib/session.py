@@ -51,6 +51,13 @@ _SAMPLE_S = 1.0
 _STOP_WAIT_S = 5.0
 
 
+# What a running session is built from.
+_FIXED = {
+    "commentator", "voice", "seed", "picture_max_px", "display_buffer_mb", "delay_init_s", "model_path",
+    "reference_audio_path", "vocoder_float16", "max_slice_nums",
+}  # fmt: skip
+
+
 def make_commentator(settings: Settings) -> Commentator:
     """The commentator that the settings name."""
     if settings.commentator == "scripted":
@@ -247,6 +254,10 @@ class _Run:
         self.tell(lambda loop: loop.stop())
 
     def change(self, changes: dict[str, Any]) -> None:
+        if fixed := _FIXED & changes.keys():
+            raise SettingsError(
+                f"{', '.join(sorted(fixed))} cannot be changed while a session runs: start a new one"
+            )
         with self._lock:
             old, new = self.settings, self.settings.changed(**changes)
             self.settings = new

@@ -25,8 +25,10 @@ from commentator_lib.media import PlaybackResampler
 from commentator_lib.voices.base import Voice
 
 HOLD_BACK_CHARACTERS = 5
-# A comment of ten thousand words would hold the floor for an hour.
+# A comment of ten thousand words would hold the floor for an hour; one that never ends, for ever.
 MAX_COMMENT_CHARACTERS = 1200
+MAX_COMMENT_SOUND_S = 120.0
+MAX_COMMENT_CHUNKS = 5000
 _SENTENCE_END = re.compile(r"(?<=[.!?…。！？])[\"'”’)\]]*\s+(?=\S)|\n+")
 _LONGEST_SENTENCE = 240
 
@@ -94,6 +96,7 @@ def speak_comment(
     held_pcm: list[np.ndarray] = []
     released = False
     own_voice = False
+    sound_s = 0.0
     problem = ""
     by_text = not speech or voice is None  # nothing waits for whole sentences
     resampler = PlaybackResampler()
@@ -118,18 +121,23 @@ def speak_comment(
 
     chunks = commentator.comment(request)
     try:
-        for chunk in chunks:
+        for count, chunk in enumerate(chunks, start=1):
             new_text = clean(chunk.text)[: MAX_COMMENT_CHARACTERS - len(text)]
             text += new_text
             unspoken += new_text
             held_text += new_text
             if chunk.audio is not None and speech and not problem:
                 own_voice = True
+                sound_s += chunk.audio.duration_s
                 try:
                     held_pcm.append(resampler.push(chunk.audio))
                 except Exception as error:  # as above: its sound is broken, its text is not
                     problem = f"voice: {type(error).__name__}: {error}"
-            full = len(text) >= MAX_COMMENT_CHARACTERS
+            full = (
+                len(text) >= MAX_COMMENT_CHARACTERS
+                or sound_s >= MAX_COMMENT_SOUND_S
+                or count >= MAX_COMMENT_CHUNKS
+            )
             released = released or len(text.strip()) > HOLD_BACK_CHARACTERS and not is_nothing(text)
             if not released:
                 yield SpeechPiece(output_tokens=chunk.output_tokens, cost_s=chunk.cost_s)

@@ -77,40 +77,27 @@ class PictureDelay:
         margin_s: float,
     ) -> None:
         self.off = init_s <= 0
-        self.max_s = max_s
-        self.slew_max = slew_max
-        self.alpha = alpha
-        self.q = q
-        self.margin_s = margin_s
-        self.wanted_s = min(init_s, max_s)
-        self.applied_s = self.wanted_s
-        self._policy = policy
+        self.wanted_s = self.applied_s = min(init_s, max_s)
         self._latencies_s: deque[float] = deque(maxlen=LATENCIES_KEPT)
         self._first_captured_s: float | None = None
         self._last_captured_s: float | None = None
         self._given: deque[tuple[float, float]] = deque(maxlen=_GIVEN_KEPT)
+        self.configure(policy, max_s, slew_max, alpha, q, margin_s)
 
-    @property
-    def policy(self) -> str:
-        return self._policy
-
-    @policy.setter
-    def policy(self, policy: str) -> None:
-        """Changing the policy in mid-stream keeps what was learnt; the picture slews to the new target."""
-        if policy != self._policy:
-            self._policy = policy
-            if self._latencies_s and not self.off:
-                self.wanted_s = min(self._target(), self.max_s)
+    def configure(
+        self, policy: str, max_s: float, slew_max: float, alpha: float, q: float, margin_s: float
+    ) -> None:
+        """Change how the delay is chosen, also in mid-stream: what was learnt stays, the picture slews."""
+        self._policy, self._max_s, self._slew_max = policy, max_s, slew_max
+        self._alpha, self._q, self._margin_s = alpha, q, margin_s
+        if policy == "playout" and self._latencies_s and not self.off:
+            self.wanted_s = playout_target(self._latencies_s, q, margin_s)
+        self.wanted_s = min(self.wanted_s, max_s)
 
     @property
     def started(self) -> bool:
         """Whether a frame has been given its time."""
         return self._last_captured_s is not None
-
-    def _target(self) -> float:
-        if self._policy == "serial":
-            return self.wanted_s
-        return playout_target(self._latencies_s, self.q, self.margin_s)
 
     def first_frame(self, captured_at_s: float) -> None:
         """The picture will start with this frame, whenever it starts."""
@@ -125,9 +112,10 @@ class PictureDelay:
             return
         self._latencies_s.append(latency_s)
         if self._policy == "serial":
-            self.wanted_s = min(self.max_s, ema(self.wanted_s, latency_s, self.alpha))
+            self.wanted_s = min(self._max_s, ema(self.wanted_s, latency_s, self._alpha))
         else:
-            self.wanted_s = min(self.max_s, self._target())
+            target_s = playout_target(self._latencies_s, self._q, self._margin_s)
+            self.wanted_s = min(self._max_s, target_s)
             if not self.started:
                 # The frames that wait already are shown too: the delay starts long enough for the first.
                 waited_s = now_s - self._first_captured_s if self._first_captured_s is not None else 0.0
@@ -137,7 +125,7 @@ class PictureDelay:
         """Give the next frame its time. Called once a frame, in order; the delay moves on."""
         if self._last_captured_s is not None:
             elapsed_s = captured_at_s - self._last_captured_s
-            self.applied_s = slewed(self.applied_s, self.wanted_s, elapsed_s, self.slew_max)
+            self.applied_s = slewed(self.applied_s, self.wanted_s, elapsed_s, self._slew_max)
         self._last_captured_s = captured_at_s
         self._given.append((captured_at_s, captured_at_s + self.applied_s))
         return captured_at_s + self.applied_s
@@ -152,4 +140,4 @@ class PictureDelay:
                 if captured_s <= captured_at_s:
                     return due_s + (captured_at_s - captured_s)
             return captured_at_s + self.applied_s
-        return captured_at_s + slewed(self.applied_s, self.wanted_s, captured_at_s - from_s, self.slew_max)
+        return captured_at_s + slewed(self.applied_s, self.wanted_s, captured_at_s - from_s, self._slew_max)

@@ -299,6 +299,22 @@ def test_prompt_carries_what_was_really_heard():
     assert 3 < len(said.split()) < 40
 
 
+def test_important_change_drops_what_was_prepared_and_cuts_what_is_heard():
+    # 6 s of delay and comments of 2 s: two more are ready while one is heard
+    commentator = Says(" ".join(["word"] * 8))
+    session = acted(
+        {}, 40.0, commentator=commentator, source=Pictures(40.0, flash(20.0)),
+        settings={"interrupt_threshold": 30.0, "delay_margin_s": 5.0, "pause_s": 0.0},
+    )  # fmt: skip
+    cycles = session.log.cycles.sort_values("cycle")
+    urgent = cycles[cycles.trigger == "change"].iloc[0]
+    dropped = cycles[cycles.outcome == "stale"]
+    assert len(dropped) >= 1 and dropped.reason.str.contains("change").all()
+    assert urgent.outcome == "spoken" and abs(urgent.sync_error_s) <= 0.06
+    assert (cycles.gap_before_s.dropna() >= -1e-6).all()
+    assert (cycles.outcome == "spoken").iloc[-3:].all()
+
+
 def test_without_a_threshold_nothing_is_cut():
     session, _, _ = interrupted(threshold=0.0)
     assert "interrupted" not in outcomes(session)

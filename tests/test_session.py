@@ -200,6 +200,8 @@ def test_bad_input_is_refused_before_anything_starts(tmp_path):
     s = session(1.0)
     with pytest.raises(SettingsError, match="did you mean pause_s"):
         s.update(pausee_s=1.0)
+    with pytest.raises(SettingsError, match="cannot be changed while"):
+        s.update(commentator="basic-eye")
     with pytest.raises(SettingsError, match="sports"):
         s.set_profile("sport")
     assert ours() == []

@@ -9,6 +9,7 @@ from commentator_lib.commentators.base import CommentChunk, CommentRequest
 from commentator_lib.media import PLAYBACK_RATE_HZ, AudioChunk
 from commentator_lib.speech import (
     MAX_COMMENT_CHARACTERS,
+    MAX_COMMENT_SOUND_S,
     clean,
     is_nothing,
     speak_comment,
@@ -134,10 +135,20 @@ def test_ten_thousand_words_are_cut():
     assert commentator.closed == 1
 
 
-def test_endless_commentator_is_ended():
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        CommentChunk("and on and on ", None, 3),
+        CommentChunk("", None, 1),
+        CommentChunk("", AudioChunk(np.full(24_000, 0.1, np.float32), 24_000), 25),
+        CommentChunk("...", AudioChunk(np.full(2400, 0.1, np.float32), 24_000), 1),
+    ],
+    ids=["words", "nothing", "sound", "dots"],
+)
+def test_endless_commentator_is_ended(chunk):
     def forever():
         while True:
-            yield CommentChunk("and on and on ", None, 3)
+            yield chunk
 
     class Endless:
         name = "endless"
@@ -145,7 +156,9 @@ def test_endless_commentator_is_ended():
         def comment(self, request):
             return forever()
 
-    assert len(text_of(pieces(Endless(), speech=False))) <= MAX_COMMENT_CHARACTERS
+    found = pieces(Endless(), ToneVoice())
+    assert found[-1].last and len(text_of(found)) <= MAX_COMMENT_CHARACTERS
+    assert seconds_of(found) <= MAX_COMMENT_SOUND_S + 1 or chunk.audio is None
 
 
 def test_control_characters_become_spaces_and_scripts_stay():

@@ -134,6 +134,6 @@ def test_policy_can_change_in_mid_stream():
     d = delay("serial")
     d.due(0.0)
     d.observe(2.0, 0.0)
-    d.policy = "playout"
+    d.configure("playout", 15.0, 0.1, 0.2, 0.95, 0.1)
     assert d.wanted_s == pytest.approx(playout_target([2.0], 0.95, 0.1))
     assert d.applied_s == 5.0
