@@ -69,7 +69,7 @@ class FileSource:
         _check_file(path)
         self.problem = ""
         self.skipped = 0
-        self.count = 0  # frames decoded
+        self.count, self.end_s = 0, 0.0  # frames decoded, and the media time after the last of them
         self._max_px = max_px
         try:
             self._container = av.open(str(path))
@@ -131,7 +131,7 @@ class FileSource:
                 else:
                     yield Frame(index, pts_s, float("nan"), self._image(picture))
                 index += 1
-                self.count = index
+                self.count, self.end_s = index, pts_s + step_s
         except (av.error.FFmpegError, ValueError) as error:
             self.problem = f"the file breaks off after {max(0.0, last_s):.1f} s ({_reason(error)})"
 
@@ -145,7 +145,8 @@ class FileSource:
         width, height = max(1, round(width * scale)), max(1, round(height * scale))
         image = picture.reformat(width=width, height=height, format="rgb24").to_ndarray()
         turns = round(getattr(picture, "rotation", 0) / 90) % 4
-        return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+        # Rows of odd widths come padded, and a turned picture is a view: models want neither.
+        return np.ascontiguousarray(np.rot90(image, turns) if turns else image)
 
     def read(self, not_before_s: float = 0.0) -> Frame | None:
         self._not_before_s = not_before_s
@@ -197,20 +198,18 @@ class Programme:
                 self._clip = FileSource(path, self._max_px)
                 self._offset_s = self._next_s
                 self._first_index = self._index
-            frame = self._clip.read(not_before_s - self._offset_s)
+            frame = self._clip.read(min(not_before_s, self._duration_s or not_before_s) - self._offset_s)
             if frame is None:
                 self.problem = self.problem or self._clip.problem
                 self.skipped += self._clip.skipped
                 self._index = self._first_index + self._clip.count
+                self._next_s = self._offset_s + self._clip.end_s
                 self._clip.close()
                 self._clip = None
-                if self._next_s <= self._offset_s:  # nothing was left to be played: go on in time
-                    self._next_s = max(self._next_s, not_before_s)
                 continue
             pts_s = self._offset_s + frame.pts_s
             if self._over(pts_s):
                 return None
-            self._next_s = pts_s + 1.0 / self._clip.info.fps
             return Frame(self._first_index + frame.index, pts_s, frame.captured_at_s, frame.image)
 
     def _over(self, pts_s: float) -> bool:
@@ -294,15 +293,20 @@ def open_source(spec: str | list[str], duration_s: float | None = None, max_px: 
     them short). Raises SourceError.
     """
     specs = [spec] if isinstance(spec, str) else list(spec)
-    if duration_s is not None and not duration_s > 0:
-        raise SourceError(f"a duration of {duration_s:g} s is nothing to play: give more than 0")
+    if duration_s is not None and not 0 < duration_s < float("inf"):
+        raise SourceError(
+            f"a duration of {duration_s:g} s cannot be played: give a number of seconds above 0"
+        )
     if specs == ["demo"]:
         return Programme(demo_clips(), duration_s or DEMO_S, max_px)
     if len(specs) == 1 and specs[0].startswith("made:"):
         try:
-            return MadeSource(duration_s or float(specs[0][5:]))
+            seconds = float(specs[0][5:])
         except ValueError:
-            raise SourceError(f"{specs[0]!r}: write made:SECONDS, for example made:60") from None
+            seconds = 0.0
+        if not 0 < seconds < float("inf"):
+            raise SourceError(f"{specs[0]!r}: write made:SECONDS, for example made:60")
+        return MadeSource(duration_s or seconds)
     for name in specs:
         if "://" in name or name.startswith("/dev/") or name.isdigit():
             raise SourceError(f"{name}: network streams and cameras cannot be opened yet, only files")

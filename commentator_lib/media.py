@@ -44,8 +44,8 @@ def to_int16(samples: np.ndarray) -> np.ndarray:
     """float32 (N,) in [-1, 1] → int16 (N,), clipped, not wrapped; NaN becomes silence. int16 passes."""
     if samples.dtype == np.int16:
         return samples
-    scaled = np.nan_to_num(np.asarray(samples, dtype=np.float32)) * 32767.0
-    return np.clip(np.rint(scaled), -32768, 32767).astype(np.int16)
+    finite = np.nan_to_num(np.asarray(samples, dtype=np.float32), posinf=1.0, neginf=-1.0)
+    return np.rint(np.clip(finite, -1.0, 1.0) * 32767.0).astype(np.int16)
 
 
 def to_float32(samples: np.ndarray) -> np.ndarray:
@@ -80,7 +80,7 @@ class PlaybackResampler:
             )
         if self._stream is None:
             return to_int16(chunk.samples)
-        samples = np.nan_to_num(to_float32(chunk.samples))
+        samples = np.nan_to_num(to_float32(chunk.samples), posinf=1.0, neginf=-1.0)
         return to_int16(self._stream.resample_chunk(samples))
 
     def flush(self) -> np.ndarray:

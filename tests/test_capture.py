@@ -1,0 +1,206 @@
+"""Files of every kind as a source, programmes of them, and what is no source at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import numpy as np
+import psutil
+import pytest
+
+from commentator_lib.capture import (
+    FileSource,
+    MadeSource,
+    Programme,
+    SourceError,
+    demo_clips,
+    file_sha256,
+    open_source,
+)
+from tests.clips import cut_off, make_clip, make_sound_file
+
+
+def read_all(source, not_before=lambda frame: 0.0):
+    found = []
+    frame = source.read()
+    while frame is not None:
+        found.append(frame)
+        frame = source.read(not_before(frame))
+    source.close()
+    return found
+
+
+KINDS = {
+    "one frame": dict(frames=1),
+    "grey": dict(codec="ffv1", pix_fmt="gray", suffix=".mkv"),
+    "with alpha": dict(codec="ffv1", pix_fmt="yuva420p", suffix=".mkv"),
+    "odd size": dict(width=63, height=47, codec="ffv1", pix_fmt="yuv444p", suffix=".mkv"),
+    "one pixel": dict(width=1, height=1, codec="ffv1", pix_fmt="yuv444p", suffix=".mkv"),
+    "portrait": dict(width=36, height=64),
+    "no declared rate or length": dict(suffix=".h264", container="h264"),
+    "pictures in a row": dict(codec="mjpeg", pix_fmt="yuvj420p", suffix=".mjpeg", container="mjpeg"),
+    "one frame a second": dict(fps=1, frames=5),
+    "sixty frames a second": dict(fps=60),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_clips_of_every_kind(kind, tmp_path):
+    made = {"frames": 25, "width": 64, "height": 36, **KINDS[kind]}
+    path = tmp_path / f"clip{made.pop('suffix', '.mp4')}"
+    make_clip(path, **made)
+    source = FileSource(path)
+    frames = read_all(source)
+    assert len(frames) == made["frames"] and source.problem == ""
+    assert [f.index for f in frames] == list(range(len(frames)))
+    assert frames[0].pts_s == 0 and all(b.pts_s > a.pts_s for a, b in zip(frames, frames[1:], strict=False))
+    for f in frames:
+        assert f.image.shape == (made["height"], made["width"], 3) and f.image.dtype == np.uint8
+        assert f.image.flags["C_CONTIGUOUS"]
+    if made.get("container") is None:
+        assert source.info.fps == pytest.approx(made.get("fps", 25))
+
+
+def test_colours_are_rgb(tmp_path):
+    frame = read_all(FileSource(make_clip(tmp_path / "c.mp4")))[0]
+    right = frame.image[:, 32:].reshape(-1, 3).mean(axis=0)
+    assert right == pytest.approx([200, 0, 0], abs=12)
+
+
+def test_large_pictures_are_scaled_down_with_their_aspect(tmp_path):
+    path = make_clip(tmp_path / "4k.mp4", frames=3, width=3840, height=2160, options={"preset": "ultrafast"})
+    assert FileSource(path).read().image.shape == (720, 1280, 3)
+    assert FileSource(path, max_px=320).read().image.shape == (180, 320, 3)
+
+
+def test_variable_rate_keeps_each_frames_time(tmp_path):
+    times = [0, 1, 2, 10, 11, 30]
+    path = make_clip(tmp_path / "v.mkv", frames=6, codec="ffv1", pts=lambda k: times[k])
+    assert [f.pts_s for f in read_all(FileSource(path))] == pytest.approx([t / 25 for t in times], abs=0.002)
+
+
+def test_clip_cut_off_in_the_middle_plays_as_far_as_it_goes(tmp_path):
+    path = cut_off(make_clip(tmp_path / "c.mp4", frames=100, options={"movflags": "+faststart"}, noise=True))
+    source = FileSource(path)
+    frames = read_all(source)
+    assert 10 < len(frames) < 90 and "breaks off after" in source.problem
+
+
+NO_SOURCE = {
+    "missing": (lambda p: p / "nowhere.mp4", "no such file"),
+    "folder": (lambda p: p, "is a folder"),
+    "empty": (lambda p: (p / "e.mp4").write_bytes(b"") or p / "e.mp4", "is empty"),
+    "text": (lambda p: (p / "t.mp4").write_text("no film\n" * 99) and p / "t.mp4", "not a video"),
+    "cut off at its head": (lambda p: cut_off(make_clip(p / "c.mp4", noise=True), 0.5), "cut off"),
+    "sound only": (lambda p: make_sound_file(p / "s.m4a"), "no picture: what it holds is audio"),
+}
+
+
+@pytest.mark.parametrize("case", NO_SOURCE)
+def test_no_video_is_one_clear_line_and_no_open_file(case, tmp_path):
+    make, words = NO_SOURCE[case]
+    path = make(tmp_path)
+    before = psutil.Process().num_fds()
+    for _ in range(3):
+        with pytest.raises(SourceError, match=words) as caught:
+            open_source(str(path))
+        assert "\n" not in str(caught.value) and str(path) in str(caught.value)
+    assert psutil.Process().num_fds() <= before
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
+def test_unreadable_file(tmp_path):
+    path = make_clip(tmp_path / "c.mp4")
+    path.chmod(0)
+    with pytest.raises(SourceError, match="cannot read"):
+        open_source(str(path))
+
+
+@pytest.mark.parametrize("spec", ["rtsp://127.0.0.1/x", "http://127.0.0.1/x.mp4", "/dev/video0", "0"])
+def test_streams_and_cameras_are_not_there_yet(spec):
+    with pytest.raises(SourceError, match="only files"):
+        open_source(spec)
+
+
+@pytest.mark.parametrize("duration_s", [0.0, -1.0, float("nan"), float("inf")])
+def test_duration_must_be_something(duration_s):
+    with pytest.raises(SourceError, match="duration"):
+        open_source("demo", duration_s)
+
+
+def test_files_are_closed(tmp_path):
+    path = make_clip(tmp_path / "c.mp4")
+    before = psutil.Process().num_fds()
+    for _ in range(5):
+        read_all(open_source([str(path), str(path)]))
+        open_source(str(path)).close()
+    assert psutil.Process().num_fds() <= before
+
+
+@pytest.fixture
+def two(tmp_path):
+    a = make_clip(tmp_path / "a.mp4", frames=25)
+    b = make_clip(tmp_path / "b.mkv", frames=10, fps=10, width=32, height=48, codec="ffv1")
+    return [str(a), str(b)]
+
+
+def test_clips_play_as_one_programme(two):
+    source = Programme(two)
+    frames = read_all(source)
+    assert [f.index for f in frames] == list(range(35))
+    assert frames[25].image.shape == (48, 32, 3) and frames[25].pts_s == pytest.approx(1.0)
+    assert frames[-1].pts_s == pytest.approx(1.9) and source.info.duration_s == pytest.approx(2.0)
+
+
+def test_programme_repeats_and_ends_at_its_duration(two):
+    frames = read_all(Programme(two, duration_s=5.0))
+    assert frames[-1].pts_s < 5.0 <= frames[-1].pts_s + 0.1 and len(frames) == 35 + 35 + 25
+    assert len(read_all(Programme(two, duration_s=0.5))) == 13
+
+
+def test_frames_keep_their_numbers_when_some_are_skipped(two):
+    whole = {f.index: f.image for f in read_all(Programme(two, duration_s=4.0))}
+    source = Programme(two, duration_s=4.0)
+    some = read_all(source, lambda frame: frame.pts_s + 0.33)
+    assert len(some) < 20 and source.skipped + len(some) <= len(whole)
+    for frame in some:
+        assert np.array_equal(frame.image, whole[frame.index])
+
+
+def test_bad_clip_in_a_programme_is_known_before_it_starts(two, tmp_path):
+    with pytest.raises(SourceError, match="nowhere"):
+        Programme([*two, str(tmp_path / "nowhere.mp4")])
+    with pytest.raises(SourceError, match="no clip"):
+        Programme([])
+
+
+def test_clip_that_goes_during_a_programme_ends_it_with_an_error(two):
+    source = Programme(two)
+    source.read()
+    os.remove(two[1])
+    with pytest.raises(SourceError, match="no such file"):
+        read_all(source)
+
+
+def test_made_programme_is_the_same_for_a_seed():
+    a, b, c = (read_all(MadeSource(20.0, seed=s)) for s in (1, 1, 2))
+    assert len(a) == 500 and all(np.array_equal(x.image, y.image) for x, y in zip(a, b, strict=True))
+    assert not all(np.array_equal(x.image, y.image) for x, y in zip(a, c, strict=True))
+    assert len(read_all(open_source("made:2"))) == 50
+    for bad in ("made:long", "made:-3", "made:inf", "made:"):
+        with pytest.raises(SourceError, match="made:SECONDS"):
+            open_source(bad)
+
+
+def test_demo_clips_are_there():
+    clips = demo_clips()
+    assert len(clips) == 2 and all(os.path.exists(c) for c in clips)
+    source = open_source("demo")
+    assert source.info.duration_s >= 45 and (source.info.width, source.info.height) == (1280, 720)
+    source.close()
+
+
+def test_fingerprint_tells_files_apart(two, tmp_path):
+    shutil.copy(two[0], tmp_path / "copy.mp4")
+    assert file_sha256(two[0]) == file_sha256(tmp_path / "copy.mp4") != file_sha256(two[1])

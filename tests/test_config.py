@@ -1,0 +1,182 @@
+"""Settings: names, ranges, layers, files, and errors that help."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from commentator_lib.config import (
+    PRESETS,
+    Settings,
+    SettingsError,
+    describe_range,
+    env_name,
+    load_settings,
+    parse_assignment,
+    save_settings,
+)
+
+# name in the environment, value, our name, our value, the default
+SEED = [
+    ("ENABLE_TTS", "false", "speech", False, True),  # off by default there
+    ("TTS_MAX_NEW_TOKENS", "96", "speech_max_new_tokens", 96, 150),
+    ("TTS_PAUSE_AFTER", "0.5", "pause_s", 0.5, 1.0),
+    ("MAX_NEW_TOKENS", "256", "text_max_new_tokens", 256, 512),
+    ("INFERENCE_INTERVAL", "2", "inference_interval_s", 2.0, 1.0),
+    ("CHANGE_THRESHOLD", "0", "change_threshold", 0.0, 5.0),
+    ("FRAMES_PER_INFERENCE", "8", "frames_per_inference", 8, 4),
+    ("FRAME_STRIDE", "1", "frame_stride", 1, 2),
+    ("CAPTURE_FPS", "4.0", "capture_fps", 4.0, 2.0),
+    ("MAX_SLICE_NUMS", "2", "max_slice_nums", 2, 1),
+    ("STREAM_DELAY_INIT", "0", "delay_init_s", 0.0, 5.0),
+    ("STREAM_DELAY_EMA_ALPHA", "0.5", "delay_ema_alpha", 0.5, 0.2),
+    ("WINDOW_SIZE", "64", "window_frames", 64, 32),
+    ("MODEL_PATH", "/m", "model_path", "/m", ""),
+    ("REF_AUDIO_PATH", "/r.wav", "reference_audio_path", "/r.wav", ""),
+    ("TTS_FLOAT16", "true", "vocoder_float16", True, False),
+]
+
+
+@pytest.mark.parametrize(("variable", "text", "name", "value", "default"), SEED)
+def test_environment_names_of_the_seed(variable, text, name, value, default):
+    assert getattr(load_settings(environment={}), name) == default
+    assert getattr(load_settings(environment={variable: text}), name) == value
+
+
+RANGES = {
+    "speech_max_new_tokens": (64, 512), "pause_s": (0, 5), "text_max_new_tokens": (128, 1024),
+    "inference_interval_s": (0.5, 10), "change_threshold": (0, 50), "frames_per_inference": (1, 10),
+    "frame_stride": (1, 4), "capture_fps": (0.5, 5), "max_slice_nums": (1, 9), "delay_init_s": (0, 15),
+    "delay_ema_alpha": (0, 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_both_ends_of_each_range(name):
+    low, high = RANGES[name]
+    step = 1 if isinstance(low, int) and Settings.model_fields[name].annotation is int else 0.01
+    for good in (low, high):
+        assert getattr(load_settings(environment={}, window_frames=512, **{name: good}), name) == good
+    for bad in (low - step, high + step):
+        with pytest.raises(SettingsError, match=name):
+            load_settings(environment={}, window_frames=512, **{name: bad})
+
+
+@pytest.mark.parametrize(
+    "name", [n for n, f in Settings.model_fields.items() if f.annotation in (int, float)]
+)
+def test_nonsense_is_refused_by_every_number(name):
+    for bad in ("two", "", math.inf, math.nan):
+        with pytest.raises(SettingsError) as caught:
+            load_settings(environment={}, **{name: bad})
+        assert name in str(caught.value) and "\n" not in str(caught.value) and "default" in str(caught.value)
+
+
+def test_presets_are_the_seeds():
+    def values(preset):
+        s = load_settings(preset=preset, environment={})
+        return (
+            s.capture_fps, s.frames_per_inference, s.frame_stride, s.window_frames, s.change_threshold,
+            s.inference_interval_s, s.speech_max_new_tokens, s.pause_s,
+        )  # fmt: skip
+
+    assert set(PRESETS) == {"sentry", "sniper", "owl", "beast"}
+    assert values("Sentry") == (2, 4, 2, 32, 5.0, 1.0, 150, 1.0)
+    assert values("Sniper") == (5, 4, 1, 48, 0, 0.5, 96, 0.5)
+    assert values("Owl") == (4, 8, 2, 48, 1.0, 0.5, 120, 0.5)
+    assert values("Beast") == (5, 10, 2, 64, 0, 0.5, 96, 0.3)
+
+
+def test_layers(tmp_path):
+    file = tmp_path / "s.toml"
+    file.write_text('preset = "owl"\npause_s = 2.0\nframe_stride = 3\n')
+    s = load_settings(file, environment={"TTS_PAUSE_AFTER": "3.0", "FRAME_STRIDE": "1"}, frame_stride=4)
+    assert (s.capture_fps, s.pause_s, s.frame_stride) == (4.0, 3.0, 4)
+
+
+def test_saved_settings_come_back(tmp_path):
+    s = load_settings(environment={}, preset="beast", profile="sports", speech=False)
+    save_settings(s, tmp_path / "s.toml")
+    assert load_settings(tmp_path / "s.toml", environment={}) == s
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        ("pause", "pause_s"),
+        ("capture_fp", "capture_fps"),
+        ("frame_strde", "frame_stride"),
+        ("Pause_S", "pause_s"),
+    ],
+)
+def test_misspelt_setting_names_the_nearest(given, hint):
+    with pytest.raises(SettingsError, match=f"did you mean {hint}"):
+        load_settings(environment={}, **{given: 1})
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"window_frames": 7}, "set window_frames to 8 or more"),
+        ({"profile": "sport"}, "did you mean sports"),
+        ({"commentator": "basic_eye"}, "did you mean basic-eye"),
+        ({"voice": "xyz"}, "known are hibari"),
+        ({"policy": "parallel"}, "playout or serial"),
+        ({"speech": "loud"}, "true or false"),
+    ],
+)
+def test_errors_say_how_to_mend_it(values, words):
+    with pytest.raises(SettingsError, match=words) as caught:
+        load_settings(environment={}, **values)
+    assert "\n" not in str(caught.value)
+
+
+def test_bad_value_names_where_it_came_from(tmp_path):
+    (tmp_path / "s.toml").write_text("pause_s = 99\n")
+    with pytest.raises(SettingsError, match="s.toml: pause_s"):
+        load_settings(tmp_path / "s.toml", environment={})
+    with pytest.raises(SettingsError, match="environment TTS_PAUSE_AFTER: pause_s"):
+        load_settings(environment={"TTS_PAUSE_AFTER": "x"})
+
+
+@pytest.mark.parametrize("content", ["pause_s = ", "\x00\xff", "[a]\nb = 1"])
+def test_bad_settings_file(tmp_path, content):
+    (tmp_path / "s.toml").write_bytes(content.encode("latin-1"))
+    with pytest.raises(SettingsError) as caught:
+        load_settings(tmp_path / "s.toml", environment={})
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_file_that_is_not_there_or_cannot_be_written(tmp_path):
+    with pytest.raises(SettingsError, match="cannot read"):
+        load_settings(tmp_path / "no.toml", environment={})
+    with pytest.raises(SettingsError, match="cannot read"):
+        load_settings(tmp_path, environment={})
+    with pytest.raises(SettingsError, match="cannot write"):
+        save_settings(Settings(), tmp_path / "no" / "s.toml")
+
+
+def test_changed_is_a_checked_copy():
+    s = Settings()
+    assert s.changed(pause_s=0.0).pause_s == 0.0 and s.pause_s == 1.0
+    with pytest.raises(SettingsError):
+        s.changed(pause_s=9)
+
+
+def test_every_setting_has_text_range_and_environment_name():
+    names = [env_name(n) for n in Settings.model_fields]
+    assert len(set(names)) == len(names)
+    for name, field in Settings.model_fields.items():
+        assert field.description and describe_range(name), name
+
+
+def test_assignments():
+    assert parse_assignment(" pause_s = 0.5") == ("pause_s", "0.5")
+    assert parse_assignment("instruction=a=b") == ("instruction", "a=b")
+    with pytest.raises(SettingsError, match="name=value"):
+        parse_assignment("pause_s")
+
+
+def test_token_cap_follows_speech():
+    assert Settings().max_new_tokens == 150 and Settings(speech=False).max_new_tokens == 512

@@ -1,0 +1,157 @@
+"""The embedded voice, the scripted commentator, and the meters."""
+
+from __future__ import annotations
+
+import sys
+import types
+
+import numpy as np
+import pytest
+
+from commentator_lib import meters
+from commentator_lib.commentators.base import Commentator, CommentRequest
+from commentator_lib.commentators.scripted import CostModel, ScriptedCommentator
+from commentator_lib.voices.base import Voice
+from commentator_lib.voices.hibari import HibariVoice, readable
+
+
+@pytest.fixture(scope="module")
+def voice():
+    made = HibariVoice()
+    made.warm_up()
+    return made
+
+
+def said(voice, text):
+    return np.concatenate([c.samples for c in voice.speak(text)] or [np.zeros(0, np.float32)])
+
+
+def test_it_speaks(voice):
+    assert isinstance(voice, Voice)
+    sound = said(voice, "A person on the right is moving left.")
+    assert sound.dtype == np.float32 and 1.2 < len(sound) / 24_000 < 3.0
+    assert 0.05 < np.abs(sound).max() <= 1.0
+
+
+def test_no_padding_is_left_at_either_end(voice):
+    sound = np.abs(said(voice, "Two cars."))
+    loud = np.flatnonzero(sound > 0.01) / 24_000
+    assert loud[0] < 0.06 and len(sound) / 24_000 - loud[-1] < 0.06
+
+
+def test_same_text_same_sound(voice):
+    assert np.array_equal(said(voice, "A red car."), said(voice, "A red car."))
+
+
+def test_each_sentence_comes_by_itself(voice):
+    assert len(list(voice.speak("Two cars. A bicycle. One person."))) == 5  # with a breath between
+
+
+@pytest.mark.parametrize("text", ["", "   ", "你好", "\x00"])
+def test_nothing_readable_gives_nothing(voice, text):
+    assert len(said(voice, text)) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("BRA lead GER 2-1", "B R A lead G E R 2-1"),
+        ("67:12 gone", "67 minutes 12 gone"),
+        ("45:00", "45 minutes"),
+        ("It says TAXI", "It says TAXI"),
+        ("A car", "A car"),
+    ],
+)
+def test_codes_are_spelled_and_clocks_read(text, read):
+    assert readable(text) == read
+
+
+REQUEST = CommentRequest([], "", 150)
+
+
+def drawn(count=400, **more):
+    commentator = ScriptedCommentator(cost=CostModel(1.3, 0.2, 6.0, 1.5, 0.75), **more)
+    return [list(commentator.comment(REQUEST)) for _ in range(count)]
+
+
+def test_costs_have_the_means_and_spreads_asked_for():
+    assert isinstance(ScriptedCommentator(), Commentator)
+    comments = drawn()
+    first = [c[0].cost_s for c in comments]
+    speech = [sum(x.audio.duration_s for x in c if x.audio) for c in comments]
+    assert np.mean(first) == pytest.approx(1.3, abs=0.05) and np.std(first) == pytest.approx(0.2, abs=0.03)
+    assert np.mean(speech) == pytest.approx(6.0, abs=0.25) and np.std(speech) == pytest.approx(1.5, abs=0.2)
+    whole = [sum(x.cost_s for x in c) for c in comments]
+    assert np.allclose(whole, np.array(first) + 0.75 * np.array(speech), atol=0.02)
+
+
+def test_seed_decides():
+    def costs(seed):
+        return [[x.cost_s for x in c] for c in drawn(5, seed=seed)]
+
+    assert costs(1) == costs(1) != costs(2)
+
+
+def test_text_is_whole_and_kept_to_the_cap():
+    line = "A red car comes in on the left."
+    assert "".join(x.text for x in ScriptedCommentator([line]).comment(REQUEST)) == line
+    short = ScriptedCommentator(cost=CostModel(1, 0, 60, 0, 0))
+    words = "".join(x.text for x in short.comment(CommentRequest([], "", 64))).split()
+    assert len(words) * 1.3 <= 64
+
+
+def test_nothing_to_say_has_no_sound():
+    (chunk,) = ScriptedCommentator(["..."], CostModel(0.4)).comment(REQUEST)
+    assert (chunk.text, chunk.audio, chunk.cost_s) == ("...", None, 0.4)
+
+
+def test_lines_may_depend_on_what_is_seen():
+    commentator = ScriptedCommentator(lambda request: request.prompt.upper())
+    assert "".join(x.text for x in commentator.comment(CommentRequest([], "goal", 9))) == "GOAL"
+
+
+def test_process_meter_reads():
+    share, rss = meters.ProcessMeter().read()
+    assert share >= 0 and 1e7 < rss < 1e11
+    machine = meters.hardware()
+    assert machine["cores"] >= 1 and machine["memory_bytes"] > 1e8
+
+
+@pytest.fixture
+def fresh_meter():
+    meters._nvml_device.cache_clear()
+    yield
+    meters._nvml_device.cache_clear()
+
+
+def nvml(monkeypatch, fails=False):
+    """A double of the driver's binding, with its names and types."""
+
+    class NVMLError(Exception):
+        pass
+
+    def init():
+        if fails:
+            raise NVMLError("driver not loaded")
+
+    fake = types.SimpleNamespace(
+        NVMLError=NVMLError,
+        nvmlInit=init,
+        nvmlDeviceGetHandleByIndex=lambda k: k,
+        nvmlDeviceGetMemoryInfo=lambda handle: types.SimpleNamespace(used=8_600_000_000),
+        nvmlDeviceGetName=lambda handle: "Some GPU",
+    )
+    monkeypatch.setitem(sys.modules, "pynvml", fake)
+
+
+def test_gpu_memory_by_the_drivers_count(fresh_meter, monkeypatch):
+    nvml(monkeypatch)
+    assert meters.vram_used_bytes() == 8_600_000_000 and meters.hardware()["gpu"] == "Some GPU"
+
+
+def test_no_driver_or_no_binding_is_no_gpu(fresh_meter, monkeypatch):
+    nvml(monkeypatch, fails=True)
+    assert meters.vram_used_bytes() is None
+    meters._nvml_device.cache_clear()
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    assert meters.vram_used_bytes() is None
