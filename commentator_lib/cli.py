@@ -165,8 +165,8 @@ def _watch(session, lines: _Lines) -> bool:
         mininterval=_bar_interval_s(),
     )
     try:
-        _raise_on_ctrl_c()
         session.start()
+        _raise_on_ctrl_c()  # until here the process may just quit: nothing has been said or shown
         while not session.wait(0.2):
             status = session.status
             shown_s = min(status.shown_s, total) if total else status.shown_s
