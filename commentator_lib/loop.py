@@ -54,7 +54,6 @@ class _Comment:
 
     record: CycleRecord
     captured_s: float  # its newest frame
-    not_before_s: float
     pieces: list[tuple[str, float, float]] = field(default_factory=list)  # text, its sound's offset, length
     sent_s: float = 0.0
     start_s: float | None = None
@@ -169,10 +168,19 @@ class CommentaryLoop:
         """A frame of the window changed by this much in the last second: an important change may cut the
         comment that is being heard."""
         threshold = self.settings.interrupt_threshold
-        if threshold > 0 and compensated >= threshold:
-            now = self._clock.time()
-            if any(self._can_be_cut(comment, now) for comment in self._comments.values()):
-                self._interrupt("change")
+        if threshold <= 0 or compensated < threshold or self._urgent_under_way():
+            return
+        now = self._clock.time()
+        if any(self._can_be_cut(comment, now) for comment in self._comments.values()):
+            self._interrupt("change")
+
+    def _urgent_under_way(self) -> bool:
+        """Whether an urgent comment is still to be heard: the next change must not overtake it in its turn,
+        or in a restless scene none would ever be finished."""
+        coming = [c for c in self._comments.values() if c.start_s > self._clock.time()]
+        if self._generating:
+            coming.append(self._generating)
+        return self._trigger in _URGENT or any(c.record.trigger in _URGENT for c in coming)
 
     def _can_be_cut(self, comment: _Comment, now: float) -> bool:
         """Whether it is being heard, and nothing has overtaken it yet."""
@@ -329,7 +337,7 @@ class CommentaryLoop:
         record.infer_s = now - self._epoch_s
         record.vram_idle_bytes = record.vram_peak_bytes = self._vram()
         self._scene.mark_inference()
-        comment = _Comment(record, newest.captured_at_s, now)
+        comment = _Comment(record, newest.captured_at_s)
         request = CommentRequest(frames, prompt, settings.max_new_tokens)
         await self._generate(comment, speak_comment(self._commentator, self._voice, request, settings.speech))
 

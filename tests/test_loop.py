@@ -315,6 +315,19 @@ def test_important_change_drops_what_was_prepared_and_cuts_what_is_heard():
     assert (cycles.outcome == "spoken").iloc[-3:].all()
 
 
+def test_restless_scene_does_not_starve_the_talk():
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, 256, (36, 64, 3), dtype=np.uint8) for _ in range(80)]
+    session = acted(
+        {}, 40.0, commentator=Says(" ".join(["word"] * 24), cost_s=1.5),
+        source=Pictures(40.0, lambda t: pictures[int(2 * t)]), settings={"interrupt_threshold": 20.0},
+    )  # fmt: skip
+    cycles = session.log.cycles
+    assert (cycles.trigger == "change").sum() >= 5
+    assert cycles.outcome.isin(["spoken", "interrupted"]).all()  # none was overtaken before it was heard
+    assert (cycles.speech_s > 0.5).all()
+
+
 def test_without_a_threshold_nothing_is_cut():
     session, _, _ = interrupted(threshold=0.0)
     assert "interrupted" not in outcomes(session)
