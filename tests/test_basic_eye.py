@@ -11,9 +11,11 @@ import cv2
 import numpy as np
 import pytest
 
-from commentator_lib.commentators import basic_eye, detector
+from commentator_lib.commentators import basic_eye, detector, eye_words
 from commentator_lib.commentators.base import Commentator, CommentRequest
-from commentator_lib.commentators.basic_eye import BasicEye, Camera, camera_motion, growth, is_cut, quantity
+from commentator_lib.commentators.basic_eye import BasicEye, growth
+from commentator_lib.commentators.eye_motion import Camera, camera_motion, is_cut
+from commentator_lib.commentators.eye_words import quantity
 from commentator_lib.media import Frame
 from tests.test_detector import _DATA
 
@@ -110,7 +112,7 @@ def test_quantities():
 
 
 def test_every_template_is_a_sentence_and_has_alternatives():
-    for kind, ways in basic_eye._TEMPLATES.items():
+    for kind, ways in eye_words.TEMPLATES.items():
         assert len(set(ways)) >= 2, kind
         assert all(way.endswith(".") for way in ways)
 

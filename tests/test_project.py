@@ -22,7 +22,7 @@ FLOORS = [
     ["commentators.base", "voices.base"],
     ["prompts"],
     ["config"],
-    ["commentators.detector"],
+    ["commentators.detector", "commentators.eye_motion", "commentators.eye_text", "commentators.eye_words"],
     ["commentators.basic_eye", "commentators.scripted", "voices.hibari"],
     ["capture", "buffers", "scene", "speech", "pacing", "sync", "runlog"],
     ["players.base"],

@@ -18,19 +18,30 @@ from __future__ import annotations
 
 import random
 import threading
-import unicodedata
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from commentator_lib.commentators.base import NOTHING_TO_SAY, CommentChunk, CommentRequest
 from commentator_lib.commentators.detector import Detection, Detector, iou, suppress, tiles
+from commentator_lib.commentators.eye_motion import (
+    STILL,
+    Camera,
+    camera_motion,
+    changed_places,
+    is_cut,
+)
+from commentator_lib.commentators.eye_text import (
+    ReadText,
+    believable,
+    ocr_installed,
+    rapidocr_reader,
+    readable_form,
+)
+from commentator_lib.commentators.eye_words import NUMBERS, TEMPLATES, article, join, plural, quantity, side
 from commentator_lib.media import Frame
-
-# Reads a picture (H, W, 3) uint8 RGB: [(text, score in [0, 1])].
-ReadText = Callable[[np.ndarray], list[tuple[str, float]]]
 
 _STRONG = 0.5  # a box that counts
 _WEAK = 0.25  # a box that only keeps alive what was seen before, or hints at more of its kind
@@ -51,7 +62,6 @@ _THUMB = (192, 108)  # width, height in px of what is kept of a picture until th
 _SAME_PICTURE = 1.0  # grey levels of mean difference below which a picture adds no evidence
 _PAIR_S = 1.6  # looks farther apart than this show no motion
 _CLEAR = 0.06  # of the picture's width, between two looks
-_STILL = 0.02
 _GROWN = 1.2  # over three looks, and
 _GROWN_ONCE = 1.08  # over the last two
 _AT_EDGE = 0.06
@@ -62,9 +72,6 @@ _NEW_SHOT_S = 4.0  # how long a shot counts as new
 _BARE_SHOT_S = 2.5
 _READ_EVERY_S = 3.0  # a reading costs as much as ten looks
 _READ_TWICE_WITHIN_S = 12.0
-_TEXT_SCORE = 0.8
-_SHORT_TEXT_SCORE = 0.9
-_LONGEST_TEXT = 40
 
 _ANIMALS = "bird cat dog horse sheep cow elephant bear zebra giraffe".split()
 # COCO's animals are mixed up too often to be named; a rabbit came as a bird at 0.95.
@@ -83,82 +90,6 @@ _NAMED = dict.fromkeys("person bicycle car motorcycle animal".split(), _STRONG) 
     0.6,
 )  # fmt: skip
 _VEHICLES = {"car", "bus", "train", "truck"}
-_PLURALS = {"person": "people", "bus": "buses", "couch": "couches"}
-_NUMBERS = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five"}
-
-# What a sentence can be about, each with ways to say it. All are true of the same evidence.
-_TEMPLATES = {
-    "shot": [
-        "New shot: {things}.",
-        "A cut, and now {things}.",
-        "The picture changes to {things}.",
-        "Next shot, with {things}.",
-        "Another view: {things}.",
-    ],
-    "bare shot": ["The picture cuts to something else.", "A cut to another shot.", "A different shot now."],
-    "scene": [
-        "There {is} {things}.",
-        "In the picture: {things}.",
-        "Here {is} {things}.",
-        "I can see {things}.",
-        "The picture shows {things}.",
-    ],
-    "more": [
-        "There {is} also {things}.",
-        "Also in view: {things}.",
-        "I can also make out {things}.",
-        "And here {is} {things}.",
-    ],
-    "count": ["I count {things} now.", "Now I can see {things}.", "I make out {things} now."],
-    "arrive": [
-        "{Thing} comes into view {where}.",
-        "{Thing} appears {where}.",
-        "Now {thing} shows up {where}.",
-    ],
-    "gone": ["The {name} is no longer in view.", "The {name} is out of view.", "I no longer see the {name}."],
-    "gone many": ["The {name} are no longer in view.", "I no longer see the {name}."],
-    "sideways": [
-        "{Thing} moves to the {way}.",
-        "{Thing} is moving {way}.",
-        "{Thing} heads to the {way}.",
-    ],
-    "closer": ["{Thing} comes closer.", "{Thing} is getting closer.", "{Thing} grows larger in the picture."],
-    "stir": ["Something just moved {where}.", "Movement {where} just now.", "Something stirred {where}."],
-    "camera": ["The camera moves {way}.", "The view swings to the {way}.", "The camera turns {way}."],
-    "text": [
-        'On screen it says "{text}".',
-        'The text "{text}" is on screen.',
-        'I can read "{text}".',
-        '"{text}", it says in the picture.',
-    ],
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Camera:
-    """How the picture as a whole moved between two looks.
-
-    `dx`, `dy` are the content's shift in fractions of the width, `scale` its growth. `sure` says that the
-    parts of the picture agree; `tracked` is the share of points found again.
-    """
-
-    dx: float = 0.0
-    dy: float = 0.0
-    scale: float = 1.0
-    sure: bool = False
-    tracked: float = 0.0
-    points: int = 0
-
-    @property
-    def clear(self) -> bool:
-        """Sure enough to tell of it, or to tell of motion against it. A taxi that passes blurred lights
-        left a quarter of the points, which then agreed on a pan that was none."""
-        return self.sure and (self.tracked >= 0.4 or abs(self.dx) < _STILL)
-
-    @property
-    def still(self) -> bool:
-        """Too little motion for parallax: near things shift against far ones when the camera travels."""
-        return self.sure and max(abs(self.dx), abs(self.dy), abs(self.scale - 1)) < 0.01
 
 
 @dataclass(slots=True)
@@ -224,137 +155,12 @@ class _Fact:
     text: _Text | None = None
 
 
-def article(name: str) -> str:
-    """
-    >>> article("animal"), article("car")
-    ('an animal', 'a car')
-    """
-    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
-
-
-def plural(name: str) -> str:
-    return _PLURALS.get(name, name + "s")
-
-
-def quantity(name: str, count: int, maybe_more: bool = False) -> str:
-    """A number of things in words; `maybe_more` where there are signs of others.
-
-    >>> quantity("person", 2), quantity("car", 2, True), quantity("car", 9)
-    ('two people', 'at least two cars', 'several cars')
-    """
-    if count == 1:
-        return article(name)
-    if count not in _NUMBERS:
-        return f"several {plural(name)}"
-    return f"{'at least ' if maybe_more else ''}{_NUMBERS[count]} {plural(name)}"
-
-
 def where(box: Detection) -> str:
     """
     >>> where(Detection("car", 0.9, 0.0, 0.2, 0.3, 0.6))
     'on the left'
     """
     return side(box.cx)
-
-
-def side(x: float) -> str:
-    """`x` in fractions of the picture's width."""
-    return "on the left" if x < 0.38 else "on the right" if x > 0.62 else "in the middle"
-
-
-def join(phrases: Sequence[str]) -> str:
-    return phrases[0] if len(phrases) == 1 else ", ".join(phrases[:-1]) + " and " + phrases[-1]
-
-
-def readable_form(text: str) -> str:
-    """What two readings of a text must agree on: its letters and digits, case-folded."""
-    return "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if c.isalnum())
-
-
-def believable(text: str, score: float) -> bool:
-    """Whether a reading may count at all.
-
-    Only Latin letters and digits: the embedded voice reads no other script, and on textures the OCR
-    imagines Chinese characters. Short texts must score higher, and long ones make no short sentence.
-    """
-    form = readable_form(text)
-    if len(form) < 2 or len(text) > _LONGEST_TEXT:
-        return False
-    if not all(c.isdigit() or "LATIN" in unicodedata.name(c, "") for c in form):
-        return False
-    return score >= (_TEXT_SCORE if len(form) > 3 else _SHORT_TEXT_SCORE)
-
-
-def is_cut(before: np.ndarray, after: np.ndarray, colours_shared: float, camera: Camera) -> bool:
-    """Whether two grey thumbnails (H, W) belong to different shots.
-
-    A pan changes every pixel but its points are found again; a passing bus loses the points but leaves
-    colours and layout. Only a cut changes all of them. Pictures without structure have no points, and
-    are judged by their colours alone.
-    """
-    if camera.points < 8:
-        return colours_shared < 0.4
-    if camera.tracked > 0.05:
-        return False
-    return colours_shared < 0.4 or (colours_shared < 0.8 and likeness(before, after) < 0.5)
-
-
-def likeness(before: np.ndarray, after: np.ndarray) -> float:
-    """Correlation of two thumbnails' coarse layout, in [−1, 1]; 0 where one has none."""
-    import cv2
-
-    a, b = (cv2.resize(x, (24, 14), interpolation=cv2.INTER_AREA).astype(np.float64) for x in (before, after))
-    a, b = a - a.mean(), b - b.mean()
-    norm = float(np.sqrt((a * a).sum() * (b * b).sum()))
-    return float((a * b).sum()) / norm if norm > 1e-6 else 0.0
-
-
-def camera_motion(before: np.ndarray, after: np.ndarray) -> Camera:
-    """The whole picture's motion between two grey thumbnails (H, W) uint8.
-
-    The median of tracked points, and sure only if most points and at least three quarters of the picture
-    agree: one large thing that passes must not be taken for a pan. No RANSAC, so no random numbers.
-    """
-    import cv2
-
-    points = cv2.goodFeaturesToTrack(before, 120, 0.01, 7)
-    if points is None or len(points) < 8:
-        return Camera(points=0 if points is None else len(points))
-    lk = {"winSize": (15, 15), "maxLevel": 3}
-    there, ok_there, error = cv2.calcOpticalFlowPyrLK(before, after, points, None, **lk)
-    back, ok_back, _ = cv2.calcOpticalFlowPyrLK(after, before, there, None, **lk)
-    p, q, r = points.reshape(-1, 2), there.reshape(-1, 2), back.reshape(-1, 2)
-    found = (ok_there.ravel() == 1) & (ok_back.ravel() == 1) & (error.ravel() < 25)
-    found &= np.abs(p - r).max(axis=1) < 1.5
-    tracked = float(found.mean())
-    if found.sum() < 10:
-        return Camera(tracked=tracked, points=len(p))
-    p, q = p[found], q[found]
-    height, width = before.shape
-    shift = np.median(q - p, axis=0)
-    agrees = np.abs(q - p - shift).max(axis=1) < 0.02 * width
-    quarter = (p[:, 0] > width / 2).astype(int) + 2 * (p[:, 1] > height / 2)
-    agreeing = sum(bool((quarter == k).sum() >= 2 and agrees[quarter == k].mean() > 0.5) for k in range(4))
-    away = np.abs(p - p.mean(axis=0)).max(axis=1) > 0.1 * width
-    scale = 1.0
-    if away.sum() >= 6:
-        spread = np.linalg.norm((p - p.mean(axis=0))[away], axis=1)
-        scale = float(np.median(np.linalg.norm((q - q.mean(axis=0))[away], axis=1) / spread))
-    sure = bool(tracked > 0.25 and agrees.mean() > 0.6 and agreeing >= 3)
-    return Camera(float(shift[0]) / width, float(shift[1]) / width, scale, sure, tracked, len(p))
-
-
-def changed_places(before: np.ndarray, after: np.ndarray, camera: Camera) -> np.ndarray | None:
-    """Mask (H, W) bool of where `after` differs from `before` once the camera's motion is taken out;
-    None when that motion is not known. What the camera brought into view counts as changed."""
-    if not camera.sure:
-        return None
-    import cv2
-
-    height, width = before.shape
-    move = np.float32([[1, 0, camera.dx * width], [0, 1, camera.dy * width]])
-    moved = cv2.warpAffine(before, move, (width, height), borderMode=cv2.BORDER_REPLICATE)
-    return cv2.absdiff(cv2.blur(moved, (5, 5)), cv2.blur(after, (5, 5))) > 25
 
 
 def crop(picture: np.ndarray, box: Detection) -> np.ndarray:
@@ -409,35 +215,6 @@ def same_thing(old: Detection, new: Detection) -> float:
     ratio = old.area / new.area if new.area > 0 else 0.0
     distance = float(np.hypot(old.cx - new.cx, old.cy - new.cy))
     return 0.9 - 2 * distance if distance < 0.25 and 0.4 < ratio < 2.5 else 0.0
-
-
-def rapidocr_reader() -> ReadText:
-    """The OCR extra as a function, on one thread. ImportError where rapidocr is not installed."""
-    from rapidocr import RapidOCR
-
-    engine = RapidOCR(
-        params={
-            "Global.log_level": "error",
-            "Det.limit_type": "max",
-            "Det.limit_side_len": 640,  # with the defaults a frame takes four times as long
-            "EngineConfig.onnxruntime.intra_op_num_threads": 1,
-            "EngineConfig.onnxruntime.inter_op_num_threads": 1,
-        }
-    )
-
-    def read(image: np.ndarray) -> list[tuple[str, float]]:
-        result = engine(np.ascontiguousarray(image[..., ::-1]), use_det=True, use_cls=False, use_rec=True)
-        if result.txts is None:
-            return []
-        return [(str(t), float(s)) for t, s in zip(result.txts, result.scores, strict=True)]
-
-    return read
-
-
-def ocr_installed() -> bool:
-    from importlib.util import find_spec
-
-    return find_spec("rapidocr") is not None
 
 
 class BasicEye:
@@ -506,9 +283,9 @@ class BasicEye:
         self._read_now: list[str] = []
         self._looks = 0
         self._recent: deque[str] = deque(maxlen=5)
-        self._turn = dict.fromkeys(_TEMPLATES, 0)
+        self._turn = dict.fromkeys(TEMPLATES, 0)
         rng = random.Random(self._seed)
-        self._templates = {kind: rng.sample(ways, len(ways)) for kind, ways in _TEMPLATES.items()}
+        self._templates = {kind: rng.sample(ways, len(ways)) for kind, ways in TEMPLATES.items()}
         self._bare_shot_at_s: float | None = None
         self._start_shot(0, 0.0, cut=False)
 
@@ -578,7 +355,7 @@ class BasicEye:
             view.camera = camera_motion(before.grey, grey)
             view.soon = view.at_s - before.at_s <= _PAIR_S
             self._dx_before = before.camera.dx if before.camera.clear and before.soon else 0.0
-            if view.camera.sure and abs(view.camera.dx) < _STILL:
+            if view.camera.sure and abs(view.camera.dx) < STILL:
                 self._panning = 0
             shared = float(np.minimum(before.colours, colours).sum())
             if not same_shape or is_cut(before.grey, grey, shared, view.camera):
@@ -878,7 +655,7 @@ class BasicEye:
         for name in ("thing", "things"):
             if name in slots:
                 slots[name.capitalize()] = slots[name][:1].upper() + slots[name][1:]
-        many = slots.get("things", "").split(" ")[0] in {*_NUMBERS.values(), "at", "several"}
+        many = slots.get("things", "").split(" ")[0] in {*NUMBERS.values(), "at", "several"}
         slots["is"] = "are" if many else "is"
         ways = self._templates[fact.kind]
         turn = self._turn[fact.kind]
