@@ -1,4 +1,4 @@
-"""Where pictures come from: files, and several of them as one programme; rooms for devices and streams.
+"""Where pictures come from: files, several of them as one programme, network streams and cameras.
 
 A source is a blocking reader for the capture thread: `read` gives one frame at a time with its media time,
 and knows no clock. Who paces it decides whether it is played in real time, in virtual time or as fast as
@@ -10,8 +10,11 @@ clips without a declared rate), rotation and aspect, and errors that say what is
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import itertools
+import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +28,8 @@ _ROOT = Path(__file__).resolve().parent.parent
 _DEFAULT_FPS = 25.0
 # Clips whose declared rate is outside this are taken as undeclared: containers do hold such nonsense.
 _PLAUSIBLE_FPS = (0.01, 1000.0)
+_OPEN_TIMEOUT_S, _READ_TIMEOUT_S = 10.0, 5.0
+_STREAM_SCHEMES = ("http", "https", "rtsp", "rtsps", "rtmp", "rtmps", "srt", "udp", "rtp")
 # A gap in the time stamps longer than this is a fault of the file, not a pause of the picture.
 _LONGEST_GAP_S = 10.0
 
@@ -56,31 +61,29 @@ class Source(Protocol):
     def close(self) -> None: ...
 
 
-class FileSource:
-    """One video file. Raises SourceError when it is missing, empty, no video or cut off at its head.
+class VideoSource:
+    """What FFmpeg reads, frame by frame: the common part of files, streams and devices.
 
-    A file that breaks off in the middle plays as far as it goes; `problem` says so.
+    Raises SourceError with `hint` where there is no picture. A source that breaks off plays as far as it
+    goes; `problem` says so.
     """
 
-    def __init__(self, path: str | Path, max_px: int = 1280) -> None:
+    def __init__(self, name: str, max_px: int, hint: str, **how_to_open) -> None:
         import av
 
-        path = Path(path)
-        _check_file(path)
+        shown = without_password(name)
         self.problem = ""
         self.skipped = 0
         self.count, self.end_s = 0, 0.0  # frames decoded, and the media time after the last of them
         self._max_px = max_px
         try:
-            self._container = av.open(str(path))
-        except (av.error.FFmpegError, ValueError) as error:
-            raise SourceError(
-                f"{path} is not a video that can be read ({_reason(error)}), or it is cut off"
-            ) from None
+            self._container = av.open(name, **how_to_open)
+        except (av.error.FFmpegError, ValueError, OSError) as error:
+            raise SourceError(f"{shown} {hint} ({_reason(error)})") from None
         if not self._container.streams.video:
             kinds = ", ".join(sorted({s.type for s in self._container.streams})) or "nothing"
             self._container.close()
-            raise SourceError(f"{path} has no picture: what it holds is {kinds}")
+            raise SourceError(f"{shown} has no picture: what it holds is {kinds}")
         stream = self._container.streams.video[0]
         # One decoding thread costs the least processor time up to 1080p; larger pictures need all cores.
         large = stream.width * stream.height > 1920 * 1088
@@ -91,13 +94,13 @@ class FileSource:
         first = next(self._frames, None)
         if first is None:
             self.close()
-            raise SourceError(f"{path} holds no picture that can be decoded; it is damaged or cut off")
+            raise SourceError(f"{shown} holds no picture that can be decoded; it is damaged or cut off")
         self._frames = itertools.chain([first], self._frames)
         duration = _seconds(stream.duration, stream.time_base)
         if duration is None and self._container.duration:
             duration = self._container.duration / av.time_base
         height, width = first.image.shape[:2]
-        self.info = SourceInfo(str(path), width, height, self._fps(), duration, live=False)
+        self.info = SourceInfo(shown, width, height, self._fps(), duration, live=False)
 
     def _fps(self) -> float:
         for rate in (self._stream.average_rate, self._stream.guessed_rate):
@@ -133,7 +136,7 @@ class FileSource:
                 index += 1
                 self.count, self.end_s = index, pts_s + step_s
         except (av.error.FFmpegError, ValueError) as error:
-            self.problem = f"the file breaks off after {max(0.0, last_s):.1f} s ({_reason(error)})"
+            self.problem = f"the source breaks off after {max(0.0, last_s):.1f} s ({_reason(error)})"
 
     def _image(self, picture) -> np.ndarray:
         """(H, W, 3) uint8 RGB, upright, with square pixels, no side longer than `max_px`."""
@@ -154,6 +157,36 @@ class FileSource:
 
     def close(self) -> None:
         self._container.close()
+
+
+class FileSource(VideoSource):
+    """One video file. Raises SourceError when it is missing, empty, no video or cut off at its head."""
+
+    def __init__(self, path: str | Path, max_px: int = 1280) -> None:
+        _check_file(Path(path))
+        super().__init__(str(path), max_px, "is not a video that can be read, or it is cut off")
+
+
+class StreamSource(VideoSource):
+    """A network stream or a camera: frames come when they come, each stamped when it is read.
+
+    `name` is a URL, or a device with its FFmpeg `container_format`. A URL with a length is a file somewhere
+    else and is played at its own pace. A stream that dies ends with its reason in `problem`; it is not
+    opened again.
+    """
+
+    def __init__(self, name: str, max_px: int = 1280, container_format: str | None = None) -> None:
+        super().__init__(
+            name,
+            max_px,
+            "cannot be opened",
+            format=container_format,
+            timeout=(_OPEN_TIMEOUT_S, _READ_TIMEOUT_S),
+        )
+        # FFmpeg gives some endless streams a length of next to nothing.
+        endless = container_format is not None or not self.info.duration_s or self.info.duration_s < 0.1
+        if endless:
+            self.info = dataclasses.replace(self.info, duration_s=None, live=True)
 
 
 class Programme:
@@ -287,10 +320,10 @@ DEMO_S = 46.0
 
 
 def open_source(spec: str | list[str], duration_s: float | None = None, max_px: int = 1280) -> Source:
-    """Open what a user names: one or several clips, "demo", or "made:SECONDS".
+    """Open what a user names: clips, "demo", a URL, a camera ("/dev/video0" or its number), "made:SECONDS".
 
     Several clips play as one programme. `duration_s` plays clips over and over for that long (or cuts
-    them short). Raises SourceError.
+    them short); how long a stream is followed is the session's business. Raises SourceError.
     """
     specs = [spec] if isinstance(spec, str) else list(spec)
     if duration_s is not None and not 0 < duration_s < float("inf"):
@@ -307,10 +340,40 @@ def open_source(spec: str | list[str], duration_s: float | None = None, max_px: 
         if not 0 < seconds < float("inf"):
             raise SourceError(f"{specs[0]!r}: write made:SECONDS, for example made:60")
         return MadeSource(duration_s or seconds)
-    for name in specs:
-        if "://" in name or name.startswith("/dev/") or name.isdigit():
-            raise SourceError(f"{name}: network streams and cameras cannot be opened yet, only files")
-    return Programme(specs, duration_s, max_px)
+    streams = [name for name in specs if is_stream(name)]
+    if not streams:
+        return Programme(specs, duration_s, max_px)
+    if len(specs) > 1:
+        raise SourceError(f"{without_password(streams[0])} is a stream: it can only be played by itself")
+    return _open_stream(specs[0], max_px)
+
+
+def is_stream(name: str) -> bool:
+    """Whether a user means a URL or a device, not a file: "rtsp://…", "/dev/video0", "0"."""
+    return "://" in name or name.startswith("/dev/") or (name.isdigit() and not Path(name).exists())
+
+
+def _open_stream(name: str, max_px: int) -> StreamSource:
+    if "://" in name:
+        scheme = name.split("://", 1)[0].lower()
+        if scheme not in _STREAM_SCHEMES:
+            raise SourceError(f"unknown scheme {scheme!r}; known are {', '.join(_STREAM_SCHEMES)}")
+        return StreamSource(name, max_px)
+    if sys.platform == "darwin" and name.isdigit():
+        return StreamSource(name, max_px, "avfoundation")
+    device = f"/dev/video{name}" if name.isdigit() else name
+    if not Path(device).exists():
+        raise SourceError(f"no such camera: {device}")
+    return StreamSource(device, max_px, "v4l2")
+
+
+def without_password(name: str) -> str:
+    """A URL as it may be shown and logged.
+
+    >>> without_password("rtsp://me:secret@10.0.0.2/cam")
+    'rtsp://***@10.0.0.2/cam'
+    """
+    return re.sub(r"(?<=://)[^/@]*@", "***@", name)
 
 
 def _check_file(path: Path) -> None:

@@ -84,10 +84,11 @@ def _settings(
 @app.command()
 def run(
     source: Annotated[
-        list[str] | None, typer.Argument(help='Clips, played as one programme; or "demo".')
+        list[str] | None, typer.Argument(help='Clips, played as one programme; a URL; a camera; or "demo".')
     ] = None,
     duration: Annotated[
-        float | None, typer.Option("--duration", "-d", help="Seconds to play; clips are repeated as needed.")
+        float | None,
+        typer.Option("--duration", "-d", help="Seconds to play; clips are repeated as needed, streams end."),
     ] = None,
     settings: _SettingsFile = None,
     preset: _Preset = None,
@@ -105,7 +106,7 @@ def run(
     ] = Path("runs"),
     video: Annotated[bool, typer.Option("--video/--no-video", help="Make commentary.mp4 at the end.")] = True,
 ) -> None:
-    """Comment on a clip, live, and leave a folder with the recording, the log and a plot."""
+    """Comment on a clip, a stream or a camera, live, and leave a folder with the recording, the log and a plot."""
     from commentator_lib.session import LiveSession, new_run_id
 
     if mode not in MODES:
@@ -153,7 +154,7 @@ def _watch(session, lines: _Lines) -> bool:
     """Run the session under a progress bar; True when Ctrl-C ended it."""
     from tqdm import tqdm
 
-    total = session.source.info.duration_s
+    total = session.status.duration_s
     interrupted = False
     bar = tqdm(
         total=round(total, 1) if total else None,
@@ -277,6 +278,8 @@ def sources() -> None:
     """What `commentator run` can open, and the clips that are at hand."""
     print("demo            the clips below, over and over for 46 s")
     print("FILE …          any video file that FFmpeg reads; several play as one programme")
+    print("URL             http, https, rtsp, rtmp, srt, udp, rtp: a stream, or a file somewhere else")
+    print("DEVICE          a camera: /dev/video0, or its number")
     print("made:SECONDS    a made programme of tiny pictures, for what-if runs")
     print("\nclips at hand:")
     for clip in demo_clips():

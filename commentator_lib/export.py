@@ -20,6 +20,7 @@ import numpy as np
 
 from commentator_lib.capture import Source, SourceError, file_sha256, open_source
 from commentator_lib.media import PLAYBACK_RATE_HZ
+from commentator_lib.recording import Recording, is_recorded
 from commentator_lib.runlog import Run, read_shown
 
 # A cue holds two lines of this many characters, and stays at least this long.
@@ -214,8 +215,13 @@ def _fraction(a: int, b: int):
 
 
 def _reopen(run: Run) -> Source:
-    """The run's source, once more from its start."""
+    """The run's source, once more from its start: its recording, or the clips themselves."""
     header = run.header
+    if is_recorded(run.folder):
+        try:
+            return Recording(run.folder)
+        except SourceError as error:
+            raise ExportError(str(error)) from None
     for name, digest in header.get("clip_sha256", {}).items():
         if not Path(name).is_file():
             raise ExportError(f"the clip {name} is gone: put it back where it was to export this run")

@@ -29,7 +29,15 @@ import numpy as np
 
 from commentator_lib import meters
 from commentator_lib.buffers import DisplayBuffer, SlidingWindow
-from commentator_lib.capture import Source, SourceError, demo_clips, file_sha256, open_source
+from commentator_lib.capture import (
+    Source,
+    SourceError,
+    demo_clips,
+    file_sha256,
+    is_stream,
+    open_source,
+    without_password,
+)
 from commentator_lib.clock import MODES, Mode, VirtualTimeLoop, make_worker, sleep_until
 from commentator_lib.commentators.base import Commentator
 from commentator_lib.config import Settings, SettingsError
@@ -37,6 +45,7 @@ from commentator_lib.loop import CommentaryLoop
 from commentator_lib.media import Frame
 from commentator_lib.players.base import Player, PlayerGroup
 from commentator_lib.players.headless import HeadlessPlayer
+from commentator_lib.recording import SourceRecorder
 from commentator_lib.runlog import RunLog, commit, totals, versions
 from commentator_lib.scene import SceneTracker
 from commentator_lib.sync import PictureDelay
@@ -101,10 +110,10 @@ class LiveSession:
     """One run of one commentator over one source.
 
     `source` is what `open_source` takes, or a Source. `commentator` and `voice` default to what the
-    settings name. `mode` is live (real time), replay (virtual time, blocking calls charged what they
-    really took) or what-if (virtual time, costs from the commentator's cost model). `run_dir` None keeps
-    the log in memory. `on_caption(cycle, text, final, at_s)`, `on_drawn(frame, due_s, drawn_s)`: called on
-    the session's thread, times since its start.
+    settings name. `duration_s` repeats or cuts clips, and ends a stream. `mode` is live (real time), replay
+    (virtual time, blocking calls charged what they really took) or what-if (virtual time, costs from the
+    commentator's cost model). `run_dir` None keeps the log in memory. `on_caption(cycle, text, final, at_s)`
+    and `on_drawn(frame, due_s, drawn_s)` are called on the session's thread, with times since its start.
 
     Raises SourceError, SettingsError and RunLogError in the constructor, before anything has started.
     """
@@ -134,14 +143,22 @@ class LiveSession:
             )
         opened = isinstance(source, str | list)
         self.source = open_source(source, duration_s, settings.picture_max_px) if opened else source
+        info = self.source.info
+        if info.live and mode != "live":
+            self.source.close()
+            raise SettingsError(f"{info.spec} is a live source: it can only be run in mode live, not {mode}")
         if voice is None and mode != "what-if":  # there, nothing is computed
             voice = make_voice(settings)
         header = _header(source if opened else self.source.info.spec, settings, mode, commentator, voice)
         header["duration_s"] = duration_s
         self.log = RunLog(run_dir, header)
+        recorder = None
+        if self.log.folder is not None and (info.live or is_stream(info.spec)):
+            recorder = SourceRecorder(self.log.folder, info.fps)
         self._run = _Run(
-            self.source, settings, commentator, voice, players or [], mode, self.log, on_caption, on_drawn
-        )
+            self.source, settings, commentator, voice, players or [], mode, self.log, on_caption, on_drawn,
+            recorder, duration_s,
+        )  # fmt: skip
         self._thread: threading.Thread | None = None
         # The thread must not keep the handle alive, or a dropped session would never end.
         self._finalizer = weakref.finalize(self, self._run.request_stop)
@@ -210,7 +227,18 @@ class _Run:
     """What runs behind a LiveSession, and outlives its being dropped for the moment it takes to end."""
 
     def __init__(
-        self, source, settings, commentator, voice, players, mode, log, on_caption, on_drawn
+        self,
+        source,
+        settings,
+        commentator,
+        voice,
+        players,
+        mode,
+        log,
+        on_caption,
+        on_drawn,
+        recorder,
+        duration_s,
     ) -> None:
         self.settings: Settings = settings
         self.error: BaseException | None = None
@@ -222,6 +250,8 @@ class _Run:
         self._mode: Mode = mode
         self._on_caption = on_caption
         self._on_drawn = on_drawn
+        self._picture_recorder: SourceRecorder | None = recorder
+        self._duration_s: float | None = duration_s
         self._state = "starting"
         self._loop: asyncio.AbstractEventLoop | None = None
         self._commentary: CommentaryLoop | None = None
@@ -278,7 +308,7 @@ class _Run:
             state=self._state,
             now_s=now,
             shown_s=self._shown_s,
-            duration_s=self._source.info.duration_s,
+            duration_s=self._source.info.duration_s or self._duration_s,
             delay_s=self._delay.applied_s if self._delay else 0.0,
             frames_captured=self._captured,
             frames_shown=recorder.frames_drawn if recorder else 0,
@@ -304,19 +334,27 @@ class _Run:
             self._close()
 
     def _close(self) -> None:
-        for thing in (self._commentator, self._voice):
-            close = getattr(thing, "close", None)
+        if self._picture_recorder is not None:
+            self._picture_recorder.close()
+            if self._picture_recorder.problem:
+                self._notes.append(self._picture_recorder.problem)
+            if self._picture_recorder.dropped:
+                self._notes.append(f"{self._picture_recorder.dropped} frames were not recorded")
+        self.log.finish(self._totals())
+        # Drop the parts now: frames and models must not wait for the handle to go.
+        self._commentator = self._voice = self._display = None
+        gc.collect()
+
+    def _close_parts(self, *parts: object) -> None:
+        """On the thread that uses them, after its last call: closing under a call's feet can crash."""
+        for part in parts:
+            close = getattr(part, "close", None)
             if close is None:
                 continue
             try:
                 close()
             except Exception as error:  # the log must be finished whatever a model does at its end
-                self._notes.append(f"closing {thing.name}: {error}")
-        self._source.close()
-        self.log.finish(self._totals())
-        # Drop the parts now: frames and models must not wait for the handle to go.
-        self._commentator = self._voice = self._display = None
-        gc.collect()
+                self._notes.append(f"closing {type(part).__name__}: {type(error).__name__}: {error}")
 
     def _totals(self) -> dict[str, Any]:
         info = self._source.info
@@ -389,6 +427,8 @@ class _Run:
             await asyncio.gather(*tasks, return_exceptions=True)
             if players is not None:
                 players.close()
+            capture.submit(self._close_parts, self._source)
+            inference.submit(self._close_parts, self._commentator, self._voice)
             for worker in (capture, inference):
                 worker.close()
             # Closing joins nothing; a call that hangs keeps its daemon thread, and is named.
@@ -436,10 +476,14 @@ class _Run:
                     not_before_s = frame.pts_s + behind_s if behind_s > _BEHIND_S else 0.0
                     if behind_s < 0:
                         await sleep_until(captured_s)
+                elif self._duration_s is not None and captured_s - started_s >= self._duration_s:
+                    break
                 frame = Frame(frame.index, frame.pts_s, captured_s, frame.image)
                 if self._captured == 0:
                     self._delay.first_frame(captured_s)
                 self._captured += 1
+                if self._picture_recorder is not None:
+                    self._picture_recorder.push(frame)
                 self._display.push(frame)
                 kept = self._window.offer(frame)
                 commentary.frame_arrived()
@@ -539,7 +583,7 @@ def _header(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "mode": mode,
         "virtual_time": mode != "live",
-        "source": specs,
+        "source": [without_password(name) for name in specs],
         "clip_sha256": hashes,
         "commentator": commentator.name,
         "voice": voice.name if voice else None,

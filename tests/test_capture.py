@@ -117,12 +117,6 @@ def test_unreadable_file(tmp_path):
         open_source(str(path))
 
 
-@pytest.mark.parametrize("spec", ["rtsp://127.0.0.1/x", "http://127.0.0.1/x.mp4", "/dev/video0", "0"])
-def test_streams_and_cameras_are_not_there_yet(spec):
-    with pytest.raises(SourceError, match="only files"):
-        open_source(spec)
-
-
 @pytest.mark.parametrize("duration_s", [0.0, -1.0, float("nan"), float("inf")])
 def test_duration_must_be_something(duration_s):
     with pytest.raises(SourceError, match="duration"):

@@ -28,6 +28,7 @@ FLOORS = [
     ["players.base"],
     ["players.headless"],
     ["loop"],
+    ["recording"],
     ["export", "report"],
     ["session"],
     ["cli"],
