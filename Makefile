@@ -17,6 +17,7 @@ test: $(VENV)/.test
 
 bench: $(VENV)/.base
 	$(BIN)/python -m experiments.bench_scene
+	$(BIN)/python -m experiments.bench_eye
 	$(BIN)/python -m experiments.bench_pacing
 	$(BIN)/python -m experiments.bench_programme
 	$(BIN)/python -m experiments.bench_overhead

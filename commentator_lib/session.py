@@ -141,32 +141,60 @@ class LiveSession:
                 f"what-if needs a commentator with a cost model, and {commentator.name} has none: "
                 "set commentator=scripted, or use replay, which charges what calls really take"
             )
-        opened = isinstance(source, str | list)
-        self.source = open_source(source, duration_s, settings.picture_max_px) if opened else source
-        info = self.source.info
-        if info.live and mode != "live":
-            self.source.close()
-            raise SettingsError(f"{info.spec} is a live source: it can only be run in mode live, not {mode}")
         if voice is None and mode != "what-if":  # there, nothing is computed
             voice = make_voice(settings)
-        header = _header(source if opened else self.source.info.spec, settings, mode, commentator, voice)
-        header["duration_s"] = duration_s
-        self.log = RunLog(run_dir, header)
-        recorder = None
-        if self.log.folder is not None and (info.live or is_stream(info.spec)):
-            recorder = SourceRecorder(self.log.folder, info.fps)
-        self._run = _Run(
-            self.source, settings, commentator, voice, players or [], mode, self.log, on_caption, on_drawn,
-            recorder, duration_s,
-        )  # fmt: skip
+        self._given = source
+        self._commentator, self._voice, self._players = commentator, voice, players or []
+        self._mode: Mode = mode
+        self._duration_s = duration_s
+        self._run_dir = Path(run_dir) if run_dir is not None else None
+        self._listeners = on_caption, on_drawn
+        self._runs = 0
+        self._finalizer: weakref.finalize | None = None
         self._thread: threading.Thread | None = None
-        # The thread must not keep the handle alive, or a dropped session would never end.
+        self._prepare(settings)
+
+    def _prepare(self, settings: Settings) -> None:
+        """Open the source and the log of one run."""
+        given = self._given
+        by_name = isinstance(given, str | list)
+        self.source = open_source(given, self._duration_s, settings.picture_max_px) if by_name else given
+        info = self.source.info
+        if info.live and self._mode != "live":
+            self.source.close()
+            raise SettingsError(
+                f"{info.spec} is a live source: it can only be run in mode live, not {self._mode}"
+            )
+        self._runs += 1
+        folder = self._run_dir
+        if folder is not None and self._runs > 1:
+            folder = folder.with_name(f"{folder.name}-{self._runs}")
+        spec = given if by_name else info.spec
+        header = _header(spec, settings, self._mode, self._commentator, self._voice, self._duration_s)
+        self.log = RunLog(folder, header)
+        self._run = _Run(
+            self.source, settings, self._commentator, self._voice, self._players, self._mode, self.log,
+            *self._listeners, self._duration_s,
+        )  # fmt: skip
+        # The thread must not keep the handle alive, or a dropped session would never end. The finalizer of
+        # the run before would keep that run alive in its turn.
+        if self._finalizer is not None:
+            self._finalizer.detach()
         self._finalizer = weakref.finalize(self, self._run.request_stop)
 
     def start(self) -> LiveSession:
-        """Start the run in its own thread and return at once. RuntimeError when it was started before."""
+        """Start a run in its own thread and return at once.
+
+        After a run has ended it starts another, from the source's beginning and with a log of its own (its
+        folder gets the run's number). RuntimeError while a run is going on, or when the source was given as
+        an object, which can be read only once.
+        """
+        if self.running:
+            raise RuntimeError("the session is running: stop it first")
         if self._thread is not None:
-            raise RuntimeError("a session runs once: make a new one")
+            if not isinstance(self._given, str | list):
+                raise RuntimeError("a Source object can be read only once: give the source by its name")
+            self._prepare(self._run.settings)
         self._thread = threading.Thread(target=self._run.main, name="commentary", daemon=True)
         self._thread.start()
         return self
@@ -237,7 +265,6 @@ class _Run:
         log,
         on_caption,
         on_drawn,
-        recorder,
         duration_s,
     ) -> None:
         self.settings: Settings = settings
@@ -250,7 +277,7 @@ class _Run:
         self._mode: Mode = mode
         self._on_caption = on_caption
         self._on_drawn = on_drawn
-        self._picture_recorder: SourceRecorder | None = recorder
+        self._picture_recorder: SourceRecorder | None = None
         self._duration_s: float | None = duration_s
         self._state = "starting"
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -386,6 +413,9 @@ class _Run:
                 if self._stopping:
                     return
             warm_up.result()
+            info = self._source.info
+            if self.log.folder is not None and (info.live or is_stream(info.spec)):
+                self._picture_recorder = SourceRecorder(self.log.folder, info.fps)
             self._epoch_s = loop.time()
             self._window = SlidingWindow(settings.capture_fps, settings.window_frames)
             self._scene = SceneTracker()
@@ -571,8 +601,9 @@ class _Run:
 
 
 def _header(
-    spec: str | list[str], settings: Settings, mode: str, commentator: Commentator, voice: Voice | None
-) -> dict[str, Any]:
+    spec: str | list[str], settings: Settings, mode: str, commentator: Commentator, voice: Voice | None,
+    duration_s: float | None,
+) -> dict[str, Any]:  # fmt: skip
     """What a reader of the log must know to run it again."""
     specs = [spec] if isinstance(spec, str) else list(spec)
     hashes = {}
@@ -585,6 +616,7 @@ def _header(
         "virtual_time": mode != "live",
         "source": [without_password(name) for name in specs],
         "clip_sha256": hashes,
+        "duration_s": duration_s,
         "commentator": commentator.name,
         "voice": voice.name if voice else None,
         "settings": settings.model_dump(),

@@ -38,7 +38,9 @@ def test_programme_is_the_same_twice():
     assert result["same_log"] is True and result["cycles"] > 50
 
 
-@pytest.mark.parametrize("name", ["bench_pacing", "bench_programme", "bench_overhead", "bench_scene"])
+@pytest.mark.parametrize(
+    "name", ["bench_pacing", "bench_programme", "bench_overhead", "bench_scene", "bench_eye"]
+)
 def test_docstring_says_why_and_help_works(name):
     done = subprocess.run(
         [sys.executable, "-m", f"experiments.{name}", "--help"], cwd=ROOT, capture_output=True, text=True
@@ -59,3 +61,9 @@ def test_bad_arguments_end_with_2(name, arguments):
         [sys.executable, "-m", f"experiments.{name}", *arguments], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 2 and "Traceback" not in done.stderr
+
+
+def test_eye_prints_what_it_says_and_what_it_costs():
+    result = bench("bench_eye", "--seconds", 8, "--every", 2)
+    for costs in result.values():
+        assert costs["comments"] == 4 and 0 < costs["comment_ms"]["mean"] <= costs["comment_ms"]["max"]

@@ -12,7 +12,8 @@ import pytest
 from commentator_lib.capture import MadeSource, SourceError
 from commentator_lib.commentators.scripted import CostModel, ScriptedCommentator
 from commentator_lib.config import Settings, SettingsError
-from commentator_lib.runlog import RunLogError
+from commentator_lib.players.headless import HeadlessPlayer
+from commentator_lib.runlog import RunLogError, load_run
 from commentator_lib.session import LiveSession
 from tests.doubles import Hangs, Pictures, Says, ToneVoice, still, what_if
 
@@ -84,9 +85,24 @@ def test_stop_may_be_called_before_start_and_twice():
     assert s.status.state == "ended"
 
 
-def test_a_session_runs_once():
+def test_start_and_stop_can_be_repeated(tmp_path):
+    player = HeadlessPlayer()
+    player.name = "extra"
+    s = session(source="made:60", run_dir=tmp_path / "run", players=[player])
+    for _ in range(3):
+        s.start()
+        assert eventually(lambda: len(s.log.cycle_rows) >= 2 and s.status.frames_shown > 5)
+        with pytest.raises(RuntimeError, match="is running"):
+            s.start()
+        s.stop()
+        assert ours() == [] and s.log.header["stopped_early"] and s.log.cycles.cycle.iloc[0] == 1
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["run", "run-2", "run-3"]
+    assert all(len(load_run(p).cycles) >= 2 for p in tmp_path.iterdir())
+
+
+def test_source_given_as_an_object_is_read_once():
     s = session(0.2).run()
-    with pytest.raises(RuntimeError, match="once"):
+    with pytest.raises(RuntimeError, match="by its name"):
         s.start()
 
 
@@ -96,11 +112,14 @@ def test_with_block_stops_at_its_end():
     assert not s.running
 
 
-def test_fifty_sessions_leave_no_thread_and_no_memory():
+@pytest.mark.parametrize("again", [True, False], ids=["one session", "new sessions"])
+def test_fifty_starts_leave_no_thread_and_no_memory(again):
     process = psutil.Process()
+    same = session(source="made:60")
 
     def once():
-        s = session(60.0).start()
+        s = same if again else session(60.0)
+        s.start()
         assert eventually(lambda: s.status.frames_captured > 1)
         s.stop()
 

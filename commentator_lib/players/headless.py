@@ -59,6 +59,10 @@ class HeadlessPlayer:
     def attach(self, report: Callable[[int, float, float], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._report = report
+        self._closed = False
+        self._free_at_s = 0.0
+        self._sent_s.clear()
+        self._cut.clear()
 
     # --- picture
 
