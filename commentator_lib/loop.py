@@ -20,7 +20,7 @@ from commentator_lib.buffers import SlidingWindow
 from commentator_lib.clock import END, Worker, next_or_end
 from commentator_lib.commentators.base import NOTHING_TO_SAY, Commentator, CommentRequest
 from commentator_lib.config import Settings
-from commentator_lib.media import PLAYBACK_RATE_HZ, AudioChunk
+from commentator_lib.media import PLAYBACK_RATE_HZ, AudioChunk, Frame
 from commentator_lib.pacing import Slot, cut_position, heard_text, next_slot, start_of_comment
 from commentator_lib.players.base import PlayerGroup
 from commentator_lib.prompts import PROFILES, build_prompt
@@ -255,6 +255,8 @@ class CommentaryLoop:
             if self._trigger in _URGENT:
                 return Slot(now, now)
             slot = self._foreseen_slot(now)
+            if slot and self._source_over and self._is_past(newest, slot):
+                return None
             if slot is None:
                 await self._players.playback.wait_change(_LOOK_AGAIN_S)
             elif slot.infer_at_s > now + 1e-9:
@@ -263,6 +265,10 @@ class CommentaryLoop:
                 await self._wait_for_frame(slot)
                 return slot
         return None
+
+    def _is_past(self, newest: Frame, slot: Slot) -> bool:
+        """Whether the picture has gone by its last frame before it could be spoken of."""
+        return self._delay.due_of(newest.captured_at_s) < slot.hear_at_s - _FRAME_WAIT_S
 
     def _foreseen_slot(self, now: float) -> Slot | None:
         """The slot after the last comment; None while serial waits for its end to be acknowledged."""
