@@ -6,6 +6,7 @@ Ctrl-C with 130 and everything written, a fault in mid-run (a full disk) with 1.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -36,6 +37,7 @@ app = typer.Typer(
     help="Live AI video commentary: run it, hear it, measure it.",
 )
 
+_DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EIO}
 _USER_ERRORS = (SettingsError, SourceError, RunLogError, ExportError)
 
 
@@ -49,6 +51,13 @@ def main() -> None:
     except _USER_ERRORS as error:
         _say(str(error))
         sys.exit(2)
+    except OSError as error:
+        if error.errno not in _DISK_FAULTS:
+            raise
+        _say(
+            f"cannot write {error.filename or 'the results'}: {error.strerror}; what was written before is readable"
+        )
+        sys.exit(1)
     except Exception as error:
         if hasattr(error, "exit_code") and hasattr(error, "format_message"):  # wrong usage
             _say(error.format_message())

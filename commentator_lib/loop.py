@@ -499,7 +499,7 @@ class CommentaryLoop:
                     break
                 shown += 1
                 final = comment.generated and not any(t.strip() for t, _, _ in comment.pieces[shown:])
-                text = "".join(t for t, _, _ in comment.pieces[:shown]).strip()
+                text = " ".join("".join(t for t, _, _ in comment.pieces[:shown]).split())
                 if text:
                     self._players.caption(comment.id, text, final)
             if comment.generated and position_s is not None and position_s >= comment.goal_s - 1e-6:

@@ -221,6 +221,23 @@ def test_full_disk_ends_the_run_with_one_line(tmp_path):
         subprocess.run(["umount", str(disk)], check=True)
 
 
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_disk_that_fills_up_at_the_end_is_one_line_too(tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=90k", "none", str(disk)], capture_output=True
+    ).returncode:
+        pytest.skip("no tmpfs here")
+    try:
+        arguments = [*SCRIPTED, "--mode", "what-if", "--text-only", "--out", disk, "--no-video"]
+        done = commentator("run", "made:20", *arguments, cwd=tmp_path)
+        assert done.returncode == 1, done.stdout
+        assert "No space left" in done.stderr.strip().splitlines()[-1] and "Traceback" not in done.stderr
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
 def test_settings_names_unit_range_and_default_of_every_setting(tmp_path):
     done = commentator("settings", "-s", "pause_s=0.5", cwd=tmp_path)
     for name in Settings.model_fields:

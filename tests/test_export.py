@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
 import wave
 
 import av
@@ -178,6 +180,23 @@ def test_run_in_which_nothing_happened(run, tmp_path):
 def test_target_that_cannot_be_written(run, tmp_path):
     with pytest.raises(ExportError, match="cannot write"):
         write_mp4(run, tmp_path / "no" / "folder" / "out.mp4")
+
+
+def small_disk(path, kilobytes):
+    path.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "none", str(path)]
+    if os.name != "posix" or os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("mounting a small disk needs root")
+
+
+def test_full_disk_is_one_line_and_leaves_no_half_a_film(run, tmp_path):
+    small_disk(tmp_path / "disk", 32)
+    try:
+        with pytest.raises(ExportError, match="cannot write .*No space left"):
+            write_mp4(run, tmp_path / "disk" / "out.mp4")
+        assert list((tmp_path / "disk").iterdir()) == []
+    finally:
+        subprocess.run(["umount", str(tmp_path / "disk")], check=True)
 
 
 @pytest.mark.parametrize("size", [(10, 10), (200, 50), (50, 200), (1, 1), (321, 181)])

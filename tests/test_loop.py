@@ -373,6 +373,21 @@ def test_captions_come_with_their_words():
     assert at_b == pytest.approx(first.heard_from_s + 1.0, abs=0.06)
 
 
+def test_captions_are_one_line_whatever_was_said():
+    captions = []
+    reply = ["First line\n\n--> second\tline. ", "Машина едет.\x07\n"]
+    acted({}, 10.0, commentator=Says(reply), on_caption=lambda c, text, final, at: captions.append(text))
+    assert captions[0] == "First line"
+    assert captions[:3][-1] == "First line --> second line. Машина едет." and not any(
+        "\n" in c for c in captions
+    )
+
+
+def test_ten_thousand_words_hold_the_floor_for_a_bounded_time():
+    session = acted({}, 200.0, commentator=Says("word " * 10_000))
+    assert session.log.cycles.speech_s.max() < 90 and len(session.log.cycles) >= 2
+
+
 def test_text_only_shows_captions_with_the_picture():
     captions = []
     session = acted(
