@@ -90,13 +90,6 @@ class PlaybackResampler:
         return to_int16(self._stream.resample_chunk(np.zeros(0, np.float32), last=True))
 
 
-def rms_dbfs(samples: np.ndarray) -> float:
-    """Level of float32 or int16 samples (N,) in dB below full scale; −inf for silence or no samples."""
-    x = to_float32(samples)
-    power = float(np.mean(np.square(x, dtype=np.float64))) if len(x) else 0.0
-    return 10 * float(np.log10(power)) if power > 0 else float("-inf")
-
-
 def trim_silence(
     chunk: AudioChunk, threshold_dbfs: float = -45.0, keep_s: float = 0.03, window_s: float = 0.01
 ) -> AudioChunk:

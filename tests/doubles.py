@@ -3,16 +3,22 @@ to run a whole session in virtual time."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import os
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 
 import numpy as np
+import pytest
 
 from commentator_lib.capture import MadeSource, SourceInfo
+from commentator_lib.clock import VirtualTimeLoop
 from commentator_lib.commentators.base import CommentChunk, CommentRequest
 from commentator_lib.commentators.scripted import CostModel, ScriptedCommentator
 from commentator_lib.config import Settings
-from commentator_lib.media import AudioChunk, Frame
+from commentator_lib.media import AudioChunk, Frame, to_float32
 from commentator_lib.session import LiveSession
 
 
@@ -166,3 +172,28 @@ def what_if(duration_s: float = 60.0, **more) -> LiveSession:
     session = LiveSession(source, Settings(**settings), mode="what-if", **more)
     session.script = more.get("script")
     return session.run()
+
+
+def virtually(main):
+    """The result of the coroutine function `main` in virtual time."""
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        return runner.run(main())
+
+
+@contextlib.contextmanager
+def small_disk(path, kilobytes):
+    """A disk of that size mounted at `path` while the block runs; skips where mounting is not allowed."""
+    path.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "none", str(path)]
+    if os.name != "posix" or os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("mounting a small disk needs root")
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", str(path)], check=True)
+
+
+def level_dbfs(samples: np.ndarray) -> float:
+    """Level of float32 or int16 samples (N,) in dB below full scale; −inf for silence or no samples."""
+    power = float(np.mean(np.square(to_float32(samples), dtype=np.float64))) if len(samples) else 0.0
+    return 10 * float(np.log10(power)) if power > 0 else float("-inf")

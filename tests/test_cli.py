@@ -16,6 +16,7 @@ import pytest
 from commentator_lib.capture import demo_clips
 from commentator_lib.config import Settings, env_name, load_settings
 from commentator_lib.runlog import load_run, read_journal
+from tests.doubles import small_disk
 
 COMMAND = [sys.executable, "-m", "commentator_lib"]
 SCRIPTED = ["-s", "commentator=scripted", "-s", "change_threshold=0"]
@@ -75,6 +76,7 @@ BAD = {
     "wrong type": (["run", "-s", "frame_stride=two"], "valid integer"),
     "unknown preset": (["run", "--preset", "sentri"], "did you mean sentry"),
     "unknown profile": (["run", "--profile", "sport"], "did you mean sports"),
+    "what-if without costs": (["run", "--mode", "what-if"], "cost model"),
     "unknown mode": (["run", "--mode", "dream"], "unknown mode"),
     "duration": (["run", "-d", "-3"], "-3"),
     "duration that is no number": (["run", "-d", "long"], "--duration"),
@@ -202,40 +204,22 @@ def test_kill_9_at_any_moment_leaves_a_folder_that_can_be_read(tmp_path, delay_s
             assert (folder / "commentary.mp4").exists()
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="mounting a small disk needs root")
 def test_full_disk_ends_the_run_with_one_line(tmp_path):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(disk)], capture_output=True
-    ).returncode:
-        pytest.skip("no tmpfs here")
-    try:
+    with small_disk(tmp_path / "disk", 256) as disk:
         done = commentator("run", "made:60", *SCRIPTED, "--out", disk, "--no-video", cwd=tmp_path)
         assert done.returncode == 1, done.stderr
         last = done.stderr.strip().splitlines()[-1]
         assert "No space left" in last and "Traceback" not in done.stderr
         assert list(read_journal(next(disk.glob("*/cycles.jsonl")))) is not None
         assert next(disk.glob("*/run.json")).stat().st_size > 0
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="mounting a small disk needs root")
 def test_disk_that_fills_up_at_the_end_is_one_line_too(tmp_path):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=90k", "none", str(disk)], capture_output=True
-    ).returncode:
-        pytest.skip("no tmpfs here")
-    try:
+    with small_disk(tmp_path / "disk", 90) as disk:
         arguments = [*SCRIPTED, "--mode", "what-if", "--text-only", "--out", disk, "--no-video"]
         done = commentator("run", "made:20", *arguments, cwd=tmp_path)
         assert done.returncode == 1, done.stdout
         assert "No space left" in done.stderr.strip().splitlines()[-1] and "Traceback" not in done.stderr
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_settings_names_unit_range_and_default_of_every_setting(tmp_path):

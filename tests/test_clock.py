@@ -17,11 +17,7 @@ from commentator_lib.clock import (
     next_or_end,
     sleep_until,
 )
-
-
-def virtually(main):
-    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-        return runner.run(main())
+from tests.doubles import virtually
 
 
 def test_time_jumps_from_timer_to_timer():

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
 import wave
 
 import av
@@ -26,10 +24,10 @@ from commentator_lib.export import (
     write_vtt,
     write_wav,
 )
-from commentator_lib.media import rms_dbfs
 from commentator_lib.report import format_table, plot_run, summary
 from commentator_lib.runlog import load_run, read_shown
 from commentator_lib.session import LiveSession
+from tests.doubles import level_dbfs, small_disk
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +67,8 @@ def test_recording_holds_every_frame_at_its_time_with_the_voice(run, tmp_path):
     assert len(sound) / 48_000 == pytest.approx(end_s - zero_s, abs=0.05)
     for row in run.cycles.query("outcome == 'spoken'").itertuples():
         from_n, to_n = (round((t - zero_s) * 48_000) for t in (row.heard_from_s, row.heard_to_s))
-        assert rms_dbfs(sound[from_n + 4800 : to_n - 4800]) > -30
-        assert rms_dbfs(sound[to_n + 9600 : to_n + 14_400]) < -60 or to_n + 14_400 > len(sound)
+        assert level_dbfs(sound[from_n + 4800 : to_n - 4800]) > -30
+        assert level_dbfs(sound[to_n + 9600 : to_n + 14_400]) < -60 or to_n + 14_400 > len(sound)
     assert progress == sorted(progress) and progress[-1] > 0.9
     assert not list(tmp_path.glob("*.part"))
 
@@ -182,21 +180,11 @@ def test_target_that_cannot_be_written(run, tmp_path):
         write_mp4(run, tmp_path / "no" / "folder" / "out.mp4")
 
 
-def small_disk(path, kilobytes):
-    path.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "none", str(path)]
-    if os.name != "posix" or os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("mounting a small disk needs root")
-
-
 def test_full_disk_is_one_line_and_leaves_no_half_a_film(run, tmp_path):
-    small_disk(tmp_path / "disk", 32)
-    try:
+    with small_disk(tmp_path / "disk", 32) as disk:
         with pytest.raises(ExportError, match="cannot write .*No space left"):
-            write_mp4(run, tmp_path / "disk" / "out.mp4")
-        assert list((tmp_path / "disk").iterdir()) == []
-    finally:
-        subprocess.run(["umount", str(tmp_path / "disk")], check=True)
+            write_mp4(run, disk / "out.mp4")
+        assert list(disk.iterdir()) == []
 
 
 @pytest.mark.parametrize("size", [(10, 10), (200, 50), (50, 200), (1, 1), (321, 181)])

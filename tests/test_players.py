@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import numpy as np
 import pytest
 
-from commentator_lib.clock import VirtualTimeLoop, sleep_until
+from commentator_lib.clock import sleep_until
 from commentator_lib.media import PLAYBACK_RATE_HZ, AudioChunk, Frame
 from commentator_lib.players.base import ALIVE_S, PlaybackClock, Player, PlayerGroup
 from commentator_lib.players.headless import HeadlessPlayer
+from tests.doubles import virtually
 
 PICTURE = np.zeros((2, 2, 3), np.uint8)
-
-
-def virtually(main):
-    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-        return runner.run(main())
 
 
 def sound(seconds, value=1000):
