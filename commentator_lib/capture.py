@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import itertools
+import math
 import re
 import sys
 from collections.abc import Iterator
@@ -32,6 +33,8 @@ _OPEN_TIMEOUT_S, _READ_TIMEOUT_S = 10.0, 5.0
 _STREAM_SCHEMES = ("http", "https", "rtsp", "rtsps", "rtmp", "rtmps", "srt", "udp", "rtp")
 # A gap in the time stamps longer than this is a fault of the file, not a pause of the picture.
 _LONGEST_GAP_S = 10.0
+# A file whose pictures end this much before its declared length is cut off.
+_MISSING_S = 0.5
 
 
 class SourceError(Exception):
@@ -68,7 +71,7 @@ class VideoSource:
     goes; `problem` says so.
     """
 
-    def __init__(self, name: str, max_px: int, hint: str, **how_to_open) -> None:
+    def __init__(self, name: str, max_px: int, hint: str, address: str = "", **how_to_open) -> None:
         import av
 
         shown = without_password(name)
@@ -77,7 +80,7 @@ class VideoSource:
         self.count, self.end_s = 0, 0.0  # frames decoded, and the media time after the last of them
         self._max_px = max_px
         try:
-            self._container = av.open(name, **how_to_open)
+            self._container = av.open(address or name, **how_to_open)
         except (av.error.FFmpegError, ValueError, OSError) as error:
             raise SourceError(f"{shown} {hint} ({_reason(error)})") from None
         if not self._container.streams.video:
@@ -85,6 +88,9 @@ class VideoSource:
             self._container.close()
             raise SourceError(f"{shown} has no picture: what it holds is {kinds}")
         stream = self._container.streams.video[0]
+        if stream.codec_context is None:
+            self._container.close()
+            raise SourceError(f"{shown} is in a format that FFmpeg cannot decode: convert it to H.264")
         # One decoding thread costs the least processor time up to 1080p; larger pictures need all cores.
         large = stream.width * stream.height > 1920 * 1088
         stream.thread_type = "AUTO"
@@ -135,8 +141,23 @@ class VideoSource:
                     yield Frame(index, pts_s, float("nan"), self._image(picture))
                 index += 1
                 self.count, self.end_s = index, pts_s + step_s
+                shown_s = max(step_s, _seconds(picture.duration, picture.time_base) or 0.0)
+            length_s = self._declared_s()
+            if index and length_s is not None and not shift_s:
+                missing_s = length_s - (max(0.0, zero_s) + last_s + shown_s)
+                if missing_s > max(_MISSING_S, 2 * step_s):
+                    self.problem = f"the source breaks off after {last_s:.1f} s of {length_s:.1f} s"
         except (av.error.FFmpegError, ValueError) as error:
             self.problem = f"the source breaks off after {max(0.0, last_s):.1f} s ({_reason(error)})"
+
+    def _declared_s(self) -> float | None:
+        """The picture's length as the file states it; None where only sound and picture together have one."""
+        stream = self._stream
+        if stream.duration is not None:
+            return _seconds(stream.duration, stream.time_base)
+        if clock := re.fullmatch(r"(\d+):(\d\d):(\d\d\.\d+)", stream.metadata.get("DURATION", "")):
+            return int(clock[1]) * 3600 + int(clock[2]) * 60 + float(clock[3])
+        return None
 
     def _image(self, picture) -> np.ndarray:
         """(H, W, 3) uint8 RGB, upright, with square pixels, no side longer than `max_px`."""
@@ -153,7 +174,11 @@ class VideoSource:
 
     def read(self, not_before_s: float = 0.0) -> Frame | None:
         self._not_before_s = not_before_s
-        return next(self._frames, None)
+        frame = next(self._frames, None)
+        if frame is not None and frame.pts_s < not_before_s - 1e-9:  # the first, decoded on opening
+            self.skipped += 1
+            frame = next(self._frames, None)
+        return frame
 
     def close(self) -> None:
         self._container.close()
@@ -164,7 +189,10 @@ class FileSource(VideoSource):
 
     def __init__(self, path: str | Path, max_px: int = 1280) -> None:
         _check_file(Path(path))
-        super().__init__(str(path), max_px, "is not a video that can be read, or it is cut off")
+        # "file:" keeps FFmpeg from taking "12:30.mp4" for a protocol called 12.
+        super().__init__(
+            str(path), max_px, "is not a video that can be read, or it is cut off", f"file:{path}"
+        )
 
 
 class StreamSource(VideoSource):
@@ -201,7 +229,7 @@ class Programme:
         self._duration_s = duration_s
         self._max_px = max_px
         self.problem = ""
-        self.skipped = 0
+        self._skipped = 0
         # All are opened once before anything is played, so that a bad one is known at once.
         infos = []
         for path in paths:
@@ -222,6 +250,10 @@ class Programme:
         self._offset_s = 0.0
         self._next_s = 0.0
 
+    @property
+    def skipped(self) -> int:
+        return self._skipped + (self._clip.skipped if self._clip is not None else 0)
+
     def read(self, not_before_s: float = 0.0) -> Frame | None:
         while True:
             if self._clip is None:
@@ -234,7 +266,7 @@ class Programme:
             frame = self._clip.read(min(not_before_s, self._duration_s or not_before_s) - self._offset_s)
             if frame is None:
                 self.problem = self.problem or self._clip.problem
-                self.skipped += self._clip.skipped
+                self._skipped += self._clip.skipped
                 self._index = self._first_index + self._clip.count
                 self._next_s = self._offset_s + self._clip.end_s
                 self._clip.close()
@@ -286,6 +318,10 @@ class MadeSource:
         return np.asarray(numbers)
 
     def read(self, not_before_s: float = 0.0) -> Frame | None:
+        due = min(self._count, math.ceil(not_before_s * self._fps - 1e-6))
+        if due > self._index:
+            self.skipped += due - self._index
+            self._index = due
         if self._index >= self._count:
             return None
         pts_s = self._index / self._fps
@@ -381,6 +417,8 @@ def _check_file(path: Path) -> None:
         raise SourceError(f"no such file: {path}")
     if path.is_dir():
         raise SourceError(f"{path} is a folder: name a video file in it")
+    if not path.is_file():  # opening a pipe would wait for its writer
+        raise SourceError(f"{path} is not a file: save the video to a file first")
     try:
         with open(path, "rb") as file:
             if not file.read(1):

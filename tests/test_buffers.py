@@ -30,6 +30,10 @@ def test_keeps_the_capture_rate(fps, capture_fps):
     assert kept == pytest.approx(60 * min(fps, capture_fps), abs=2)
 
 
+def test_two_a_second_out_of_twenty_five_for_a_minute():
+    assert filled(60 * 25)[1] == pytest.approx(120, abs=1)
+
+
 def test_length_is_bounded():
     assert len(filled(5000)[0]) == 32
 

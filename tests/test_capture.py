@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from fractions import Fraction
 
 import numpy as np
 import psutil
@@ -37,6 +38,11 @@ KINDS = {
     "with alpha": dict(codec="ffv1", pix_fmt="yuva420p", suffix=".mkv"),
     "odd size": dict(width=63, height=47, codec="ffv1", pix_fmt="yuv444p", suffix=".mkv"),
     "one pixel": dict(width=1, height=1, codec="ffv1", pix_fmt="yuv444p", suffix=".mkv"),
+    "odd size, packed": dict(width=63, height=47, codec="png", pix_fmt="rgb24", suffix=".avi"),
+    "rgb": dict(codec="ffv1", pix_fmt="bgr0", suffix=".mkv"),
+    "mpeg4": dict(codec="mpeg4"),
+    "fragmented": dict(options={"movflags": "frag_keyframe+empty_moov"}),
+    "broadcast": dict(suffix=".ts"),
     "portrait": dict(width=36, height=64),
     "no declared rate or length": dict(suffix=".h264", container="h264"),
     "pictures in a row": dict(codec="mjpeg", pix_fmt="yuvj420p", suffix=".mjpeg", container="mjpeg"),
@@ -62,10 +68,37 @@ def test_clips_of_every_kind(kind, tmp_path):
         assert source.info.fps == pytest.approx(made.get("fps", 25))
 
 
-def test_colours_are_rgb(tmp_path):
-    frame = read_all(FileSource(make_clip(tmp_path / "c.mp4")))[0]
-    right = frame.image[:, 32:].reshape(-1, 3).mean(axis=0)
-    assert right == pytest.approx([200, 0, 0], abs=12)
+@pytest.mark.parametrize(
+    ("suffix", "codec", "pix_fmt", "tolerance"),
+    [
+        (".mp4", "libx264", "yuv420p", 12),
+        (".mp4", "mpeg4", "yuv420p", 12),
+        (".mkv", "mjpeg", "yuvj420p", 12),
+        (".mkv", "ffv1", "yuva420p", 12),
+        (".mkv", "ffv1", "bgr0", 0),
+        (".mov", "png", "rgba", 0),
+    ],
+)
+def test_colours_are_rgb(tmp_path, suffix, codec, pix_fmt, tolerance):
+    path = make_clip(tmp_path / f"c{suffix}", frames=2, codec=codec, pix_fmt=pix_fmt)
+    right = read_all(FileSource(path))[0].image[:, 32:].reshape(-1, 3).mean(axis=0)
+    assert right == pytest.approx([200, 0, 0], abs=tolerance)
+
+
+@pytest.mark.parametrize("turned", [90, 180, -90])
+def test_turned_pictures_are_shown_upright(tmp_path, turned):
+    flat = read_all(FileSource(make_clip(tmp_path / "flat.mp4", frames=2)))
+    source = FileSource(make_clip(tmp_path / "turned.mp4", frames=2, turned=turned))
+    for a, b in zip(flat, read_all(source), strict=True):
+        assert np.array_equal(np.rot90(a.image, turned // 90), b.image) and b.image.flags["C_CONTIGUOUS"]
+    height, width = np.rot90(flat[0].image, turned // 90).shape[:2]
+    assert (source.info.width, source.info.height) == (width, height)
+
+
+@pytest.mark.parametrize(("aspect", "width"), [(Fraction(16, 15), 68), (Fraction(1, 2), 32)])
+def test_pixels_are_made_square(tmp_path, aspect, width):
+    path = make_clip(tmp_path / "c.mp4", frames=2, aspect=aspect)
+    assert read_all(FileSource(path))[0].image.shape == (36, width, 3)
 
 
 def test_large_pictures_are_scaled_down_with_their_aspect(tmp_path):
@@ -80,11 +113,74 @@ def test_variable_rate_keeps_each_frames_time(tmp_path):
     assert [f.pts_s for f in read_all(FileSource(path))] == pytest.approx([t / 25 for t in times], abs=0.002)
 
 
-def test_clip_cut_off_in_the_middle_plays_as_far_as_it_goes(tmp_path):
-    path = cut_off(make_clip(tmp_path / "c.mp4", frames=100, options={"movflags": "+faststart"}, noise=True))
+CUT_OFF = {
+    "mp4": dict(suffix=".mp4", options={"movflags": "+faststart"}),
+    "mkv": dict(suffix=".mkv"),  # FFmpeg reads to the cut without complaint
+    "mkv with sound": dict(suffix=".mkv", sound_s=4.0),
+    "avi": dict(suffix=".avi", codec="mpeg4"),
+}
+
+
+@pytest.mark.parametrize("kind", CUT_OFF)
+def test_clip_cut_off_in_the_middle_plays_as_far_as_it_goes(kind, tmp_path):
+    made = dict(CUT_OFF[kind])
+    path = cut_off(make_clip(tmp_path / f"c{made.pop('suffix')}", frames=100, noise=True, **made))
     source = FileSource(path)
     frames = read_all(source)
-    assert 10 < len(frames) < 90 and "breaks off after" in source.problem
+    assert 10 < len(frames) < 90 and "breaks off after" in source.problem and "\n" not in source.problem
+    assert [f.index for f in frames] == list(range(len(frames)))
+
+
+def test_cut_off_where_no_length_is_declared_still_plays(tmp_path):
+    fragments = {"options": {"movflags": "frag_keyframe+empty_moov"}, "codec_options": {"g": "10"}}
+    for path in (
+        make_clip(tmp_path / "c.mp4", frames=100, noise=True, **fragments),
+        make_clip(tmp_path / "c.ts", frames=100, noise=True),
+        make_clip(tmp_path / "c.h264", frames=100, noise=True, container="h264"),
+    ):
+        assert 10 < len(read_all(FileSource(cut_off(path)))) < 90
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        dict(frames=25, suffix=".mp4", sound_s=4.0),
+        dict(frames=25, suffix=".mkv", sound_s=4.0),
+        dict(frames=25, suffix=".mkv", pts=lambda k: k + 200),  # begins 8 s after zero
+        dict(frames=25, suffix=".mkv", pts=lambda k: k + (1000 if k > 9 else 0)),  # a leap of 40 s
+        dict(frames=25, suffix=".mp4", codec="mpeg4", pts=lambda k: k * k),  # ever slower
+        dict(frames=5, suffix=".mkv", codec="ffv1", fps=1),
+    ],
+)
+def test_whole_clip_is_not_taken_for_a_cut_off_one(tmp_path, made):
+    made = dict(made)
+    source = FileSource(make_clip(tmp_path / f"c{made.pop('suffix')}", **made))
+    assert len(read_all(source)) == made["frames"] and source.problem == ""
+
+
+def test_time_that_leaps_goes_on_with_the_next_step(tmp_path):
+    path = make_clip(tmp_path / "c.mkv", frames=20, codec="ffv1", pts=lambda k: k + (1000 if k > 9 else 0))
+    times = [f.pts_s for f in read_all(FileSource(path))]
+    assert times == pytest.approx([k / 25 for k in range(20)], abs=0.002)
+
+
+def test_name_with_a_colon_is_a_file(tmp_path, monkeypatch):
+    make_clip(tmp_path / "c.mp4", frames=3).rename(tmp_path / "12:30.mp4")
+    monkeypatch.chdir(tmp_path)
+    source = open_source("12:30.mp4")
+    assert len(read_all(source)) == 3 and source.info.spec == "12:30.mp4"
+
+
+def of_unknown_codec(path):
+    data = path.read_bytes()
+    assert b"avc1" in data
+    path.write_bytes(data.replace(b"avc1", b"zzzz"))
+    return path
+
+
+def pipe(path):
+    os.mkfifo(path)
+    return path
 
 
 NO_SOURCE = {
@@ -93,6 +189,8 @@ NO_SOURCE = {
     "empty": (lambda p: (p / "e.mp4").write_bytes(b"") or p / "e.mp4", "is empty"),
     "text": (lambda p: (p / "t.mp4").write_text("no film\n" * 99) and p / "t.mp4", "not a video"),
     "cut off at its head": (lambda p: cut_off(make_clip(p / "c.mp4", noise=True), 0.5), "cut off"),
+    "unknown codec": (lambda p: of_unknown_codec(make_clip(p / "c.mp4", frames=3)), "cannot decode"),
+    "pipe": (lambda p: pipe(p / "pipe.mp4"), "is not a file"),
     "sound only": (lambda p: make_sound_file(p / "s.m4a"), "no picture: what it holds is audio"),
 }
 
@@ -109,11 +207,13 @@ def test_no_video_is_one_clear_line_and_no_open_file(case, tmp_path):
     assert psutil.Process().num_fds() <= before
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
-def test_unreadable_file(tmp_path):
+def test_unreadable_file(tmp_path, monkeypatch):
+    def refuse(path, mode="r"):  # as root, who may read everything, would otherwise not meet it
+        raise PermissionError(13, "Permission denied", path)
+
     path = make_clip(tmp_path / "c.mp4")
-    path.chmod(0)
-    with pytest.raises(SourceError, match="cannot read"):
+    monkeypatch.setattr("commentator_lib.capture.open", refuse, raising=False)
+    with pytest.raises(SourceError, match=f"^cannot read {path}: Permission denied$"):
         open_source(str(path))
 
 
@@ -162,6 +262,24 @@ def test_frames_keep_their_numbers_when_some_are_skipped(two):
         assert np.array_equal(frame.image, whole[frame.index])
 
 
+@pytest.mark.parametrize("to_s", [0.5, 0.99, 1.0, 1.52, 2.0, 2.3, 3.4, 3.96])
+def test_frames_keep_number_and_time_after_a_leap(two, to_s):
+    whole = {f.index: f for f in read_all(Programme(two, duration_s=4.0))}
+    source = Programme(two, duration_s=4.0)
+    first, *rest = read_all(source, lambda frame: to_s if frame.index == 0 else 0.0)
+    wanted = [f for f in whole.values() if f.pts_s >= to_s - 1e-9]
+    assert [(f.index, f.pts_s) for f in rest] == [(f.index, pytest.approx(f.pts_s)) for f in wanted]
+    assert all(np.array_equal(f.image, whole[f.index].image) for f in rest)
+    assert first.index == 0 and source.skipped == len(whole) - 1 - len(rest)
+
+
+def test_skipping_past_the_end_ends_it(two):
+    for source in (FileSource(two[0]), Programme(two), Programme(two, duration_s=4.0), MadeSource(4.0)):
+        assert source.read(1e6) is None and source.read() is None
+        assert source.skipped >= 24
+        source.close()
+
+
 def test_bad_clip_in_a_programme_is_known_before_it_starts(two, tmp_path):
     with pytest.raises(SourceError, match="nowhere"):
         Programme([*two, str(tmp_path / "nowhere.mp4")])
@@ -185,6 +303,12 @@ def test_made_programme_is_the_same_for_a_seed():
     for bad in ("made:long", "made:-3", "made:inf", "made:"):
         with pytest.raises(SourceError, match="made:SECONDS"):
             open_source(bad)
+
+
+def test_made_programme_skips_too():
+    source = MadeSource(2.0)
+    assert (source.read(1.0).index, source.skipped) == (25, 25)
+    assert (source.read(0.2).index, source.skipped) == (26, 25)
 
 
 def test_demo_clips_are_there():

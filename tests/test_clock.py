@@ -36,6 +36,23 @@ def test_time_jumps_from_timer_to_timer():
     assert all(at == pytest.approx(w, abs=1e-6) for w, at in seen)
 
 
+def test_two_runs_agree_to_the_last_bit():
+    async def main():
+        loop, seen = asyncio.get_running_loop(), []
+
+        async def tick(name, step_s):
+            for _ in range(200):
+                await asyncio.sleep(step_s)
+                seen.append((name, loop.time()))
+
+        await asyncio.gather(tick("a", 0.1), tick("b", 1 / 3), tick("c", 0.1), tick("d", 1e-4))
+        return seen
+
+    first = virtually(main)
+    assert first == virtually(main) and len(first) == 800
+    assert [at for _, at in first] == sorted(at for _, at in first)
+
+
 def test_sleeping_into_the_past_takes_no_time():
     async def main():
         await sleep_until(5.0)
@@ -126,6 +143,33 @@ def test_caller_that_gives_up_does_not_disturb_the_worker():
         assert not worker.join(0.05)
         release.set()
         assert worker.join(5)
+
+    asyncio.run(main())
+
+
+def test_next_call_runs_after_one_that_was_given_up():
+    async def main():
+        worker, release = ThreadWorker("w"), threading.Event()
+        stuck = asyncio.ensure_future(worker.call(release.wait, 20))
+        after = asyncio.ensure_future(worker.call(lambda: 7))
+        await asyncio.sleep(0.01)
+        stuck.cancel()
+        release.set()
+        assert await after == 7
+        worker.close()
+        assert worker.join(5)
+
+    asyncio.run(main())
+
+
+def test_submitted_call_runs_after_what_is_queued_and_its_error_stays_with_it():
+    async def main():
+        worker, seen = ThreadWorker("w"), []
+        worker.submit(seen.append, 1)
+        worker.submit(int, "x")
+        await worker.call(seen.append, 2)
+        worker.close()
+        assert worker.join(5) and seen == [1, 2]
 
     asyncio.run(main())
 

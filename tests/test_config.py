@@ -63,9 +63,39 @@ def test_both_ends_of_each_range(name):
             load_settings(environment={}, window_frames=512, **{name: bad})
 
 
-@pytest.mark.parametrize(
-    "name", [n for n, f in Settings.model_fields.items() if f.annotation in (int, float)]
-)
+NUMBERS = [n for n, f in Settings.model_fields.items() if f.annotation in (int, float)]
+
+
+def limits_of(name):
+    """(limit, the side beyond it, whether it is itself allowed) of one setting, off the model."""
+    for limit in Settings.model_fields[name].metadata:
+        for key, side, allowed in (("ge", -1, True), ("gt", -1, False), ("le", 1, True), ("lt", 1, False)):
+            if (value := getattr(limit, key, None)) is not None:
+                yield value, side, allowed
+
+
+def beside(name, value, side):
+    """The next value of the setting's type on that side."""
+    if Settings.model_fields[name].annotation is int:
+        return value + side
+    return math.nextafter(value, side * math.inf)
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_each_limit_of_the_model_holds_and_not_a_step_beyond(name):
+    limits = list(limits_of(name))
+    assert limits, f"{name} has no range"
+    # Room for any number of frames, except where the window itself is at its lower limit.
+    others = {"frames_per_inference": 1, "frame_stride": 1, "window_frames": 512}
+    for value, side, allowed in limits:
+        good, bad = (value, beside(name, value, side)) if allowed else (beside(name, value, -side), value)
+        assert getattr(load_settings(environment={}, **{**others, name: good}), name) == good
+        with pytest.raises(SettingsError, match=f"^{name} = ") as caught:
+            load_settings(environment={}, **{**others, name: bad})
+        assert describe_range(name) in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", NUMBERS)
 def test_nonsense_is_refused_by_every_number(name):
     for bad in ("two", "", math.inf, math.nan):
         with pytest.raises(SettingsError) as caught:
@@ -99,6 +129,40 @@ def test_saved_settings_come_back(tmp_path):
     s = load_settings(environment={}, preset="beast", profile="sports", speech=False)
     save_settings(s, tmp_path / "s.toml")
     assert load_settings(tmp_path / "s.toml", environment={}) == s
+
+
+def test_every_value_that_was_saved_comes_back(tmp_path):
+    """All fields away from their defaults, strings with what TOML must escape."""
+    values = {name: next(iter(limits_of(name)))[0] for name in NUMBERS}
+    values |= {n: beside(n, v, 1) for n, v in values.items() if not next(iter(limits_of(n)))[2]}
+    values |= {"window_frames": 8, "frames_per_inference": 2, "frame_stride": 4, "seed": 2**40}
+    values |= {n: not f.default for n, f in Settings.model_fields.items() if f.annotation is bool}
+    values |= {"instruction": 'say "Tor!"\n\\ü\t', "profile": "nature", "policy": "serial"}
+    s = load_settings(environment={}, **values)
+    save_settings(s, tmp_path / "s.toml")
+    assert load_settings(tmp_path / "s.toml", environment={}).model_dump() == s.model_dump()
+    assert all(getattr(s, n) == v for n, v in values.items())
+
+
+def test_file_gives_way_to_environment_and_environment_to_arguments(tmp_path):
+    (tmp_path / "s.toml").write_text("pause_s = 2.0\n")
+    layers = [({}, None, {}, 0.3), ({}, "s.toml", {}, 2.0), ({"TTS_PAUSE_AFTER": "3"}, "s.toml", {}, 3.0)]
+    layers.append(({"TTS_PAUSE_AFTER": "3"}, "s.toml", {"pause_s": 4.0}, 4.0))
+    for environment, file, arguments, pause_s in layers:
+        path = file and tmp_path / file
+        assert load_settings(path, "beast", environment=environment, **arguments).pause_s == pause_s
+
+
+def test_preset_given_replaces_the_files(tmp_path):
+    (tmp_path / "s.toml").write_text('preset = "owl"\n')
+    assert load_settings(tmp_path / "s.toml", "sniper", environment={}).capture_fps == 5.0
+
+
+@pytest.mark.parametrize("preset", ["snipe", "", "hawk"])
+def test_unknown_preset_is_one_line_with_the_known_ones(preset):
+    with pytest.raises(SettingsError, match="unknown preset .*sniper") as caught:
+        load_settings(preset=preset, environment={})
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -155,6 +219,8 @@ def test_settings_file_that_is_not_there_or_cannot_be_written(tmp_path):
         load_settings(tmp_path, environment={})
     with pytest.raises(SettingsError, match="cannot write"):
         save_settings(Settings(), tmp_path / "no" / "s.toml")
+    with pytest.raises(SettingsError, match="cannot write .*: Is a directory$"):
+        save_settings(Settings(), tmp_path)
 
 
 def test_changed_is_a_checked_copy():

@@ -27,6 +27,15 @@ def test_last_comment_is_carried_unless_it_said_nothing():
         assert "just said" not in build_prompt("sports", "x", nothing)
 
 
+@pytest.mark.parametrize("profile", PROFILES)
+def test_rules_stand_in_the_fixed_part_whatever_changes(profile):
+    prompt = build_prompt(profile, "birds", "A car.", "minimal")
+    fixed, carried, hint, watch = prompt.split("\n")
+    assert "never say the same thing twice" in fixed and "exactly ..." in fixed
+    assert carried == 'You have just said: "A car."' and watch == "Watch for this: birds"
+    assert "a few words" in hint
+
+
 def test_fixed_part_comes_first_so_that_it_can_be_cached():
     a = build_prompt("general", "birds", "A car.", "brief")
     b = build_prompt("general", "cars", "", "minimal")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sys
 import types
 
@@ -43,11 +44,26 @@ def test_same_text_same_sound(voice):
     assert np.array_equal(said(voice, "A red car."), said(voice, "A red car."))
 
 
+@pytest.mark.parametrize("text", ["Goal!", "Two cars. A bicycle.", "B.", "67:12 BRA 2-1. " * 4])
+def test_every_piece_is_float32_in_range_and_trimmed(voice, text):
+    pieces = [p for p in voice.speak(text) if p.samples.any()]
+    assert pieces
+    for piece in pieces:
+        assert piece.sample_rate_hz == voice.sample_rate_hz == 24_000 and piece.samples.dtype == np.float32
+        assert np.isfinite(piece.samples).all() and np.abs(piece.samples).max() <= 1.0
+        loud = np.flatnonzero(np.abs(piece.samples) > 0.005) / 24_000
+        assert loud[0] < 0.06 and piece.duration_s - loud[-1] < 0.06
+
+
+def test_it_loads_itself_when_it_is_not_warmed_up(voice):
+    assert np.array_equal(said(HibariVoice(), "Goal!"), said(voice, "Goal!"))
+
+
 def test_each_sentence_comes_by_itself(voice):
     assert len(list(voice.speak("Two cars. A bicycle. One person."))) == 5  # with a breath between
 
 
-@pytest.mark.parametrize("text", ["", "   ", "你好", "\x00"])
+@pytest.mark.parametrize("text", ["", "   ", "你好", "\x00", "...", "!!!", "-"])
 def test_nothing_readable_gives_nothing(voice, text):
     assert len(said(voice, text)) == 0
 
@@ -98,6 +114,35 @@ def test_text_is_whole_and_kept_to_the_cap():
     short = ScriptedCommentator(cost=CostModel(1, 0, 60, 0, 0))
     words = "".join(x.text for x in short.comment(CommentRequest([], "", 64))).split()
     assert len(words) * 1.3 <= 64
+
+
+@pytest.mark.parametrize("speech_s", [0.3, 3.0, 44.0, 60.0])
+@pytest.mark.parametrize("cap", [64, 150, 512])
+def test_tokens_are_kept_to_the_cap_however_it_is_cut(cap, speech_s):
+    chunks = list(ScriptedCommentator(cost=CostModel(1, 0, speech_s)).comment(CommentRequest([], "", cap)))
+    words = "".join(x.text for x in chunks).split()
+    assert sum(x.output_tokens for x in chunks) == round(1.3 * len(words)) <= cap
+
+
+@pytest.mark.parametrize("line", ["Goal!", "  two   spaces ", "a b c d e f g h i j k l m n o p"])
+@pytest.mark.parametrize(("sound", "speech_s"), [("tone", 0.4), ("silence", 7.3), ("tone", 2.5)])
+def test_sound_is_as_long_as_the_speech_and_the_text_is_whole(line, sound, speech_s):
+    chunks = list(ScriptedCommentator([line], CostModel(1, 0, speech_s), sound).comment(REQUEST))
+    assert "".join(x.text for x in chunks) == line
+    heard_s = sum(x.audio.duration_s for x in chunks if x.audio)
+    assert heard_s == pytest.approx(speech_s, abs=len(chunks) / 24_000)
+    assert all(x.audio is None or x.audio.samples.dtype == np.float32 for x in chunks)
+
+
+def test_draws_are_never_below_a_tenth_of_the_mean():
+    rng = random.Random(0)
+    draws = [CostModel(1.0, 5.0, 4.0, 20.0).draw(rng) for _ in range(500)]
+    assert min(f for f, _ in draws) == 0.1 and min(s for _, s in draws) == 0.4
+
+
+def test_text_only_has_no_sound():
+    chunks = list(ScriptedCommentator(["Goal!"], sound=None).comment(REQUEST))
+    assert all(x.audio is None for x in chunks) and "".join(x.text for x in chunks) == "Goal!"
 
 
 def test_nothing_to_say_has_no_sound():

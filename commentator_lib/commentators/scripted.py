@@ -83,7 +83,7 @@ class ScriptedCommentator:
         for k in range(count):
             upto = len(words) if k == count - 1 else round(len(words) * (k + 1) / count)
             text = " ".join(words[said:upto]) + (" " if upto < len(words) and upto > said else "")
-            tokens = round(_TOKENS_PER_WORD * (upto - said))
+            tokens = round(_TOKENS_PER_WORD * upto) - round(_TOKENS_PER_WORD * said)
             said = upto
             cost_s = first_s if k == 0 else self._cost.realtime_factor * length_s
             yield CommentChunk(text, self._audio(length_s), tokens, cost_s)

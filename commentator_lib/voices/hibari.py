@@ -46,6 +46,8 @@ class HibariVoice:
             pass
 
     def speak(self, text: str) -> Iterator[AudioChunk]:
+        if not any(c.isalnum() for c in text):  # it makes a noise of "..." and "!!!"
+            return
         with self._lock:
             if self._engine is None:
                 from hibari import Hibari
