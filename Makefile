@@ -7,10 +7,19 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test bench lint clean
+# JupyterLab refuses to run as root (in a container, say) unless it is told.
+AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
+
+.PHONY: demo lab page test bench lint clean
 
 demo: $(VENV)/.base
 	$(BIN)/commentator run demo
+
+lab: $(VENV)/.notebooks
+	$(BIN)/jupyter lab $(AS_ROOT) notebooks/01_live_demo.ipynb
+
+page: $(VENV)/.notebooks
+	$(BIN)/voila notebooks/01_live_demo.ipynb
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest
@@ -34,10 +43,15 @@ $(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) --editable .
 	@touch $@
 
-$(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/python
-	@echo "Installing the base and test packages into $(VENV) (about a minute) ..."
-	$(PIP) --editable '.[test,ocr]'
+$(VENV)/.notebooks: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing the base and notebook packages into $(VENV) (about a minute) ..."
+	$(PIP) --editable '.[notebooks,ocr]'
 	@touch $(VENV)/.base $@
+
+$(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing the base, notebook and test packages into $(VENV) (about two minutes) ..."
+	$(PIP) --editable '.[test,notebooks,ocr]'
+	@touch $(VENV)/.base $(VENV)/.notebooks $@
 
 clean:
 	rm -rf $(VENV) runs

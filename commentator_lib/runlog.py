@@ -21,7 +21,7 @@ import json
 import os
 import platform
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,6 +109,8 @@ class RunLog:
         self.problem = ""
         self.cycle_rows: list[dict[str, Any]] = []
         self.sample_rows: list[dict[str, Any]] = []
+        # Told of each cycle and each sample as it is written: `on_row("cycle" or "sample", row)`.
+        self.on_row: Callable[[str, dict[str, Any]], None] = lambda *_: None
         self._files: dict[str, Any] = {}
         self._pcm_samples = 0
         if self.folder is not None:
@@ -139,11 +141,13 @@ class RunLog:
         row = _rounded(dataclasses.asdict(record))
         self.cycle_rows.append(row)
         self._write("cycles.jsonl", json.dumps(row, ensure_ascii=False) + "\n", flush=True)
+        self.on_row("cycle", row)
 
     def sample(self, row: dict[str, Any]) -> None:
         row = _rounded(row)
         self.sample_rows.append(row)
         self._write("samples.jsonl", json.dumps(row) + "\n", flush=True)
+        self.on_row("sample", row)
         if "shown.csv" in self._files and not self.problem:  # once a second is often enough for the picture
             self._write("shown.csv", "", flush=True)
 

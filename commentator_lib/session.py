@@ -45,6 +45,7 @@ from commentator_lib.loop import CommentaryLoop
 from commentator_lib.media import Frame
 from commentator_lib.players.base import Player, PlayerGroup
 from commentator_lib.players.headless import HeadlessPlayer
+from commentator_lib.prompts import PROFILES
 from commentator_lib.recording import SourceRecorder
 from commentator_lib.runlog import RunLog, commit, totals, versions
 from commentator_lib.scene import SceneTracker
@@ -308,6 +309,8 @@ class _Run:
 
     def request_stop(self) -> None:
         self._stopping = True
+        if (interrupt := getattr(self._source, "interrupt", None)) is not None:
+            interrupt()  # a read that waits for a camera need not be waited for
         self.tell(lambda loop: loop.stop())
 
     def change(self, changes: dict[str, Any]) -> None:
@@ -321,7 +324,8 @@ class _Run:
         if new.profile != old.profile:
             self.tell(lambda loop: loop.set_profile(new.profile))
         if new.instruction != old.instruction:
-            self.tell(lambda loop: loop.set_instruction(new.instruction))
+            words = new.instruction or PROFILES[new.profile].instruction
+            self.tell(lambda loop: loop.set_instruction(words))
         self.tell(lambda loop: self._apply(loop, new))
 
     def _apply(self, loop: CommentaryLoop, settings: Settings) -> None:
@@ -426,6 +430,8 @@ class _Run:
             )  # fmt: skip
             self._recorder = HeadlessPlayer(self._drawn, self._sounded, self._captioned)
             players = PlayerGroup([self._recorder, *self._extra_players], self._player_failed)
+            players.note("run", self._run_row())
+            self.log.on_row = players.note
             commentary = CommentaryLoop(
                 settings=settings,
                 window=self._window,
@@ -456,7 +462,9 @@ class _Run:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             if players is not None:
-                players.close()
+                players.note("end", {"problem": self._source.problem, "stopped": self._stopping})
+                players.detach()
+                self.log.on_row = lambda *_: None
             capture.submit(self._close_parts, self._source)
             inference.submit(self._close_parts, self._commentator, self._voice)
             for worker in (capture, inference):
@@ -465,6 +473,19 @@ class _Run:
             for worker, name in ((capture, "source"), (inference, "commentator")):
                 if not worker.join(_STOP_WAIT_S):
                     self._notes.append(f"the {name} did not return within {_STOP_WAIT_S:g} s")
+
+    def _run_row(self) -> dict[str, Any]:
+        """What players may want to tell of the run. `epoch_s` is the clock's time from which rows count."""
+        info = self._source.info
+        return {
+            "epoch_s": self._epoch_s,
+            "source": info.spec,
+            "fps": info.fps,
+            "duration_s": info.duration_s or self._duration_s,
+            "commentator": self._commentator.name,
+            "voice": self._voice.name if self._voice and self.settings.speech else None,
+            "policy": self.settings.policy,
+        }
 
     def _warm_up(self) -> None:
         self._commentator.warm_up()

@@ -460,8 +460,8 @@ class DyingPlayer:
     name = "dying"
     lead_s = 0.0
 
-    def attach(self, report):
-        self.report = report
+    def attach(self, playback):
+        self.report = playback.join(self.name)
 
     def show(self, frame, due_at_s):
         if frame.index > 100:
@@ -476,7 +476,10 @@ class DyingPlayer:
     def cut(self, comment_id, at_heard_s):
         pass
 
-    def close(self):
+    def note(self, kind, row):
+        pass
+
+    def detach(self):
         pass
 
 

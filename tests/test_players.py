@@ -18,13 +18,23 @@ def sound(seconds, value=1000):
     return AudioChunk(np.full(round(seconds * PLAYBACK_RATE_HZ), value, np.int16), PLAYBACK_RATE_HZ)
 
 
+class Joined:
+    """Stands for the playback clock; keeps what is reported."""
+
+    def __init__(self, reports):
+        self.reports = reports
+
+    def join(self, player):
+        return lambda *report: self.reports.append(report)
+
+
 def player():
     drawn, sounded, reports = [], [], []
     made = HeadlessPlayer(
         lambda frame, due, at: drawn.append((frame.index, due, at)),
         lambda comment, samples, at: sounded.append((comment, len(samples) / PLAYBACK_RATE_HZ, at, samples)),
     )
-    made.attach(lambda *report: reports.append(report))
+    made.attach(Joined(reports))
     return made, drawn, sounded, reports
 
 
@@ -114,12 +124,12 @@ def test_cut_before_it_began_drops_it_whole_and_what_still_comes():
     virtually(main)
 
 
-def test_close_hands_over_what_was_played():
+def test_detach_hands_over_what_was_played():
     async def main():
         p, _, sounded, _ = player()
         p.play(sound(1.0), 1, 0.0)
         await sleep_until(0.4)
-        p.close()
+        p.detach()
         await sleep_until(3.0)
         assert [(c, s) for c, s, _, _ in sounded] == [(1, pytest.approx(0.4))]
 

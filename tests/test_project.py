@@ -26,12 +26,13 @@ FLOORS = [
     ["commentators.basic_eye", "commentators.scripted", "voices.hibari"],
     ["capture", "buffers", "scene", "speech", "pacing", "sync", "runlog"],
     ["players.base"],
-    ["players.headless"],
+    ["players.headless", "players.widget"],
     ["loop"],
     ["recording"],
     ["export", "report"],
     ["session"],
-    ["cli"],
+    ["browser_camera"],
+    ["cli", "desk"],
     ["__main__"],
 ]
 
@@ -61,10 +62,13 @@ def test_extras_are_all_there():
     }  # fmt: skip
 
 
-def test_constraints_pin_every_package_of_base_test_and_ocr():
+def test_constraints_pin_every_package_that_is_installed_for_tests():
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pinned = {requirement_name(line) for line in lines if "==" in line}
-    for group in (PROJECT["dependencies"], *(PROJECT["optional-dependencies"][e] for e in ("test", "ocr"))):
+    for group in (
+        PROJECT["dependencies"],
+        *(PROJECT["optional-dependencies"][e] for e in ("test", "ocr", "notebooks")),
+    ):
         assert {requirement_name(r) for r in group} <= pinned
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from commentator_lib.media import AudioChunk, Frame
 
@@ -18,19 +18,23 @@ from commentator_lib.media import AudioChunk, Frame
 ALIVE_S = 2.0
 
 
+# `report(comment_id, heard_s, at_s)`: how much of a comment's sound has been played at clock time `at_s`.
+Report = Callable[[int, float, float], None]
+
+
 @runtime_checkable
 class Player(Protocol):
     """What the loop needs of a player. All calls come from the loop's thread and must not block.
 
-    `attach` is called once before anything else: reports go to `report(comment_id, heard_s, at_s)`, on
-    the loop's thread. `heard_s` is how much of that comment's sound has been played at clock time `at_s`,
-    never going down. `lead_s` is how far ahead of its time a frame wants to be sent.
+    `attach` comes before anything else in a run, `detach` at its end. A player joins the playback clock once
+    for each place where it sounds, and reports there what was heard, on the loop's thread. `lead_s` is how far
+    ahead of its time a frame wants to be sent.
     """
 
     name: str
     lead_s: float
 
-    def attach(self, report: Callable[[int, float, float], None]) -> None: ...
+    def attach(self, playback: PlaybackClock) -> None: ...
 
     def show(self, frame: Frame, due_at_s: float) -> None: ...  # sent ahead, drawn when due
 
@@ -40,7 +44,9 @@ class Player(Protocol):
 
     def cut(self, comment_id: int, at_heard_s: float) -> None: ...  # at this point of its own sound
 
-    def close(self) -> None: ...
+    def note(self, kind: str, row: dict[str, Any]) -> None: ...  # a row of the log: run, cycle, sample
+
+    def detach(self) -> None: ...
 
 
 class _Track:
@@ -62,18 +68,21 @@ class PlaybackClock:
     """
 
     def __init__(self) -> None:
-        self._tracks: dict[str, dict[int, _Track]] = {}
+        self._tracks: dict[tuple[str, str], dict[int, _Track]] = {}
         self._planned: dict[int, tuple[float, float]] = {}  # comment → (planned start, seconds sent)
         self._changed = asyncio.Event()
-        self.lost: set[str] = set()
+        self._lost: set[tuple[str, str]] = set()
 
-    def join(self, player: str) -> Callable[[int, float, float], None]:
-        """Register a player; returns the function by which it reports."""
-        self._tracks[player] = {}
+    def join(self, player: str, place: str = "") -> Report:
+        """Register a place where a player sounds; returns the function by which it reports from there."""
+        key = (player, place)
+        self._tracks[key] = {}
 
         def report(comment_id: int, heard_s: float, at_s: float) -> None:
-            self.lost.discard(player)
-            track = self._tracks[player].setdefault(comment_id, _Track())
+            if key not in self._tracks:  # it has left
+                return
+            self._lost.discard(key)
+            track = self._tracks[key].setdefault(comment_id, _Track())
             if track.from_s is None:
                 track.from_s = at_s - heard_s
             track.heard_s, track.at_s = max(track.heard_s, heard_s), at_s
@@ -81,10 +90,17 @@ class PlaybackClock:
 
         return report
 
-    def leave(self, player: str) -> None:
-        self._tracks.pop(player, None)
-        self.lost.discard(player)
+    def leave(self, player: str, place: str | None = None) -> None:
+        """Nothing waits any more for this place of a player, or for any of its places."""
+        for key in [k for k in self._tracks if k[0] == player and place in (None, k[1])]:
+            del self._tracks[key]
+            self._lost.discard(key)
         self._changed.set()
+
+    @property
+    def lost(self) -> set[str]:
+        """Players with a place that should be sounding and does not answer."""
+        return {player for player, _ in self._lost}
 
     def submitted(self, comment_id: int, start_at_s: float, seconds: float) -> None:
         """`seconds` more of a comment's sound were sent, to be heard from `start_at_s` on if it is the first."""
@@ -108,12 +124,12 @@ class PlaybackClock:
         """The tracks of the players that are alive; a silent one that should be sounding is not."""
         start, sent = self._planned.get(comment_id, (now_s, 0.0))
         alive = []
-        for player, tracks in self._tracks.items():
+        for key, tracks in self._tracks.items():
             track = tracks.get(comment_id) or _Track()
             last_word_s = max(track.at_s, start)
             if track.heard_s < sent - 1e-6 and now_s - last_word_s > ALIVE_S:
-                self.lost.add(player)
-            if player not in self.lost:
+                self._lost.add(key)
+            if key not in self._lost:
                 alive.append(track)
         return alive
 
@@ -183,8 +199,12 @@ class PlayerGroup:
         return max((p.lead_s for p in self.players), default=0.0)
 
     def add(self, player: Player) -> None:
-        player.attach(self.playback.join(player.name))
-        self.players.append(player)
+        try:
+            player.attach(self.playback)
+        except Exception as error:  # as below
+            self._on_failure(player.name, error)
+        else:
+            self.players.append(player)
 
     def _each(self, call: Callable[[Player], None]) -> None:
         for player in list(self.players):
@@ -209,5 +229,8 @@ class PlayerGroup:
         self.playback.cut(comment_id, at_heard_s)
         self._each(lambda p: p.cut(comment_id, at_heard_s))
 
-    def close(self) -> None:
-        self._each(lambda p: p.close())
+    def note(self, kind: str, row: dict[str, Any]) -> None:
+        self._each(lambda p: p.note(kind, row))
+
+    def detach(self) -> None:
+        self._each(lambda p: p.detach())

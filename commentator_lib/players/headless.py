@@ -11,10 +11,12 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from commentator_lib.media import AudioChunk, Frame
+from commentator_lib.players.base import PlaybackClock, Report
 
 
 @dataclass(slots=True)
@@ -48,7 +50,7 @@ class HeadlessPlayer:
         self.frames_drawn = 0
         self.underruns = 0
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._report: Callable[[int, float, float], None] = lambda *_: None
+        self._report: Report = lambda *_: None
         self._closed = False
         self._sounds: deque[_Sound] = deque()
         self._sent_s: dict[int, float] = {}
@@ -56,9 +58,9 @@ class HeadlessPlayer:
         self._free_at_s = 0.0  # when the sound card has played all that it has begun
         self._timer: asyncio.TimerHandle | None = None
 
-    def attach(self, report: Callable[[int, float, float], None]) -> None:
+    def attach(self, playback: PlaybackClock) -> None:
         self._loop = asyncio.get_running_loop()
-        self._report = report
+        self._report = playback.join(self.name)
         self._closed = False
         self._free_at_s = 0.0
         self._sent_s.clear()
@@ -169,7 +171,10 @@ class HeadlessPlayer:
         if self._on_caption:
             self._on_caption(comment_id, text, final, self._loop.time())
 
-    def close(self) -> None:
+    def note(self, kind: str, row: dict[str, Any]) -> None:
+        pass  # nobody to show it to
+
+    def detach(self) -> None:
         """Stop sounding and drawing; what has been begun is handed over as far as it was played."""
         if self._timer is not None:
             self._timer.cancel()

@@ -1,0 +1,43 @@
+"""The README's picture of the desk: the live demo notebook in JupyterLab, run as a person would.
+
+The clip is Big Buck Bunny alone, whose licence allows the picture to be shown.
+
+    python -m experiments.screenshot docs/desk.png
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from experiments.browser import ROOT, chromium, jupyter_lab, open_notebook, run_all
+
+
+def main(path: Path) -> None:
+    from playwright.sync_api import sync_playwright
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "notebooks").mkdir()
+        clip = ROOT / "data" / "clips" / "big_buck_bunny.mp4"
+        (folder / "data").symlink_to(ROOT / "data")
+        notebook = (ROOT / "notebooks" / "01_live_demo.ipynb").read_text(encoding="utf-8")
+        notebook = notebook.replace(
+            'Desk(\\"demo\\", settings', f'Desk(\\"../data/clips/{clip.name}\\", settings, duration_s=40'
+        )
+        (folder / "notebooks" / "01_live_demo.ipynb").write_text(notebook, encoding="utf-8")
+        with sync_playwright() as playwright, chromium(playwright) as browser, jupyter_lab(folder) as server:
+            page = browser.new_page(viewport={"width": 1280, "height": 1180})
+            open_notebook(page, server, "notebooks/01_live_demo.ipynb")
+            page.keyboard.press("Control+b")  # the file browser is of no interest
+            run_all(page)
+            lines = page.locator(".live-player .lines li")
+            lines.nth(4).wait_for(timeout=60_000)
+            page.locator(".live-player").evaluate("(e) => e.scrollIntoView()")
+            page.wait_for_timeout(500)
+            page.screenshot(path=str(path))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/desk.png"))

@@ -1,0 +1,67 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Live commentary
+#
+# Run all cells: a commentary of the two demo clips starts, 46 seconds long, spoken by the embedded voice. What
+# comments by default is the *basic eye*: it sees motion, cuts, a few kinds of object and words on screen, and
+# understands nothing. Everything on the desk works while it runs; a stop or the end of the clip draws the plots
+# below. Type a path, a URL or `browser camera` into *Source* for pictures of your own.
+
+# %%
+from commentator_lib import load_settings
+from commentator_lib.desk import Desk
+from commentator_lib.report import delay_figure, latency_figure, memory_figure
+
+settings = (
+    load_settings()
+)  # or load_settings("commentator.toml"), or load_settings(preset="sniper", pause_s=0.5)
+desk = Desk("demo", settings, runs_dir="../runs")
+
+# %% [markdown]
+# The live cell returns at once; the kernel stays free while the commentary runs.
+
+# %%
+session = desk.start()
+desk
+
+# %% [markdown]
+# What the run came to, drawn when it is over, and again after each further run. `session.log.cycles` has one row
+# for each cycle (why it spoke or did not, every time stamp, delay, picture/sound error), `session.log.samples` one
+# row a second (memory, GPU memory, delay, frames shown); both are DataFrames, also in mid-run.
+
+# %%
+COLUMNS = [
+    "cycle",
+    "outcome",
+    "heard_from_s",
+    "first_sound_latency_s",
+    "gap_before_s",
+    "sync_error_s",
+    "heard_text",
+]
+
+desk.when_over(
+    lambda run: run.log.cycles[COLUMNS].tail(8),
+    lambda run: latency_figure(run.log.cycles),
+    lambda run: delay_figure(run.log.cycles, run.log.samples),
+    lambda run: memory_figure(run.log.samples),
+)
+
+# %% [markdown]
+# Questions can be asked from code as well, and any knob turned; both take effect in mid-stream:
+#
+#     desk.ask("Who is on the left?")
+#     desk.update(pause_s=0.5, change_threshold=2.0)
+#     desk.player.draws  # when each frame was due, sent, received and drawn in the page
