@@ -89,7 +89,7 @@ class Desk(VBox):
     # --- what it looks like
 
     def _controls(self, source: str) -> list[ipywidgets.Widget]:
-        wide = {"description_width": "8em"}
+        wide = {"description_width": "9em"}
         self._source = Combobox(
             value=source, options=["demo", BROWSER_CAMERA], ensure_option=False, description="Source",
             placeholder="clip, URL, device", style=wide, layout=Layout(width="26em"),

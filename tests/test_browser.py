@@ -408,16 +408,16 @@ def test_slow_page_drops_old_frames_and_keeps_the_sound(lab, browser):
         until(lambda: page.told()["spoken"] >= 1 and drawn(page) > 25, 30)
         devtools = page.context.new_cdp_session(page)
         devtools.send("Emulation.setCPUThrottlingRate", {"rate": 20})
-        page.wait_for_timeout(8000)
+        page.wait_for_timeout(5000)
         before, memory_before = page.told(), heap_bytes(devtools)
-        page.wait_for_timeout(25_000)
+        page.wait_for_timeout(15_000)
         after, memory_after = page.told(), heap_bytes(devtools)
         devtools.send("Emulation.setCPUThrottlingRate", {"rate": 1})
         ((sounding, counts),) = after["pages"].values()
         ((_, counts_before),) = before["pages"].values()
         dropped = counts["late"] + counts["lost"] + after["held_back"]
         assert dropped > counts_before["late"] + counts_before["lost"] + before["held_back"]
-        assert sounding and after["spoken"] >= before["spoken"] + 3
+        assert sounding and after["spoken"] >= before["spoken"] + 2
         assert counts["underruns"] <= counts_before["underruns"] + 1
         assert memory_after < memory_before + 40e6
         seen = drawn(page)

@@ -9,6 +9,7 @@ With no player, or none that answers, the estimate serves.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
@@ -214,6 +215,10 @@ class PlayerGroup:
                 self.players.remove(player)
                 self.playback.leave(player.name)
                 self._on_failure(player.name, error)
+                with contextlib.suppress(
+                    Exception
+                ):  # that it cannot end either adds nothing to what was told
+                    player.detach()
 
     def show(self, frame: Frame, due_at_s: float) -> None:
         self._each(lambda p: p.show(frame, due_at_s))

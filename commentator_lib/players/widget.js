@@ -150,19 +150,20 @@ function makeSound(model, clock, changed) {
   }
 
   function play(track, segment, samples) {
+    const late = Math.max(0, context.currentTime + SAFE_S - segment.at);
+    if (late >= segment.length) return;
+    segment.source = context.createBufferSource();
+    segment.source.buffer = toBuffer(samples);
+    segment.source.connect(track.gain);
+    segment.source.onended = changed;
+    segment.source.start(segment.at + late, late);
+  }
+
+  function toBuffer(samples) {
     const buffer = context.createBuffer(1, samples.length, RATE);
     const channel = buffer.getChannelData(0);
     for (let k = 0; k < samples.length; k++) channel[k] = samples[k] / 32768;
-    segment.source = context.createBufferSource();
-    segment.source.buffer = buffer;
-    segment.source.connect(track.gain);
-    segment.source.onended = changed;
-    const late = context.currentTime + SAFE_S - segment.at;
-    if (late <= 0) {
-      segment.source.start(segment.at);
-    } else if (segment.at + segment.length > context.currentTime + SAFE_S) {
-      segment.source.start(segment.at + late, late);
-    }
+    return buffer;
   }
 
   function cutTrack(track) {
@@ -250,11 +251,8 @@ function makeSound(model, clock, changed) {
     replay(samples, ended) {
       if (!context || samples.length === 0) return ended();
       stopReplay();
-      const buffer = context.createBuffer(1, samples.length, RATE);
-      const channel = buffer.getChannelData(0);
-      for (let k = 0; k < samples.length; k++) channel[k] = samples[k] / 32768;
       replaying = context.createBufferSource();
-      replaying.buffer = buffer;
+      replaying.buffer = toBuffer(samples);
       replaying.connect(master);
       replaying.onended = () => {
         stopReplay();
@@ -549,6 +547,8 @@ function makeEngine(model) {
       bye();
       sound.close();
       model.off("msg:custom", receive);
+      model.off("change:volume", onVolume);
+      model.off("change:muted", onVolume);
       document.removeEventListener("visibilitychange", onHidden);
       window.removeEventListener("pagehide", bye);
     },
