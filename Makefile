@@ -24,12 +24,13 @@ page: $(VENV)/.notebooks
 test: $(VENV)/.test
 	$(BIN)/python -m pytest
 
-bench: $(VENV)/.base
+bench: $(VENV)/.test
 	$(BIN)/python -m experiments.bench_scene
 	$(BIN)/python -m experiments.bench_eye
 	$(BIN)/python -m experiments.bench_pacing
 	$(BIN)/python -m experiments.bench_programme
 	$(BIN)/python -m experiments.bench_overhead
+	$(BIN)/python -m experiments.bench_player
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

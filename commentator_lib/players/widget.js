@@ -582,6 +582,7 @@ function makeView(engine, model, el) {
   const mute = element("button", { class: "mute", type: "button", onclick: toggleMute }, "Mute");
   const volume = element("input", {
     type: "range", min: 0, max: 100, class: "volume", "aria-label": "Volume, percent", oninput: setVolume,
+    onkeydown: (event) => event.stopPropagation(), // else the notebook takes its arrow keys
   });
   const full = element("button", { class: "full", type: "button", onclick: toggleFull }, "Full screen");
   const status = element("span", { class: "status" });
