@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import html
 import io
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -40,6 +41,7 @@ from commentator_lib.session import LiveSession, new_run_id
 from commentator_lib.voices.base import Voice
 
 BROWSER_CAMERA = "browser camera"
+_SWITCH_S = 0.001
 _ERRORS = (SourceError, SettingsError, RunLogError)
 # The knobs: setting, label, step.
 _SLIDERS = (
@@ -187,6 +189,9 @@ class Desk(VBox):
                 self.player.message = ""
                 self._release_camera()
                 raise
+            # A click passes through five threads, and at each of them a cell that computes keeps the interpreter
+            # for the switch interval, 5 ms by default.
+            sys.setswitchinterval(min(sys.getswitchinterval(), _SWITCH_S))
             self.session = session.start()
             self._start.disabled, self._stop.disabled = True, False
             self._watcher = threading.Thread(target=self._watch, args=(session,), name="desk", daemon=True)
@@ -254,8 +259,8 @@ class Desk(VBox):
     def stop(self) -> None:
         """End the run. Returns at once; the last line says when everything is written."""
         if self.running:
-            self.say("Stopping …")
             self.session.stop(0)
+            self.say("Stopping …")
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until the run is over and reported; False when `timeout_s` passed first."""

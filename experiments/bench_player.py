@@ -11,7 +11,8 @@ went to the loudspeaker.
     underruns               holes within a comment, as the player counts them; the samples are checked too
     lip_sync                |beep − flash|: a clip that flashes, a commentator that beeps at each flash
     camera_fps              frames a second from Chromium's fake camera into the loop
-    button                  from a click to its effect, while a cell keeps the kernel busy
+    button                  from a click to its effect, while a cell keeps the kernel busy: nothing is heard any
+                            more (mute, stop), the commentator has the new instruction; and the run shown as ended
 
 What is drawn is on the screen at its next turn, up to 17 ms later; the browser is headless and its sound card
 a null one, so cables and screens are not in these numbers.
@@ -207,7 +208,8 @@ def main(
                 _say(f"camera: {result['camera_fps']} fps, {json.dumps(result['camera_latency_ms'])} ms")
             if "buttons" in parts:
                 result["button_each_ms"] = measure_buttons(browser, folder / "buttons")
-                result["button_ms"] = max(max(v.values()) for v in result["button_each_ms"].values())
+                effects = ("mute", "stop", "instruction")
+                result["button_ms"] = max(v[k] for v in result["button_each_ms"].values() for k in effects)
     print(json.dumps(result))
 
 
@@ -509,10 +511,14 @@ def _press(page) -> dict:
             }).observe(line, { childList: true, characterData: true, subtree: true });
         }"""
     )
+    page.wait_for_function(_LOUD_NOW, timeout=15_000)
     page.get_by_role("button", name="Stop", exact=True).click()
     page.wait_for_function("window.tap.ended !== null", timeout=15_000)
-    stopped_ms = page.evaluate("1000 * (window.tap.ended - window.tap.clicks.at(-1)[0])")
-    return {"mute": round(muted_ms, 1), "stop": round(stopped_ms, 1), "asked_unix_s": asked_unix_s}
+    page.wait_for_timeout(600)
+    ended_ms = page.evaluate("1000 * (window.tap.ended - window.tap.clicks.at(-1)[0])")
+    silent_ms = page.evaluate(_MUTED_AFTER)
+    times = {"mute": muted_ms, "stop": silent_ms, "ended_shown": ended_ms}
+    return {**{k: round(v, 1) for k, v in times.items()}, "asked_unix_s": asked_unix_s}
 
 
 _LOUD_NOW = """() => {

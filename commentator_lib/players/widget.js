@@ -155,8 +155,14 @@ function makeSound(model, clock, changed) {
     segment.source = context.createBufferSource();
     segment.source.buffer = toBuffer(samples);
     segment.source.connect(track.gain);
-    segment.source.onended = changed;
+    segment.source.onended = ended;
     segment.source.start(segment.at + late, late);
+  }
+
+  // The card plays a sound to its end a little before the ear has it: said once more when it has.
+  function ended() {
+    changed();
+    if (context) setTimeout(changed, 1000 * Math.max(0, context.currentTime - heardTime()) + 5);
   }
 
   function toBuffer(samples) {
