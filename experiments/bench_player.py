@@ -27,10 +27,10 @@ from __future__ import annotations
 import base64
 import json
 import os
-import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -43,6 +43,7 @@ from experiments.browser import (
     ROOT,
     Server,
     chromium,
+    find_chromium,
     jupyter_lab,
     open_notebook,
     run_all,
@@ -58,7 +59,7 @@ _SPEAKER = """
 from commentator_lib import LiveSession, load_settings
 from commentator_lib.commentators.scripted import CostModel, ScriptedCommentator
 from commentator_lib.players.widget import LivePlayer
-import json, pathlib, psutil, threading, time
+import json, pathlib
 
 LINES = ["The left winger takes it on his chest and turns.", "A long ball, far too long, and the keeper has it.",
          "Corner from the right. It is headed away."]
@@ -104,7 +105,7 @@ source = session.source
 rows = session.log.samples
 pathlib.Path("camera.json").write_text(json.dumps({{
     "arrivals": list(source.arrivals), "captured": rows.frames_captured.tolist(), "at_s": rows.at_s.tolist(),
-    "problem": source.problem, "settled": desk.player.draws.shape[0]}}))
+    "problem": source.problem}}))
 desk.stop()
 """
 _BUTTONS = """
@@ -229,38 +230,38 @@ def _open(browser, server: Server, notebook: str):
 
 def make_clip(path: Path, size: tuple[int, int, int], seconds: float) -> None:
     """The demo clips, over and over, scaled to `size` = (width, height, frames a second)."""
-    import av
     import cv2
 
     from commentator_lib.capture import Programme, demo_clips
 
     width, height, fps = size
     source = Programme(demo_clips(), duration_s=2 * seconds)  # every frame once, at the new rate
-    with av.open(str(path), "w") as out:
-        stream = out.add_stream("libx264", rate=fps, options={"preset": "ultrafast", "crf": "18"})
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for _ in range(round(seconds * fps)):
-            frame = source.read()
-            image = cv2.resize(frame.image, (width, height))
-            for packet in stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")):
-                out.mux(packet)
-        for packet in stream.encode(None):
-            out.mux(packet)
+    frames = (source.read() for _ in range(round(seconds * fps)))
+    _encode(path, size, "18", (cv2.resize(frame.image, (width, height)) for frame in frames))
     source.close()
 
 
 def make_flashes(path: Path, seconds: float, fps: int = 25) -> None:
     """Dark pictures with a flash of 0.2 s at FlashCaller's times."""
+
+    def picture(k: int) -> np.ndarray:
+        since_s = (k / fps + 1e-6 - FlashCaller.first_flash_s) % FlashCaller.flash_every_s
+        lit = k / fps + 1e-6 >= FlashCaller.first_flash_s and since_s < FlashCaller.flash_s
+        image = np.full((360, 640, 3), 240 if lit else 16, np.uint8)
+        image[::40, :, 0] = k % 200
+        return image
+
+    _encode(path, (640, 360, fps), "10", (picture(k) for k in range(round(seconds * fps))))
+
+
+def _encode(path: Path, size: tuple[int, int, int], crf: str, images: Iterator[np.ndarray]) -> None:
+    """H.264 of (H, W, 3) uint8 RGB pictures."""
     import av
 
     with av.open(str(path), "w") as out:
-        stream = out.add_stream("libx264", rate=fps, options={"preset": "ultrafast", "crf": "10"})
-        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
-        for k in range(round(seconds * fps)):
-            since_s = (k / fps + 1e-6 - FlashCaller.first_flash_s) % FlashCaller.flash_every_s
-            lit = k / fps + 1e-6 >= FlashCaller.first_flash_s and since_s < FlashCaller.flash_s
-            image = np.full((360, 640, 3), 240 if lit else 16, np.uint8)
-            image[::40, :, 0] = k % 200
+        stream = out.add_stream("libx264", rate=size[2], options={"preset": "ultrafast", "crf": crf})
+        stream.width, stream.height, stream.pix_fmt = size[0], size[1], "yuv420p"
+        for image in images:
             for packet in stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")):
                 out.mux(packet)
         for packet in stream.encode(None):
@@ -538,7 +539,7 @@ _MUTED_AFTER = """() => {
 
 
 if __name__ == "__main__":
-    if shutil.which("chromium") is None and not os.environ.get("CHROMIUM"):
+    if find_chromium() is None:
         print("bench_player: Chromium is needed; install it, or set CHROMIUM to its path", file=sys.stderr)
         sys.exit(2)
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
