@@ -423,6 +423,10 @@ class CommentaryLoop:
             if (used := self._vram()) is not None:
                 comment.record.vram_peak_bytes = max(used, comment.record.vram_peak_bytes or 0)
             comment.record.output_tokens += piece.output_tokens
+            if piece.image_tokens is not None:
+                comment.record.image_tokens = piece.image_tokens
+            if piece.prompt_tokens is not None:
+                comment.record.prompt_tokens = piece.prompt_tokens
             comment.problem = comment.problem or piece.problem
             if piece.silent:
                 return True

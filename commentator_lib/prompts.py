@@ -60,7 +60,7 @@ PROFILES: dict[str, Profile] = {
     ),
 }
 
-_LENGTH_HINTS = {
+LENGTH_HINTS = {
     "minimal": "Very little has changed: a few words at most.",
     "brief": "Not much has changed: one short sentence.",
     "normal": "",
@@ -78,7 +78,7 @@ def build_prompt(profile: str, instruction: str, last_comment: str = "", intensi
     parts = [f"{PROFILES[profile].role} {_RULES}"]
     if carried := carried_comment(last_comment):
         parts.append(f'You have just said: "{carried}"')
-    if hint := _LENGTH_HINTS[intensity]:
+    if hint := LENGTH_HINTS[intensity]:
         parts.append(hint)
     parts.append(f"Watch for this: {instruction}")
     return "\n".join(parts)

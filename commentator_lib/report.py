@@ -65,8 +65,8 @@ def format_table(rows: list[tuple[str, str]]) -> str:
     return "\n".join(f"  {name:<{width}}  {value}" for name, value in rows)
 
 
-_STAGES = (
-    # what, its colour, from, to
+# What a comment spends its time on, from its newest frame's capture to the ear: name, colour, from, to.
+STAGES = (
     ("frame waits to be taken", "tab:gray", "frame_newest_captured_s", "infer_s"),
     ("first words", "tab:blue", "infer_s", "first_text_s"),
     ("first sound", "tab:cyan", "first_text_s", "first_sound_s"),
@@ -79,7 +79,7 @@ def latency_figure(cycles, title: str = ""):
     figure, axes = _figure(title or "Where the time goes, comment by comment")
     heard = cycles[cycles.heard_from_s.notna() & cycles.first_text_s.notna()]
     below = np.zeros(len(heard))
-    for name, colour, start, end in _STAGES:
+    for name, colour, start, end in STAGES:
         seconds = (heard[end] - heard[start]).clip(lower=0).to_numpy(dtype=float)
         label = f"{name}: {np.median(seconds):.2f} s median" if len(heard) else name
         axes.bar(np.arange(len(heard)), seconds, bottom=below, color=colour, label=label, width=0.8)

@@ -288,6 +288,7 @@ class _Run:
         self._pending: list[Callable[[CommentaryLoop], None]] = []
         self._epoch_s = 0.0
         self._captured = 0
+        self._source_from_s = 0.0
         self._late_dropped = 0
         self._shown_from_s: float | None = None
         self._shown_s = 0.0
@@ -397,6 +398,7 @@ class _Run:
             "frames_dropped": self._dropped(),
             "underruns": recorder.underruns if recorder else 0,
             "source_fps": info.fps,
+            "source_from_s": round(self._source_from_s, 6),  # when a file's first frame was captured
             "source_problem": self._source.problem,
             "stopped_early": self._stopping,
             "error": None if self.error is None else f"{type(self.error).__name__}: {self.error}",
@@ -510,6 +512,7 @@ class _Run:
         loop = asyncio.get_running_loop()
         info = self._source.info
         started_s = loop.time()
+        self._source_from_s = started_s - self._epoch_s
         first_pts_s: float | None = None
         not_before_s = 0.0
         try:

@@ -38,13 +38,15 @@ class SpeechPiece:
     """What a comment has grown by: `text` as it may be shown, `pcm` int16 (N,) at 48 kHz that belongs to it.
 
     `output_tokens` were generated for it. `last` stands on the one closing piece; its `silent` says that
-    the comment was "...", `problem` what the voice failed with, if it did. `cost_s`: CommentChunk's.
+    the comment was "...", `problem` what the voice failed with, if it did. The cost and the tokens of the request: CommentChunk's.
     """
 
     text: str = ""
     pcm: np.ndarray | None = None
     output_tokens: int = 0
     cost_s: float | None = None
+    image_tokens: int | None = None
+    prompt_tokens: int | None = None
     last: bool = False
     silent: bool = False
     problem: str = ""
@@ -139,15 +141,21 @@ def speak_comment(
                 or count >= MAX_COMMENT_CHUNKS
             )
             released = released or len(text.strip()) > HOLD_BACK_CHARACTERS and not is_nothing(text)
+            costs = {
+                "output_tokens": chunk.output_tokens,
+                "cost_s": chunk.cost_s,
+                "image_tokens": chunk.image_tokens,
+                "prompt_tokens": chunk.prompt_tokens,
+            }
             if not released:
-                yield SpeechPiece(output_tokens=chunk.output_tokens, cost_s=chunk.cost_s)
+                yield SpeechPiece(**costs)
             elif own_voice or by_text:
-                yield SpeechPiece(held_text, sound(held_pcm), chunk.output_tokens, chunk.cost_s)
+                yield SpeechPiece(held_text, sound(held_pcm), **costs)
                 held_text, held_pcm = "", []
             else:
                 # The cost belongs to the chunk, so it is charged before the voice gets to work.
                 sentences, unspoken = split_sentences(unspoken)
-                yield SpeechPiece(output_tokens=chunk.output_tokens, cost_s=chunk.cost_s)
+                yield SpeechPiece(**costs)
                 for sentence in sentences:
                     yield SpeechPiece(sentence + " ", sound(say(sentence)))
                 held_text = ""

@@ -30,13 +30,16 @@ class CommentChunk:
 
     `text` is new text only and may be empty; `audio` is float32 mono with its own sample rate, or None
     where the commentator has no voice. `cost_s` is for commentators with a cost model: the time that this
-    chunk takes, instead of the time that it took to make.
+    chunk takes, instead of the time that it took to make. `image_tokens` and `prompt_tokens` are what the
+    request came to; a commentator that counts them says so on its first chunk.
     """
 
     text: str
     audio: AudioChunk | None = None
     output_tokens: int = 0
     cost_s: float | None = None
+    image_tokens: int | None = None
+    prompt_tokens: int | None = None
 
 
 @runtime_checkable
