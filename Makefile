@@ -10,7 +10,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 # JupyterLab refuses to run as root (in a container, say) unless it is told.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: demo lab page test bench lint clean
+.PHONY: demo lab page test sweep bench lint clean
 
 demo: $(VENV)/.base
 	$(BIN)/commentator run demo
@@ -24,6 +24,9 @@ page: $(VENV)/.notebooks
 test: $(VENV)/.test
 	$(BIN)/python -m pytest
 
+sweep: $(VENV)/.notebooks
+	$(BIN)/python -m experiments.sweep $(or $(SWEEP),experiments/sweeps/stride_threshold_cap.toml)
+
 bench: $(VENV)/.test
 	$(BIN)/python -m experiments.bench_scene
 	$(BIN)/python -m experiments.bench_eye
@@ -31,6 +34,7 @@ bench: $(VENV)/.test
 	$(BIN)/python -m experiments.bench_programme
 	$(BIN)/python -m experiments.bench_overhead
 	$(BIN)/python -m experiments.bench_player
+	$(BIN)/python -m experiments.bench_match --pages
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -46,12 +50,12 @@ $(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.notebooks: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing the base and notebook packages into $(VENV) (about a minute) ..."
-	$(PIP) --editable '.[notebooks,ocr]'
+	$(PIP) --editable '.[notebooks,ocr,cluster]'
 	@touch $(VENV)/.base $@
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing the base, notebook and test packages into $(VENV) (about two minutes) ..."
-	$(PIP) --editable '.[test,notebooks,ocr]'
+	$(PIP) --editable '.[test,notebooks,ocr,cluster]'
 	@touch $(VENV)/.base $(VENV)/.notebooks $@
 
 clean:

@@ -40,6 +40,19 @@ def by_setting(results: pd.DataFrame, settings: Sequence[str], measures: Sequenc
     return pd.concat(parts, axis=1).reset_index()
 
 
+def readable(results: pd.DataFrame, by: str, measures: Sequence[str]) -> pd.DataFrame:
+    """Measures (rows) against the values of `by` (columns), each cell "mean ± std (runs)" to three digits."""
+    table = by_setting(results, [by], measures).set_index(by)
+
+    def cell(value: object, measure: str) -> str:
+        mean, std, runs = (table.loc[value, f"{measure}{end}"] for end in ("", "_std", "_runs"))
+        if not runs:
+            return "no case"
+        return f"{mean:.3g}" + ("" if np.isnan(std) else f" ± {std:.2g}") + f" ({runs:.0f})"
+
+    return pd.DataFrame({value: {m: cell(value, m) for m in measures} for value in table.index})
+
+
 def pareto_front(table: pd.DataFrame, minimise: Sequence[str]) -> pd.Series:
     """Which rows no other row beats: none is as small in every column and smaller in one. Rows with a NaN
     are never on the front."""

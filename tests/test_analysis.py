@@ -45,6 +45,14 @@ def test_runs_without_a_value_do_not_count():
         analysis.by_setting(results(lambda *_: 0.0), ["frame_stride"], ["no_such_measure"])
 
 
+def test_a_readable_table_tells_spread_and_number_of_runs():
+    values = {1: 0.0, 2: 0.5, 3: np.nan}
+    table = analysis.readable(
+        results(lambda stride, clip, seed: values[stride] + seed), "frame_stride", ["missed_3s"]
+    )
+    assert table.loc["missed_3s"].tolist() == ["0.5 ± 0.58 (4)", "1 ± 0.58 (4)", "no case"]
+
+
 def test_pareto_front_by_hand():
     table = pd.DataFrame(
         {"x": [1, 2, 3, 2, 1, np.nan], "y": [3, 2, 1, 3, 3, 0]}

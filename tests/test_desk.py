@@ -225,7 +225,7 @@ def test_it_leaves_no_thread(desks, clip):
 
 
 def test_there_are_notebooks():
-    assert [n.stem for n in NOTEBOOKS] == ["01_live_demo"]
+    assert [n.stem for n in NOTEBOOKS] == ["01_live_demo", "02_tuning_sweep", "03_benchmarks"]
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda n: n.stem)

@@ -67,7 +67,7 @@ def test_constraints_pin_every_package_that_is_installed_for_tests():
     pinned = {requirement_name(line) for line in lines if "==" in line}
     for group in (
         PROJECT["dependencies"],
-        *(PROJECT["optional-dependencies"][e] for e in ("test", "ocr", "notebooks")),
+        *(PROJECT["optional-dependencies"][e] for e in ("test", "ocr", "notebooks", "cluster")),
     ):
         assert {requirement_name(r) for r in group} <= pinned
 

@@ -1,0 +1,116 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Benchmarks
+#
+# Where the time goes, what memory does, how the picture's delay finds its place, and how far voice and picture are
+# apart, under both pacing policies. The commentator is the **basic eye** on a scripted match, in real time: its
+# latencies say nothing about a model's.
+#
+# The two short runs below take a minute and a half. `python -m experiments.sweep experiments/sweeps/live_match.toml`
+# makes six of two minutes; then `SWEEP = "live_match"`.
+
+# %%
+import sys
+from pathlib import Path
+
+sys.path.insert(0, "..")
+
+import pandas as pd  # noqa: E402
+
+from commentator_lib.report import delay_figure, memory_figure  # noqa: E402
+from experiments import analysis, plots  # noqa: E402
+from experiments.sweep import RESULTS, load_results, load_runs, load_sweep, run_sweep  # noqa: E402
+
+SWEEP = "small_live"
+
+folder = RESULTS / SWEEP
+run_sweep(load_sweep(Path("../experiments/sweeps") / f"{SWEEP}.toml"), folder)
+results = load_results(folder)
+runs = load_runs(folder, results)
+first = runs[0]
+run_id = f"{SWEEP}-{first.folder.name}"
+figures = RESULTS / "figures"
+cycles = {
+    policy: pd.concat([runs[k].cycles for k in results.index[results.policy == policy]])
+    for policy in sorted(results.policy.unique())
+}
+hardware = first.header["hardware"]
+machine = f"{hardware['cores']} cores of {hardware['processor']}, {hardware['gpu'] or 'no GPU'}"
+print(f"{len(runs)} runs; {first.header['commentator']}; {machine}; commit {first.header['commit']}")
+
+# %% [markdown]
+# ## Latency by stage
+#
+# From the capture of a comment's newest frame to the ear. Under playout the last stage is the wait for its picture:
+# it costs nobody anything. Under serial a comment is heard as soon as it is ready, and the picture may be elsewhere.
+
+# %%
+stages = plots.stage_figure({policy: analysis.stage_seconds(c) for policy, c in cycles.items()}, run_id)
+plots.show(stages, figures, run_id, "stages")
+
+# %% [markdown]
+# ## Picture/sound error by policy
+
+# %%
+errors = plots.error_figure({policy: c.sync_error_s.dropna().abs() for policy, c in cycles.items()}, run_id)
+plots.show(errors, figures, run_id, "sync-error")
+
+# %% [markdown]
+# ## Delay against observed latency, and how long it takes to settle
+
+# %%
+for policy in cycles:
+    run = runs[results.index[results.policy == policy][0]]
+    settled_s = analysis.convergence(run.samples)
+    settled = f"settled after {settled_s:.0f} s" if settled_s == settled_s else "not settled in this run"
+    title = f"{run_id}: {policy}, {settled} (within a tenth of its end value)"
+    delay = delay_figure(run.cycles, run.samples, title)
+    display(plots.show(delay, figures, run_id, f"delay-{policy}"))  # noqa: F821
+
+# %% [markdown]
+# ## Memory over time
+
+# %%
+memory = memory_figure(first.samples, f"{run_id}: memory")
+plots.show(memory, figures, run_id, "memory")
+
+# %% [markdown]
+# ## Measures by policy: mean ± standard deviation (runs)
+
+# %%
+COLUMNS = [
+    "goal_recall_3s",
+    "response_error_median_s",
+    "response_latency_median_s",
+    "false_triggers_per_min",
+    "dead_air_share",
+    "gap_median_s",
+    "sync_error_mean_s",
+    "sync_error_p95_s",
+    "comments_per_min",
+    "repetition",
+    "cpu_core_share",
+    "peak_rss_bytes",
+]
+analysis.readable(results, "policy", COLUMNS)
+
+# %% [markdown]
+# ## Beside the nerdpudding project's published table
+#
+# Each number with the hardware it was taken on. The commentators differ (theirs is MiniCPM-o 4.5), so this compares
+# what a viewer gets from two loops, not two models.
+
+# %%
+analysis.against_published(results[results.policy == "playout"], machine, first.header["commentator"])
