@@ -38,7 +38,8 @@ class SpeechPiece:
     """What a comment has grown by: `text` as it may be shown, `pcm` int16 (N,) at 48 kHz that belongs to it.
 
     `output_tokens` were generated for it. `last` stands on the one closing piece; its `silent` says that
-    the comment was "...", `problem` what the voice failed with, if it did. The cost and the tokens of the request: CommentChunk's.
+    the comment was "...", `problem` what the voice failed with, if it did. The cost and the tokens of the
+    request are CommentChunk's.
     """
 
     text: str = ""

@@ -118,7 +118,7 @@ def recommend(
         table[f"{name}_low"], table[f"{name}_high"] = np.quantile(samples[:, k], (0.025, 0.975), axis=0)
     table = table.sort_values("score", ignore_index=True)
     best = table.iloc[0]
-    setting = {name: table[name].iloc[0] for name in settings}
+    setting = {name: table[name].tolist()[0] for name in settings}  # as plain numbers
     return Recommendation(setting, float(best["share_of_draws"]), table)
 
 

@@ -45,7 +45,8 @@ def match_picture(path: Path) -> None:
     times_s = (goal_s - 3.0, goal_s + 1.1, goal_s + 3.4, goal_s + 7.4)
     frames = [draw(script, round(t * FPS), 640, 360) for t in times_s]
     sheet = np.vstack([np.hstack(frames[:2]), np.hstack(frames[2:])])
-    cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+    sheet = cv2.resize(sheet, (960, 540), interpolation=cv2.INTER_AREA)
+    cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88])
 
 
 def tuning_pictures(results: Path, out: Path, cost: str = "minicpmo_h100") -> dict[str, str]:
@@ -83,7 +84,7 @@ def main(
     out: Annotated[Path, typer.Option(help="Where the pictures go.")] = DOCS,
 ) -> None:
     made = tuning_pictures(results, out)
-    match_picture(out / "match.png")
+    match_picture(out / "match.jpg")
     print(json.dumps(made))
 
 

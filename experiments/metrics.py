@@ -171,7 +171,10 @@ def response_latencies(comments: Sequence[Comment], events: Sequence[Event], kin
 
 
 def recall(errors_s: Sequence[float], events: int, within_s: float) -> float:
-    """Share of events named within ± `within_s`: |{e : |error_e| ≤ within}| ÷ events. NaN without events."""
+    """Share of events named within ± `within_s`: |{e : |error_e| ≤ within}| ÷ events. NaN without events.
+
+    Source: recall with a time collar, as in sound event detection (Mesaros et al. 2016).
+    """
     return sum(abs(e) <= within_s + 1e-9 for e in errors_s) / events if events else _NAN
 
 
@@ -180,7 +183,7 @@ def false_triggers(comments: Sequence[Comment], events: Sequence[Event]) -> int:
     comment to EARLY_S after it. A goal told twice is repetition, not a false trigger.
 
     A score is false where it is neither the one on the scoreboard nor one that was or will be there within
-    those limits.
+    those limits. Source: the false alarms of keyword spotting, counted by time.
     """
     count = 0
     for comment in comments:
@@ -243,21 +246,23 @@ def starts_in(starts_s: Sequence[float], stretch: Stretch) -> list[float]:
 
 
 def time_diff_s(starts_s: Sequence[float], stretches: Sequence[Stretch]) -> float:
-    """LiveStar's TimeDiff: mean over action stretches of (first comment's start − the stretch's start), or
-    of the stretch's length where none started in it."""
+    """TimeDiff: mean over action stretches of (first comment's start − the stretch's start), or of the
+    stretch's length where none started in it. Source: LiveStar (arXiv 2511.05299)."""
     action = [x for x in stretches if x.kind == "action"]
     waits = [min(starts_in(starts_s, x), default=x.to_s) - x.from_s for x in action]
     return float(np.mean(waits)) if waits else _NAN
 
 
 def redundancy(starts_s: Sequence[float], stretches: Sequence[Stretch]) -> float:
-    """LiveStar's: mean |1 − n_i| over action stretches, n_i the number of comments that start in the i-th."""
+    """Mean |1 − n_i| over action stretches, n_i the number of comments that start in the i-th. Source:
+    LiveStar (arXiv 2511.05299)."""
     counts = [len(starts_in(starts_s, x)) for x in stretches if x.kind == "action"]
     return float(np.mean([abs(1 - n) for n in counts])) if counts else _NAN
 
 
 def coverage(starts_s: Sequence[float], stretches: Sequence[Stretch]) -> float:
-    """LiveStar's: share of action stretches in which at least one comment starts (n_i > 0)."""
+    """Share of action stretches in which at least one comment starts (n_i > 0). Source: LiveStar (arXiv
+    2511.05299)."""
     counts = [len(starts_in(starts_s, x)) for x in stretches if x.kind == "action"]
     return float(np.mean([n > 0 for n in counts])) if counts else _NAN
 
@@ -273,7 +278,10 @@ def dead_air_share(speech: Sequence[Interval], stretches: Sequence[Stretch]) -> 
 
 
 def gaps_s(heard: Sequence[Interval]) -> np.ndarray:
-    """Silences between comments as the listener hears them: next start − latest end so far, where above 0."""
+    """Silences between comments as the listener hears them: next start − latest end so far, where above 0.
+
+    Source: the silence between utterances of Kawamatsu et al. (arXiv 2606.13322).
+    """
     ordered = sorted(heard)
     ends = np.maximum.accumulate([end for _, end in ordered]) if ordered else np.array([])
     gaps = np.array([start for start, _ in ordered[1:]]) - ends[:-1] if len(ordered) > 1 else np.array([])
@@ -281,7 +289,8 @@ def gaps_s(heard: Sequence[Interval]) -> np.ndarray:
 
 
 def overlap_s(heard: Sequence[Interval]) -> float:
-    """Seconds in which two comments sound at once: Σ lengths − length of their union."""
+    """Seconds in which two comments sound at once: Σ lengths − length of their union. Source: the overlap of
+    turn-taking studies; a commentary with one voice should have none."""
     if not heard:
         return 0.0
     lengths = sum(end - start for start, end in heard)
@@ -290,13 +299,13 @@ def overlap_s(heard: Sequence[Interval]) -> float:
 
 
 def words_per_s(texts: Sequence[str], speech_s: float) -> float:
-    """Words heard ÷ seconds of speech."""
+    """Words heard ÷ seconds of speech: the speaking rate of phonetics, in words."""
     return sum(len(t.split()) for t in texts) / speech_s if speech_s > 0 else _NAN
 
 
 def speech_realtime_factor(compute_s: Sequence[float], speech_s: Sequence[float]) -> float:
     """Σ (generated − infer) ÷ Σ seconds of speech, over comments that were generated and heard whole. Above 1
-    the commentator cannot keep up with its own voice."""
+    the commentator cannot keep up with its own voice. Source: the real-time factor of speech synthesis."""
     return float(np.sum(compute_s) / np.sum(speech_s)) if np.sum(speech_s) > 0 else _NAN
 
 
@@ -304,18 +313,22 @@ def speech_realtime_factor(compute_s: Sequence[float], speech_s: Sequence[float]
 
 
 def slew(captured_s: np.ndarray, due_s: np.ndarray) -> np.ndarray:
-    """How much faster or slower the picture ran than real time, frame by frame: |Δdue ÷ Δcaptured − 1|."""
+    """How much faster or slower the picture ran than real time, frame by frame: |Δdue ÷ Δcaptured − 1|.
+
+    Source: the rate at which a jitter buffer changes its delay (RFC 3550 players), over frames.
+    """
     return np.abs(np.diff(due_s) / np.diff(captured_s) - 1.0)
 
 
 def frozen_s(shown_s: np.ndarray, frame_s: float) -> float:
-    """Seconds for which the picture stood: what neighbouring frames were shown apart beyond two frame times."""
+    """Seconds for which the picture stood: Σ (Δshown − one frame time) over neighbours that were shown more
+    than two frame times apart. Source: the freezes of video quality measurement (ITU-T P.1203 counts stalls)."""
     apart = np.diff(shown_s)
     return float((apart[apart > 2 * frame_s] - frame_s).sum())
 
 
 def repeated_frames(index: np.ndarray) -> int:
-    """Frames shown that had been shown before, or came out of order."""
+    """Frames shown that had been shown before, or came out of order: |{k : index_k ≤ index_(k−1)}|."""
     return int((np.diff(index) <= 0).sum())
 
 
@@ -348,6 +361,9 @@ def measure(
     source_from_s: float = 0.0,
 ) -> dict[str, float]:  # fmt: skip
     """Every measure of one run as a flat row.
+
+    Picture/sound error is the log's `sync_error_s`, (first sound heard − newest frame captured) − the delay
+    applied then, as mean and p95 of its absolute value; staleness is the same without taking the delay off.
 
     `cycles`, `samples`: the run log's tables; `shown` (N, 4): index, captured, due, shown, as `read_shown`
     gives it; without it the picture's columns are NaN. ValueError where truth has no length.

@@ -38,12 +38,12 @@ from typing import Annotated, Any
 
 import typer
 
-from commentator_lib.capture import SourceError
+from commentator_lib.capture import SourceError, file_sha256
 from commentator_lib.config import Settings, SettingsError
 from commentator_lib.runlog import RunLogError, commit, read_journal, versions
 from experiments.costs import CostError, load_cost
 from experiments.events import EventsError, load_events
-from experiments.match import MatchError
+from experiments.match import RENDER_VERSION, MatchError
 from experiments.whatif import SpotterTraits
 
 FORMAT_VERSION = 1
@@ -78,11 +78,13 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Job:
-    """One run of a sweep, all that it takes to do it anywhere. `key` is a hash of the rest."""
+    """One run of a sweep, all that it takes to do it anywhere. `key` is a hash of the rest. `content`: the
+    clip's SHA-256, or the version of the scripted match, so that other pictures are another run."""
 
     key: str
     mode: str
     clip: str
+    content: str
     seed: int
     duration_s: float
     height: int
@@ -148,6 +150,8 @@ def _checked(table: dict[str, Any]) -> Sweep:
             raise SweepError(f"[spotter] has no {name!r}; known are {', '.join(known)}")
         if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
             raise SweepError(f"[spotter] {name} = {value!r} must be a number that is not negative")
+        if name in ("recognise", "misread", "quiet") and value > 1:
+            raise SweepError(f"[spotter] {name} = {value!r} is a share: 0 to 1")
     for clip in sweep.clips:
         _check_clip(str(clip), sweep.mode)
     return sweep
@@ -170,6 +174,8 @@ def jobs(sweep: Sweep) -> list[Job]:
     names = list(sweep.grid)
     base = {"commentator": "scripted"} if sweep.mode == "what-if" else {}
     costs = {name: load_cost(name) for name in sweep.costs}
+    spotter = dataclasses.asdict(SpotterTraits(**sweep.spotter)) if sweep.mode == "what-if" else {}
+    contents = {clip: _content(clip) for clip in sweep.clips}
     found = []
     for values in itertools.product(*sweep.grid.values()):
         settings = {**base, **sweep.settings, **dict(zip(names, values, strict=True))}
@@ -178,16 +184,21 @@ def jobs(sweep: Sweep) -> list[Job]:
             what = {
                 "mode": sweep.mode,
                 "clip": clip,
+                "content": contents[clip],
                 "seed": seed,
                 "duration_s": float(sweep.duration_s),
                 "height": sweep.height,
                 "settings": settings,
                 "cost": cost,
                 "cost_values": dataclasses.asdict(costs[cost]) if cost else {},
-                "spotter": sweep.spotter,
+                "spotter": spotter,
             }
             found.append(Job(_key(what), **what))
     return found
+
+
+def _content(clip: str) -> str:
+    return f"match version {RENDER_VERSION}" if clip.startswith("match:") else file_sha256(clip)
 
 
 def _key(what: dict[str, Any]) -> str:

@@ -129,7 +129,8 @@ def main(
     if to not in TRACKERS:
         raise SweepError(f"unknown tracker {to!r}; known are {', '.join(TRACKERS)}")
     found = find_spec(to)
-    if found is None or found.origin is None:  # a folder called wandb, which the tracker leaves, is no package
+    # No origin: a folder called wandb, which that tracker leaves behind, and no package.
+    if found is None or found.origin is None:
         raise SweepError(f"{to} is not installed: pip install {to}")
     send = {"mlflow": to_mlflow, "wandb": to_wandb}[to]
     sent = 0

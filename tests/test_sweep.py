@@ -64,7 +64,7 @@ def test_every_combination_is_one_job_with_a_key_of_its_own(tmp_path):
     assert found[0].settings == {"commentator": "scripted", "frame_stride": 1, "change_threshold": 0}
 
 
-def test_a_key_depends_on_all_that_makes_a_run(tmp_path):
+def test_a_key_depends_on_all_that_makes_a_run(tmp_path, monkeypatch):
     first = jobs(load_sweep(written(tmp_path)))[0].key
     for old, new in (
         ("duration_s = 20", "duration_s = 21"),
@@ -73,6 +73,8 @@ def test_a_key_depends_on_all_that_makes_a_run(tmp_path):
         ("[grid]", "[spotter]\nmisread = 0.5\n[grid]"),
     ):
         assert jobs(load_sweep(written(tmp_path, SMALL.replace(old, new))))[0].key != first, new
+    monkeypatch.setattr(sweeps, "RENDER_VERSION", 0)  # other pictures of the same match
+    assert jobs(load_sweep(written(tmp_path)))[0].key != first
 
 
 @pytest.mark.parametrize(
@@ -107,6 +109,7 @@ BAD = {
     "no film": ('mode = "what-if"', 'mode = "replay"\nclips = ["no.mp4"]', "no such file"),
     "costs in replay": ('"what-if"', '"replay"', "belong to mode what-if"),
     "spotter": ("[grid]", "[spotter]\nluck = 1.0\n[grid]", "no 'luck'"),
+    "share": ("[grid]", "[spotter]\nmisread = 2\n[grid]", "is a share"),
     "window": ("frame_stride = [1, 2]", "frames_per_inference = [10]\nframe_stride = [4]", "window_frames"),
     "no TOML": ("[grid]", "[grid", "not valid TOML"),
 }
