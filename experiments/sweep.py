@@ -368,6 +368,7 @@ def write_header(folder: Path, sweep: Sweep) -> None:
     header = {
         "format_version": FORMAT_VERSION,
         "sweep": dataclasses.asdict(sweep),
+        "keys": [job.key for job in jobs(sweep)],
         "versions": versions(),
         "hardware": hardware(),
         "commit": commit(),
@@ -380,15 +381,15 @@ def write_header(folder: Path, sweep: Sweep) -> None:
 def load_results(folder: Path | str):
     """The finished runs of a results folder, one row each: a DataFrame. SweepError where it is none.
 
-    Runs that failed are left out; so are those of combinations that the sweep no longer holds.
+    In the order of the sweep, however they came in. Runs that failed are left out; so are those of
+    combinations that the sweep no longer held when it was last run.
     """
     import pandas as pd
 
     folder = Path(folder)
     header = read_header(folder)
-    wanted = {job.key for job in jobs(Sweep(**header["sweep"]))}
     rows = {r["key"]: r for r in read_journal(folder / "runs.jsonl")}
-    return pd.DataFrame([r for key, r in rows.items() if key in wanted and not r["error"]])
+    return pd.DataFrame([rows[key] for key in header["keys"] if key in rows and not rows[key]["error"]])
 
 
 def load_runs(folder: Path | str, results) -> list:

@@ -127,7 +127,8 @@ def test_bad_files_are_named_in_one_line(case, tmp_path):
 
 def test_the_command_ends_with_2_and_makes_nothing(tmp_path):
     bad = written(tmp_path, SMALL.replace("[1, 2]", "[]"))
-    for arguments in ([bad], [tmp_path / "none.toml"], [written(tmp_path), "--jobs", 0]):
+    good = written(tmp_path, name="good")
+    for arguments in ([bad], [tmp_path / "none.toml"], [good, "--jobs", 0]):
         done = command(*arguments, "--out", tmp_path / "out")
         assert done.returncode == 2 and "Traceback" not in done.stderr and done.stderr.count("\n") == 1
         assert not (tmp_path / "out").exists()
@@ -168,6 +169,22 @@ def test_runs_are_appended_and_skipped(tmp_path):
     assert len(load_results(tmp_path / "out")) == 12
     run_sweep(load_sweep(path), tmp_path / "out", progress=False)
     assert len(load_results(tmp_path / "out")) == 8
+
+
+def test_results_can_be_read_when_the_cost_file_has_gone_or_changed(tmp_path):
+    from experiments.costs import load_cost, save_cost
+
+    save_cost(load_cost("minicpmo_h100"), tmp_path / "mine.toml")
+    found = load_sweep(written(tmp_path, SMALL.replace("minicpmo_h100", str(tmp_path / "mine.toml"))))
+    run_sweep(found, tmp_path / "out", n_jobs=1, progress=False)
+    (tmp_path / "mine.toml").unlink()
+    assert len(load_results(tmp_path / "out")) == 8
+
+
+def test_rows_stand_in_the_order_of_the_sweep(tmp_path):
+    found = load_sweep(written(tmp_path))
+    run_sweep(found, tmp_path / "out", n_jobs=2, progress=False)
+    assert load_results(tmp_path / "out")["key"].tolist() == [job.key for job in jobs(found)]
 
 
 def test_two_processes_give_what_one_gives(tmp_path):
@@ -255,38 +272,41 @@ def test_replay_runs_the_real_eye_and_keeps_the_run(tmp_path):
 def test_workers_that_die_do_not_take_the_sweep_with_them(tmp_path):
     """Killed from outside: a replay run is a failed row, a what-if sweep ends with a line and goes on later."""
     found = Sweep("replay", "replay", duration_s=60, height=180)
-    from experiments.match import match_clip
-
-    match_clip(60, 0, 180)
-    killer = threading.Thread(target=kill_first_child, args=(0.0,))
-    killer.start()
-    result = run_sweep(found, tmp_path / "out", progress=False)
-    killer.join()
+    with killed_after_a_line("out/*/cycles.jsonl", "spawn_main", tmp_path):
+        result = run_sweep(found, tmp_path / "out", progress=False)
     assert result["failed"] == 1
     assert lines(tmp_path / "out" / "runs.jsonl")[0]["error"].startswith("its process died")
+    again = run_sweep(found, tmp_path / "out", progress=False)
+    assert (again["done"], again["failed"]) == (1, 0) and len(list(tmp_path.glob("out/*-killed-*"))) == 1
 
     many = load_sweep(written(tmp_path, MANY))
-    killer = threading.Thread(target=kill_first_child, args=(2.0,))
-    killer.start()
-    with pytest.raises(SweepError, match="a worker died.*go on"):
-        run_sweep(many, tmp_path / "many", n_jobs=2, progress=False)
-    killer.join()
+    with killed_after_a_line("many/runs.jsonl", "popen_loky", tmp_path):
+        with pytest.raises(SweepError, match="a worker died.*go on"):
+            run_sweep(many, tmp_path / "many", n_jobs=2, progress=False)
     before = len(lines(tmp_path / "many" / "runs.jsonl"))
     result = run_sweep(many, tmp_path / "many", n_jobs=2, progress=False)
     assert 0 < before < 120 and result["done"] == 120 - before
 
 
-def kill_first_child(after_s):
-    """Kill the first process of ours that works."""
-    time.sleep(after_s)
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        for child in psutil.Process().children(recursive=True):
-            with contextlib.suppress(psutil.Error):
-                if child.cpu_times().user > 1.0 and "resource_tracker" not in " ".join(child.cmdline()):
-                    child.kill()
-                    return
-        time.sleep(0.1)
+@contextlib.contextmanager
+def killed_after_a_line(pattern, program, folder):
+    """Kill a process of ours whose command line names `program`, once a file has a whole line."""
+
+    def kill():
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if any(b"\n" in path.read_bytes() for path in folder.glob(pattern)):
+                for child in psutil.Process().children(recursive=True):
+                    with contextlib.suppress(psutil.Error):
+                        if program in " ".join(child.cmdline()):
+                            child.kill()
+                            return
+            time.sleep(0.01)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    yield
+    killer.join()
 
 
 # --- folders
