@@ -33,7 +33,7 @@ import typer
 
 from commentator_lib.runlog import Run, load_run
 from experiments.costs import TokenCost, save_cost
-from experiments.sweep import SweepError, run_app
+from experiments.sweep import SweepError, help_text, run_app
 
 _LEAST_COMMENTS = 5
 
@@ -228,10 +228,10 @@ def plot(cost: TokenCost, some: Sequence[Timings], path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
-@app.command(help=__doc__)
+@app.command(help=help_text(__doc__))
 def main(
     runs: Annotated[
         list[Path], typer.Argument(help="Run folders, or results folders of replay or live sweeps.")

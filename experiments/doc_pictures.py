@@ -20,7 +20,7 @@ import typer
 
 from experiments import analysis, plots
 from experiments.match import FPS, draw, write_script
-from experiments.sweep import RESULTS, load_results, results_id, run_app
+from experiments.sweep import RESULTS, help_text, load_results, results_id, run_app
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 KNOBS = ["frame_stride", "change_threshold", "speech_max_new_tokens"]
@@ -75,10 +75,10 @@ def tuning_pictures(results: Path, out: Path, cost: str = "minicpmo_h100") -> di
     return made
 
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
-@app.command(help=__doc__)
+@app.command(help=help_text(__doc__))
 def main(
     results: Annotated[Path, typer.Option(help="Folder with the sweeps' results folders.")] = RESULTS,
     out: Annotated[Path, typer.Option(help="Where the pictures go.")] = DOCS,

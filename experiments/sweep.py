@@ -528,10 +528,21 @@ def _on_cluster(left: list[Job], folder: Path, address: str) -> Iterator[dict[st
 
 # --- the command line
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+def help_text(docstring: str) -> str:
+    """A module's docstring as help: prose is wrapped to the terminal, what is indented stays as it is."""
+    parts = []
+    for paragraph in docstring.strip().split("\n\n"):
+        lines = paragraph.splitlines()
+        as_it_is = any(line.startswith("  ") for line in lines)
+        parts.append("\b\n" + paragraph if as_it_is else " ".join(lines))
+    return "\n\n".join(parts)
 
 
-@app.command(help=__doc__.split("\n\n")[0])
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+@app.command(help=help_text(__doc__))
 def sweep(
     file: Annotated[Path, typer.Argument(help="Sweep file (TOML); see experiments/sweeps/.")],
     out: Annotated[

@@ -21,7 +21,7 @@ from typing import Annotated, Any
 import typer
 
 from commentator_lib.runlog import load_run
-from experiments.sweep import Sweep, SweepError, load_results, read_header, run_app
+from experiments.sweep import Sweep, SweepError, help_text, load_results, read_header, run_app
 
 TRACKERS = ("mlflow", "wandb")
 SERIES = (
@@ -113,10 +113,10 @@ def to_wandb(entry: Entry, project: str) -> None:
         run.finish()
 
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
-@app.command(help=__doc__)
+@app.command(help=help_text(__doc__))
 def main(
     folder: Annotated[Path, typer.Argument(help="A run folder, or a results folder of a sweep.")],
     to: Annotated[str, typer.Option(help=f"Where to: {' or '.join(TRACKERS)}.")],
