@@ -54,7 +54,8 @@ print(f"{len(runs)} runs; {first.header['commentator']}; {machine}; commit {firs
 # ## Latency by stage
 #
 # From the capture of a comment's newest frame to the ear. Under playout the last stage is the wait for its picture:
-# it costs nobody anything. Under serial a comment is heard as soon as it is ready, and the picture may be elsewhere.
+# it buys that voice and picture agree, and is spent while the comment before is still heard. Under serial a comment is
+# heard as soon as it is ready, and the picture may be elsewhere.
 
 # %%
 stages = plots.stage_figure({policy: analysis.stage_seconds(c) for policy, c in cycles.items()}, run_id)
@@ -113,4 +114,5 @@ analysis.readable(results, "policy", COLUMNS)
 # what a viewer gets from two loops, not two models.
 
 # %%
+pd.set_option("display.max_colwidth", None)
 analysis.against_published(results[results.policy == "playout"], machine, first.header["commentator"])
