@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -44,10 +44,10 @@ _USER_ERRORS = (SettingsError, SourceError, RunLogError, ExportError)
 def main() -> None:
     """Run the command line and exit; see `commentator_lib.__main__`."""
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        _leave(app(standalone_mode=False) or 0)
     except (KeyboardInterrupt, typer.Abort):
         _say("stopped")
-        sys.exit(130)
+        _leave(130)
     except _USER_ERRORS as error:
         _say(str(error))
         sys.exit(2)
@@ -63,6 +63,16 @@ def main() -> None:
             _say(error.format_message())
             sys.exit(error.exit_code)
         raise
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process. After a Ctrl-C without tearing it down: all is written by then, and a library that was
+    still loading when it was stopped may abort in its destructors, which would make -6 of the exit code."""
+    if code == 130:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _raise_on_ctrl_c() -> None:
