@@ -74,13 +74,29 @@ STAGES = (
 )
 
 
+def _whole_way(cycles):
+    return cycles[cycles.heard_from_s.notna() & cycles.first_text_s.notna()]
+
+
+def stage_seconds(cycles):
+    """A DataFrame of seconds, one row a comment that was heard, columns named as in STAGES. Where text comes out
+    at one stroke with its sound, "first sound" is what the voice took."""
+    import pandas as pd
+
+    heard = _whole_way(cycles)
+    return pd.DataFrame(
+        {name: (heard[end] - heard[start]).clip(lower=0).astype(float) for name, _, start, end in STAGES}
+    )
+
+
 def latency_figure(cycles, title: str = ""):
     """Stacked bars: what each comment that was heard spent its time on, from its newest frame to the ear."""
     figure, axes = _figure(title or "Where the time goes, comment by comment")
-    heard = cycles[cycles.heard_from_s.notna() & cycles.first_text_s.notna()]
+    heard = _whole_way(cycles)
+    stages = stage_seconds(cycles)
     below = np.zeros(len(heard))
-    for name, colour, start, end in STAGES:
-        seconds = (heard[end] - heard[start]).clip(lower=0).to_numpy(dtype=float)
+    for name, colour, _, _ in STAGES:
+        seconds = stages[name].to_numpy()
         label = f"{name}: {np.median(seconds):.2f} s median" if len(heard) else name
         axes.bar(np.arange(len(heard)), seconds, bottom=below, color=colour, label=label, width=0.8)
         below += seconds

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from commentator_lib.report import STAGES
+from commentator_lib.report import stage_seconds as stage_seconds  # beside the other analyses
 
 # What a recommendation weighs, each to be small; all four count the same, each over its range in the sweep.
 OBJECTIVES = ("missed_3s", "dead_air_share", "false_triggers_per_min", "busy_share")
@@ -120,15 +120,6 @@ def recommend(
     best = table.iloc[0]
     setting = {name: table[name].tolist()[0] for name in settings}  # as plain numbers
     return Recommendation(setting, float(best["share_of_draws"]), table)
-
-
-def stage_seconds(cycles: pd.DataFrame) -> pd.DataFrame:
-    """Seconds of each stage, one row a comment that was heard: columns named as in `report.STAGES`. Where text comes
-    out at one stroke with its sound, "first sound" is what the voice took."""
-    heard = cycles[cycles.heard_from_s.notna() & cycles.first_text_s.notna()]
-    return pd.DataFrame(
-        {name: (heard[end] - heard[start]).clip(lower=0).astype(float) for name, _, start, end in STAGES}
-    )
 
 
 def convergence(samples: pd.DataFrame, within: float = 0.1) -> float:

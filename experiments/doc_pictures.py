@@ -57,21 +57,23 @@ def tuning_pictures(results: Path, out: Path, cost: str = "minicpmo_h100") -> di
     rows = rows[rows.cost == cost]
     best = analysis.recommend(rows, KNOBS)
     table = analysis.by_setting(rows, KNOBS, HEATED)
-    title = f"{results_id(folder)}, {cost}: {_SEEN}"
+    shown = results_id(folder)
+    title = f"{shown}, {cost}: {_SEEN}"
     front = analysis.pareto_front(table, ["missed_3s", "busy_share"])
     for name, figure in (
         ("heat_maps", plots.heat_maps(table, *KNOBS, HEATED, title, best.setting)),
         ("pareto", plots.pareto_figure(table, front, "busy_share", "missed_3s", KNOBS, title, best.setting)),
     ):
         figure.savefig(out / f"tuning_{name}.png", dpi=90)
-        made[f"tuning_{name}.png"] = results_id(folder)
+        made[f"tuning_{name}.png"] = shown
     for sweep, knob, by in ONE_KNOB:
         folder = results / sweep
         rows = analysis.load_run_table(load_results(folder))
         table = analysis.by_setting(rows, [knob, by], SHOWN)
-        figure = plots.knob_figure(table, knob, SHOWN, by, f"{results_id(folder)}: {_SEEN}")
+        shown = results_id(folder)
+        figure = plots.knob_figure(table, knob, SHOWN, by, f"{shown}: {_SEEN}")
         figure.savefig(out / f"tuning_{sweep}.png", dpi=90)
-        made[f"tuning_{sweep}.png"] = results_id(folder)
+        made[f"tuning_{sweep}.png"] = shown
     return made
 
 

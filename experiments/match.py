@@ -57,6 +57,10 @@ def width_px(height: int) -> int:
     return 2 * round(height * 16 / 9 / 2)
 
 
+def clip_path(duration_s: float, seed: int, height: int, folder: Path) -> Path:
+    return Path(folder) / f"match-{height}p-{duration_s:g}s-seed{seed}-v{RENDER_VERSION}.mp4"
+
+
 def events_path(clip: Path) -> Path:
     return clip.with_suffix(".events.json")
 
@@ -105,7 +109,7 @@ def match_clip(
 ) -> tuple[Path, Truth]:
     """The clip of a match and its truth: what is there already, or rendered now. Raises MatchError."""
     _check_height(height)
-    clip = Path(folder) / f"match-{height}p-{duration_s:g}s-seed{seed}-v{RENDER_VERSION}.mp4"
+    clip = clip_path(duration_s, seed, height, folder)
     try:
         if clip.exists():
             return clip, load_events(events_path(clip), clip)
@@ -136,9 +140,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--force", action="store_true", help="render again even if the clip is there")
     args = parser.parse_args(arguments)
     try:
-        clip = args.out / f"match-{args.height}p-{args.seconds:g}s-seed{args.seed}-v{RENDER_VERSION}.mp4"
         if args.force:
-            events_path(clip).unlink(missing_ok=True)
+            events_path(clip_path(args.seconds, args.seed, args.height, args.out)).unlink(missing_ok=True)
         clip, truth = match_clip(args.seconds, args.seed, args.height, args.out)
     except MatchError as error:
         parser.error(str(error))

@@ -452,10 +452,10 @@ def _cost_measures(cycles, samples, duration_s: float) -> dict[str, float]:
     clip's length), tokens thrown away (÷ tokens generated), and memory where it was sampled."""
     asked = cycles[cycles.infer_s.notna()]
     tokens = float(asked.output_tokens.sum())
+    cpu, shown_fps = _known(samples, "cpu_core_share"), _known(samples, "shown_fps")
 
     def peak(table, column: str) -> float:
-        known = table is not None and column in table and table[column].notna().any()
-        return float(table[column].dropna().astype(float).max()) if known else _NAN
+        return quantile(_known(table, column), 1.0)
 
     return {
         "cycles_per_min": per_minute(len(asked), duration_s),
@@ -464,8 +464,8 @@ def _cost_measures(cycles, samples, duration_s: float) -> dict[str, float]:
         "output_tokens_per_min": per_minute(tokens, duration_s),
         "image_tokens_per_min": per_minute(asked.image_tokens.astype(float).sum(min_count=1), duration_s),
         "discarded_token_share": float(asked.discarded_tokens.sum()) / tokens if tokens else _NAN,
-        "shown_fps": _median_where_shown(samples),
-        "cpu_core_share": _mean(samples, "cpu_core_share"),
+        "shown_fps": quantile(shown_fps[shown_fps > 0], 0.5),  # over the seconds in which the picture ran
+        "cpu_core_share": float(cpu.mean()) if len(cpu) else _NAN,
         "peak_rss_bytes": peak(samples, "rss_bytes"),
         "peak_vram_bytes": max(
             peak(samples, "vram_used_bytes"), peak(cycles, "vram_peak_bytes"), key=lambda v: (v == v, v)
@@ -474,16 +474,11 @@ def _cost_measures(cycles, samples, duration_s: float) -> dict[str, float]:
     }
 
 
-def _median_where_shown(samples) -> float:
-    """Median of the frames shown a second, over the seconds in which the picture ran."""
-    if samples is None or "shown_fps" not in samples:
-        return _NAN
-    return quantile(samples.shown_fps[samples.shown_fps > 0], 0.5)
-
-
-def _mean(samples, column: str) -> float:
-    known = samples is not None and column in samples and samples[column].notna().any()
-    return float(samples[column].dropna().astype(float).mean()) if known else _NAN
+def _known(table, column: str) -> np.ndarray:
+    """The values of a column that are there; none where the table or the column is not."""
+    if table is None or column not in table:
+        return np.array([])
+    return table[column].dropna().to_numpy(float)
 
 
 def quantile(values, q: float) -> float:

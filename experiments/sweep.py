@@ -559,12 +559,11 @@ def sweep(
     list_only: Annotated[bool, typer.Option("--list", help="Say what would be run, and end.")] = False,
 ) -> None:
     found = load_sweep(file)
-    every = jobs(found)
     if found.mode != "what-if" and (n_jobs or 1) > 1:
         raise SweepError(f"{found.mode} times real work: it runs one at a time, without --jobs")
     if list_only:
         grid = " × ".join(f"{len(v)} {k}" for k, v in found.grid.items()) or "one setting"
-        print(f"{found.name}: {len(every)} {found.mode} runs: {grid}", end="")
+        print(f"{found.name}: {len(jobs(found))} {found.mode} runs: {grid}", end="")
         print(f" × {len(found.clips)} clips × {len(found.seeds)} seeds × {len(found.costs) or 1} costs")
         return
     folder = out or RESULTS / found.name
