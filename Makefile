@@ -54,8 +54,8 @@ $(VENV)/.notebooks: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $(VENV)/.base $@
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/python
-	@echo "Installing the base, notebook and test packages into $(VENV) (about two minutes) ..."
-	$(PIP) --editable '.[test,notebooks,ocr,cluster]'
+	@echo "Installing the base, notebook and test packages into $(VENV), PyTorch among them (about three minutes) ..."
+	$(PIP) --editable '.[test,notebooks,ocr,openai,cluster]'
 	@touch $(VENV)/.base $(VENV)/.notebooks $@
 
 clean:

@@ -14,6 +14,7 @@ _HOME = {
     "SettingsError": "config",
     "load_settings": "config",
     "save_settings": "config",
+    "CommentatorError": "commentators.base",
     "SourceError": "capture",
     "open_source": "capture",
     "RunLogError": "runlog",

@@ -1,4 +1,4 @@
-"""The command line: `commentator run | export | settings | sources`.
+"""The command line: `commentator run | export | settings | check | sources`.
 
 A thin shell: it turns arguments into settings and errors into one line. Bad input ends with exit code 2,
 Ctrl-C with 130 and everything written, a fault in mid-run (a full disk) with 1.
@@ -7,9 +7,12 @@ Ctrl-C with 130 and everything written, a fault in mid-run (a full disk) with 1.
 from __future__ import annotations
 
 import errno
+import json
 import os
+import shutil
 import signal
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -17,6 +20,7 @@ import typer
 
 from commentator_lib.capture import SourceError, demo_clips, street_clip
 from commentator_lib.clock import MODES
+from commentator_lib.commentators.base import CommentatorError
 from commentator_lib.config import (
     PRESETS,
     Settings,
@@ -38,7 +42,7 @@ app = typer.Typer(
 )
 
 _DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EIO}
-_USER_ERRORS = (SettingsError, SourceError, RunLogError, ExportError)
+_USER_ERRORS = (SettingsError, SourceError, CommentatorError, RunLogError, ExportError)
 
 
 def main() -> None:
@@ -290,6 +294,26 @@ def settings(
         changed = "" if value == field.default else f" (default {field.default!r})"
         print(f"{name} = {value!r}{changed}")
         print(f"    {field.description}; {describe_range(name)}; {env_name(name)}")
+
+
+@app.command()
+def check(
+    file: _SettingsFile = None,
+    preset: _Preset = None,
+    assignments: _Set = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """What this machine can run: packages, GPU, checkpoint, voices, servers; each fault with its mend."""
+    from commentator_lib.check import can_run, check, format_lines
+
+    current = _settings(file, preset, assignments)
+    lines = check(current)
+    if as_json:
+        print(json.dumps({"can_run": can_run(lines), "lines": [asdict(line) for line in lines]}, indent=1))
+    else:
+        print(format_lines(lines, shutil.get_terminal_size((110, 24)).columns))
+    if not can_run(lines):
+        raise typer.Exit(1)
 
 
 @app.command()

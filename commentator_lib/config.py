@@ -110,7 +110,9 @@ class Settings(BaseSettings):
         60.0, "INFERENCE_TIMEOUT", "s", "longest wait for the next piece of a comment", gt=0, le=3600
     )
     # what it says
-    commentator: str = _field("basic-eye", "COMMENTATOR", "", "who comments: basic-eye or scripted")
+    commentator: str = _field(
+        "basic-eye", "COMMENTATOR", "", "who comments: basic-eye, minicpmo, vlm, openai or scripted"
+    )
     profile: str = _field("general", "COMMENTATOR_PROFILE", "", "prompt profile: " + ", ".join(PROFILES))
     instruction: str = _field("", "INSTRUCTION", "", "what to watch for; empty: the profile's own")
     speech: bool = _field(True, "ENABLE_TTS", "", "speak the comments; false: text only")
@@ -162,9 +164,27 @@ class Settings(BaseSettings):
         le=65536,
     )
     # real models
-    model_path: str = _field("", "MODEL_PATH", "", "checkpoint folder or hub id")
+    model_path: str = _field(
+        "", "MODEL_PATH", "", "checkpoint folder or hub id; for openai the server's name of the model"
+    )
+    device: Literal["auto", "cuda", "cpu"] = _field(
+        "auto", "DEVICE", "", "where a model runs; auto: on the GPU where there is one"
+    )
+    temperature: float = _field(
+        0.7, "TEMPERATURE", "", "how freely a model picks its words; 0 takes the likeliest", ge=0, le=2
+    )
+    assets_path: str = _field(
+        "", "ASSETS_PATH", "", "MiniCPM-o's assets folder, where the checkpoint and its neighbours have none"
+    )
     reference_audio_path: str = _field("", "REF_AUDIO_PATH", "", "recording of the voice to imitate")
     vocoder_float16: bool = _field(False, "TTS_FLOAT16", "", "vocoder in half precision")
+    api_base_url: str = _field(
+        "http://127.0.0.1:8000/v1", "OPENAI_BASE_URL", "", "OpenAI-compatible server; its key: OPENAI_API_KEY"
+    )
+    api_timeout_s: float = _field(
+        20.0, "API_TIMEOUT", "s", "longest silence of that server before it is asked again", gt=0, le=600
+    )
+    api_retries: int = _field(2, "API_RETRIES", "times", "how often it is asked again", ge=0, le=10)
     # the run
     seed: int = _field(0, "SEED", "", "seed of everything that draws", ge=0)
 
@@ -198,7 +218,7 @@ class Settings(BaseSettings):
         return _build({**self.model_dump(), **changes})
 
 
-COMMENTATORS = ("basic-eye", "scripted")
+COMMENTATORS = ("basic-eye", "minicpmo", "vlm", "openai", "scripted")
 VOICES = ("hibari",)
 
 # The nerdpudding project's four presets.

@@ -25,7 +25,7 @@ from ipywidgets import HTML, Button, Checkbox, Combobox, Dropdown, HBox, Layout,
 
 from commentator_lib.browser_camera import BrowserCamera
 from commentator_lib.capture import Source, SourceError
-from commentator_lib.commentators.base import Commentator
+from commentator_lib.commentators.base import Commentator, CommentatorError
 from commentator_lib.config import (
     COMMENTATORS,
     Settings,
@@ -42,7 +42,7 @@ from commentator_lib.voices.base import Voice
 
 BROWSER_CAMERA = "browser camera"
 _SWITCH_S = 0.001
-_ERRORS = (SourceError, SettingsError, RunLogError)
+_ERRORS = (SourceError, SettingsError, CommentatorError, RunLogError)
 # The knobs: setting, label, step.
 _SLIDERS = (
     ("pause_s", "Pause, s", 0.1),

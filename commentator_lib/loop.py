@@ -77,7 +77,8 @@ class _Comment:
 class CommentaryLoop:
     """Runs cycles until stopped, or until the source is over and everything was heard.
 
-    `vram` reads the GPU memory in use, in bytes, or None. Times in the log are relative to `epoch_s`.
+    `vram` reads the GPU memory in use, in bytes, or None; `torch_vram` is `meters.torch_vram_bytes`. Times in
+    the log are relative to `epoch_s`.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class CommentaryLoop:
         log: RunLog,
         epoch_s: float = 0.0,
         vram: Callable[[], int | None] = lambda: None,
+        torch_vram: Callable[[bool], tuple[int, int] | None] = lambda _reset: None,
     ) -> None:
         self.settings = settings
         self._window = window
@@ -106,6 +108,7 @@ class CommentaryLoop:
         self._log = log
         self._epoch_s = epoch_s
         self._vram = vram
+        self._torch_vram = torch_vram
         self._clock = asyncio.get_running_loop()
 
         self.profile = settings.profile
@@ -342,9 +345,10 @@ class CommentaryLoop:
         record.prompt_characters = len(prompt)
         record.infer_s = now - self._epoch_s
         record.vram_idle_bytes = record.vram_peak_bytes = self._vram()
+        record.torch_idle_bytes, record.torch_peak_bytes = self._torch_vram(True) or (None, None)
         self._scene.mark_inference()
         comment = _Comment(record, newest.captured_at_s)
-        request = CommentRequest(frames, prompt, settings.max_new_tokens)
+        request = CommentRequest(frames, prompt, settings.max_new_tokens, settings.speech)
         await self._generate(comment, speak_comment(self._commentator, self._voice, request, settings.speech))
 
     def _heard_by(self, comment: _Comment, when_s: float) -> str:
@@ -420,8 +424,9 @@ class CommentaryLoop:
                     await asyncio.sleep(timeout_s)
                     raise _NoAnswer(f"the commentator gave no answer for {timeout_s:g} s")
                 await asyncio.sleep(left_s)
-            if (used := self._vram()) is not None:
-                comment.record.vram_peak_bytes = max(used, comment.record.vram_peak_bytes or 0)
+            self._measure_memory(comment.record)
+            for stage, seconds in (piece.stage_s or {}).items():
+                setattr(comment.record, f"{stage}_s", seconds)
             comment.record.output_tokens += piece.output_tokens
             if piece.image_tokens is not None:
                 comment.record.image_tokens = piece.image_tokens
@@ -431,6 +436,13 @@ class CommentaryLoop:
             if piece.silent:
                 return True
             self._take(comment, piece)
+
+    def _measure_memory(self, record: CycleRecord) -> None:
+        """The driver's count is read at each piece, so a short peak may escape it; PyTorch keeps its own."""
+        if (used := self._vram()) is not None:
+            record.vram_peak_bytes = max(used, record.vram_peak_bytes or 0)
+        if (torch_vram := self._torch_vram(False)) is not None:
+            record.torch_peak_bytes = torch_vram[1]
 
     def _take(self, comment: _Comment, piece: SpeechPiece) -> None:
         seconds = 0.0 if piece.pcm is None else len(piece.pcm) / PLAYBACK_RATE_HZ

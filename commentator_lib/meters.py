@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from functools import cache
 
 
@@ -42,6 +43,20 @@ def vram_used_bytes() -> int | None:
         return None
     pynvml, handle = device
     return int(pynvml.nvmlDeviceGetMemoryInfo(handle).used)
+
+
+def torch_vram_bytes(reset_peak: bool = False) -> tuple[int, int] | None:
+    """(bytes in tensors now, their peak) on PyTorch's current GPU; None where PyTorch holds none.
+
+    `reset_peak` starts the peak anew. PyTorch is not imported for this: without a model on it there is
+    nothing to read.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available() or not torch.cuda.is_initialized():
+        return None
+    if reset_peak:
+        torch.cuda.reset_peak_memory_stats()
+    return int(torch.cuda.memory_allocated()), int(torch.cuda.max_memory_allocated())
 
 
 def hardware() -> dict:

@@ -86,9 +86,18 @@ class CycleRecord:
     # the words
     text: str = ""  # all of it
     heard_text: str = ""  # what was really heard
-    # cost
+    # what the model spent its time on; they overlap where it speaks while it writes
+    preprocess_s: float | None = None
+    vision_s: float | None = None
+    prefill_s: float | None = None
+    decode_s: float | None = None
+    talker_s: float | None = None
+    vocoder_s: float | None = None
+    # memory of the GPU: by the driver (all processes), and by PyTorch (what this process holds in tensors)
     vram_idle_bytes: int | None = None
     vram_peak_bytes: int | None = None
+    torch_idle_bytes: int | None = None
+    torch_peak_bytes: int | None = None
 
 
 def _rounded(row: dict[str, Any]) -> dict[str, Any]:

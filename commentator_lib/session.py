@@ -18,6 +18,7 @@ import contextlib
 import gc
 import secrets
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -64,17 +65,33 @@ _STOP_WAIT_S = 5.0
 # What a running session is built from.
 _FIXED = {
     "commentator", "voice", "seed", "picture_max_px", "display_buffer_mb", "delay_init_s", "model_path",
-    "reference_audio_path", "vocoder_float16", "max_slice_nums",
+    "reference_audio_path", "vocoder_float16", "max_slice_nums", "device", "temperature", "assets_path",
+    "api_base_url", "api_timeout_s", "api_retries",
 }  # fmt: skip
 
 
 def make_commentator(settings: Settings) -> Commentator:
-    """The commentator that the settings name."""
+    """The commentator that the settings name. CommentatorError for one that this machine cannot have.
+
+    What can be told without loading a model is told here; its weights are loaded by `warm_up`.
+    """
     if settings.commentator == "scripted":
         from commentator_lib.commentators.scripted import CostModel, ScriptedCommentator
 
         cost = CostModel(1.0, 0.15, 4.0, 1.0, 0.5)
         return ScriptedCommentator(cost=cost, sound="tone", seed=settings.seed)
+    if settings.commentator == "minicpmo":
+        from commentator_lib.commentators.minicpmo.commentator import MiniCPMOCommentator
+
+        return MiniCPMOCommentator(settings)
+    if settings.commentator == "vlm":
+        from commentator_lib.commentators.vlm import VLMCommentator
+
+        return VLMCommentator(settings)
+    if settings.commentator == "openai":
+        from commentator_lib.commentators.openai_api import OpenAICommentator
+
+        return OpenAICommentator(settings)
     from commentator_lib.commentators.basic_eye import BasicEye
 
     return BasicEye(seed=settings.seed)
@@ -296,6 +313,7 @@ class _Run:
         self._delay: PictureDelay | None = None
         self._recorder: HeadlessPlayer | None = None
         self._notes: list[str] = []
+        self._loaded: dict[str, Any] = {}
 
     # --- from other threads
 
@@ -402,6 +420,7 @@ class _Run:
             "source_problem": self._source.problem,
             "stopped_early": self._stopping,
             "error": None if self.error is None else f"{type(self.error).__name__}: {self.error}",
+            **(self._loaded if self._mode == "live" else {}),
             "notes": self._notes + ([self.log.problem] if self.log.problem else []),
         }
 
@@ -446,6 +465,7 @@ class _Run:
                 log=self.log,
                 epoch_s=self._epoch_s,
                 vram=meters.vram_used_bytes if self._mode == "live" else lambda: None,
+                torch_vram=meters.torch_vram_bytes if self._mode == "live" else lambda _reset: None,
             )
             with self._lock:
                 self._commentary = commentary
@@ -490,7 +510,15 @@ class _Run:
         }
 
     def _warm_up(self) -> None:
+        before = meters.vram_used_bytes()
+        started_s = time.monotonic()
         self._commentator.warm_up()
+        self._loaded = {
+            "load_s": round(time.monotonic() - started_s, 3),
+            "vram_before_load_bytes": before,
+            "vram_loaded_bytes": meters.vram_used_bytes(),
+            "torch_loaded_bytes": (meters.torch_vram_bytes() or (None,))[0],
+        }
         if self._voice is not None:
             try:
                 self._voice.warm_up()
@@ -594,6 +622,7 @@ class _Run:
                     "cpu_core_share": cpu_share,
                     "rss_bytes": rss_bytes,
                     "vram_used_bytes": meters.vram_used_bytes() if meter else None,
+                    "torch_vram_bytes": (meters.torch_vram_bytes() or (None,))[0] if meter else None,
                 }
             )
             shown_before = shown
@@ -643,7 +672,7 @@ def _header(
         "duration_s": duration_s,
         "commentator": commentator.name,
         "voice": voice.name if voice else None,
-        "settings": settings.model_dump(),
+        "settings": {**settings.model_dump(), "api_base_url": without_password(settings.api_base_url)},
         "versions": versions(),
         "hardware": meters.hardware(),
         "commit": commit(),

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,8 +38,8 @@ class SpeechPiece:
     """What a comment has grown by: `text` as it may be shown, `pcm` int16 (N,) at 48 kHz that belongs to it.
 
     `output_tokens` were generated for it. `last` stands on the one closing piece; its `silent` says that
-    the comment was "...", `problem` what the voice failed with, if it did. The cost and the tokens of the
-    request are CommentChunk's.
+    the comment was "...", `problem` what the voice failed with, if it did. The cost, the tokens of
+    the request and the stages' times are CommentChunk's.
     """
 
     text: str = ""
@@ -48,6 +48,7 @@ class SpeechPiece:
     cost_s: float | None = None
     image_tokens: int | None = None
     prompt_tokens: int | None = None
+    stage_s: Mapping[str, float] | None = None
     last: bool = False
     silent: bool = False
     problem: str = ""
@@ -98,7 +99,7 @@ def speak_comment(
     held_text = ""  # not shown yet
     held_pcm: list[np.ndarray] = []
     released = False
-    own_voice = False
+    own_voice = getattr(commentator, "has_voice", False)
     sound_s = 0.0
     problem = ""
     by_text = not speech or voice is None  # nothing waits for whole sentences
@@ -129,6 +130,7 @@ def speak_comment(
             text += new_text
             unspoken += new_text
             held_text += new_text
+            problem = problem or chunk.problem
             if chunk.audio is not None and speech and not problem:
                 own_voice = True
                 sound_s += chunk.audio.duration_s
@@ -147,6 +149,7 @@ def speak_comment(
                 "cost_s": chunk.cost_s,
                 "image_tokens": chunk.image_tokens,
                 "prompt_tokens": chunk.prompt_tokens,
+                "stage_s": chunk.stage_s,
             }
             if not released:
                 yield SpeechPiece(**costs)

@@ -39,6 +39,7 @@ from typing import Annotated, Any
 import typer
 
 from commentator_lib.capture import SourceError, file_sha256
+from commentator_lib.commentators.base import CommentatorError
 from commentator_lib.config import Settings, SettingsError
 from commentator_lib.runlog import RunLogError, commit, read_journal, versions
 from experiments.costs import CostError, load_cost
@@ -56,7 +57,9 @@ class SweepError(Exception):
     """A sweep file or a results folder that cannot be used; one line that says why."""
 
 
-USER_ERRORS = (SweepError, CostError, EventsError, MatchError, SettingsError, SourceError, RunLogError)
+USER_ERRORS = (
+    SweepError, CostError, EventsError, MatchError, SettingsError, SourceError, CommentatorError, RunLogError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,439 @@
+"""MiniCPM-o 4.5 as a commentator: it sees the frames, writes, and speaks while it still writes.
+
+Its own `chat()` gives text at the end, and its `streaming_generate()` writes ten tokens, speaks them, writes the
+next ten: one waits for the other. Here the language model writes in the inference thread, token by token, and a
+thread of its own turns the text into sound beside it, on a CUDA stream of its own.
+
+Text is given out with the sound that says it, so that captions, and what is taken for heard, keep step with the
+voice. A voice that fails takes only the sound. A comment for which the GPU's memory does not suffice is given
+up with its caches freed; the next one finds the room.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from commentator_lib.commentators.base import (
+    MODEL_STAGES,
+    CommentatorError,
+    CommentChunk,
+    CommentRequest,
+)
+from commentator_lib.commentators.minicpmo.checkpoint import (
+    find_assets,
+    find_reference_audio,
+    inspect_checkpoint,
+    memory_problem,
+    read_reference_audio,
+)
+from commentator_lib.commentators.weights import find_checkpoint
+from commentator_lib.config import Settings
+from commentator_lib.media import AudioChunk, Frame
+
+if TYPE_CHECKING:
+    from commentator_lib.commentators.minicpmo.loading import Loaded
+    from commentator_lib.commentators.minicpmo.sequence import Sequence
+
+_INSTALL = "pip install 'commentator-lib[minicpmo]'"
+# A chunk of text that is still being spoken takes about this many audio tokens a text token: 0.3 s.
+_TYPICAL_PER_TEXT_TOKEN = 8
+# Positions that a recorded step has room for: prompt and comment (four pictures are 264), and a comment's speech.
+# Longer ones run the plain way.
+_PROMPT_ROOM = 2048
+_SPEECH_ROOM = 4096
+
+
+class MiniCPMOCommentator:
+    """The model that `settings` name. CommentatorError at once for what can be told without loading it: the
+    checkpoint, the GPU, its memory, the voice's files.
+
+    `load` replaces the loading of a checkpoint, for models that are made and not loaded; `graphs` False keeps to
+    the plain way of running it on a GPU too.
+    """
+
+    def __init__(
+        self, settings: Settings, load: Callable[[], Loaded] | None = None, graphs: bool = True
+    ) -> None:
+        self._settings = settings
+        self._graphs = graphs
+        self._load = load or _loader(settings)
+        self.name = f"minicpmo: {settings.model_path.rstrip('/').rsplit('/', 1)[-1] or 'made'}"
+        self._loaded: Loaded | None = None
+        self._speaker: _Speaker | None = None
+
+    @property
+    def has_voice(self) -> bool:
+        """Whether it speaks itself: where it was loaded with its voice."""
+        return self._settings.speech if self._loaded is None else self._loaded.vocoder is not None
+
+    def warm_up(self) -> None:
+        """Load the model and say one short thing, so that the first comment is not slower than the others."""
+        if self._loaded is not None:
+            return
+        import torch
+
+        from commentator_lib.commentators.minicpmo.decode import Sampling, stop_ids, suppressed_ids
+        from commentator_lib.commentators.minicpmo.sequence import PlainSequence
+        from commentator_lib.commentators.minicpmo.talker import Talker
+
+        self._loaded = loaded = self._load()
+        tokenizer = loaded.processor.tokenizer
+        self._sampling = Sampling(temperature=self._settings.temperature)
+        self._stops, self._suppressed = stop_ids(tokenizer), suppressed_ids(tokenizer)
+        self._generator = torch.Generator(loaded.device).manual_seed(self._settings.seed)
+        self._plain = PlainSequence(loaded.model.llm.model)
+        self._steps = self._recorded(loaded.model.llm.model, _PROMPT_ROOM)
+        if loaded.vocoder is not None:
+            drawn = torch.Generator(loaded.device).manual_seed(self._settings.seed + 1)
+            talker = Talker(loaded.model.tts, self._recorded(loaded.model.tts.model, _SPEECH_ROOM), drawn)
+            self._speaker = _Speaker(talker, loaded.vocoder, loaded.device)
+        grey = Frame(0, 0.0, 0.0, np.full((448, 448, 3), 127, np.uint8))
+        for _ in self.comment(CommentRequest([grey], "Say hello.", 12)):
+            pass
+
+    def _recorded(self, model, length: int) -> Sequence:
+        """The fastest way of running `model` here: CUDA graphs where they can be recorded."""
+        from commentator_lib.commentators.minicpmo.sequence import GraphSequence, PlainSequence
+
+        if not self._graphs or self._loaded.device.type != "cuda":
+            return PlainSequence(model)
+        try:
+            return GraphSequence(model, length)
+        except RuntimeError as error:
+            warnings.warn(
+                f"no CUDA graphs for {type(model).__name__}, so it runs slower: {error}", stacklevel=2
+            )
+            return PlainSequence(model)
+
+    def close(self) -> None:
+        """Free the GPU; `warm_up` loads again."""
+        from commentator_lib.commentators.minicpmo.loading import free_gpu
+
+        self._loaded = self._speaker = self._plain = self._steps = None
+        free_gpu()
+
+    def comment(self, request: CommentRequest) -> Iterator[CommentChunk]:
+        """One comment; text that is spoken comes with its sound. Frames (H, W, 3) uint8 of any sizes."""
+        import torch
+
+        from commentator_lib.commentators.minicpmo.loading import free_gpu
+
+        self.warm_up()
+        problem = ""
+        try:
+            yield from self._comment(request)
+        except torch.OutOfMemoryError:
+            # Not from inside: the error holds the frames of the call, and they hold the tensors.
+            problem = "the GPU's memory did not suffice for this comment; its caches were freed"
+        finally:
+            if problem:
+                free_gpu()
+        if problem:
+            raise MemoryError(problem)
+
+    def _comment(self, request: CommentRequest) -> Iterator[CommentChunk]:
+        from commentator_lib.commentators.minicpmo.decode import generate
+
+        speech = request.speech and self._speaker is not None
+        clock = _StageClock(self._loaded.device)
+        inputs, embeds = self._look(request, speech, clock)
+        images = inputs["image_bound"][0]
+        image_tokens = sum(int(end - start) + 2 for start, end in images)
+        started = CommentChunk(
+            "", None, 0, image_tokens=image_tokens, prompt_tokens=int(inputs["input_ids"].shape[-1])
+        )
+        fits = embeds.shape[1] + request.max_new_tokens <= _PROMPT_ROOM
+        tokens = generate(
+            self._loaded.model.llm, self._steps if fits else self._plain, [embeds],
+            max_new_tokens=request.max_new_tokens, stops=self._stops,
+            suppressed=self._suppressed if speech else [], sampling=self._sampling, generator=self._generator,
+        )  # fmt: skip
+        tokens = clock.timed(tokens, "prefill", "decode")
+        with contextlib.closing(tokens):
+            if speech:
+                yield from self._spoken(tokens, started, clock)
+            else:
+                yield from self._written(tokens, started, clock)
+
+    def _look(self, request: CommentRequest, speech: bool, clock: _StageClock) -> tuple[Any, Any]:
+        """The request as the model's inputs, and as its embeddings (1, n, H)."""
+        import torch
+        from PIL import Image
+
+        model, processor = self._loaded.model, self._loaded.processor
+        with clock.stage("preprocess"):
+            pictures = [Image.fromarray(frame.image) for frame in request.frames]
+            content = "\n".join(["<image>./</image>"] * len(pictures) + [request.prompt])
+            prompt = processor.tokenizer.apply_chat_template(
+                [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True,
+                use_tts_template=speech, enable_thinking=False,
+            )  # fmt: skip
+            inputs = processor(
+                [prompt], [pictures], [[]], None, max_slice_nums=self._settings.max_slice_nums,
+                use_image_id=False, return_tensors="pt", max_length=8192,
+            ).to(self._loaded.device)  # fmt: skip
+        with clock.stage("vision"), torch.inference_mode():
+            wanted = ("input_ids", "pixel_values", "tgt_sizes", "image_bound")
+            embeds, _ = model.get_vllm_embedding({key: inputs[key] for key in wanted})
+        return inputs, embeds
+
+    def _written(self, tokens: Iterator, started: CommentChunk, clock: _StageClock) -> Iterator[CommentChunk]:
+        """Text as it comes."""
+        from commentator_lib.commentators.minicpmo.decode import TextStream
+
+        text = TextStream(self._loaded.processor.tokenizer)
+        yield started
+        for token, _hidden in tokens:
+            if token is not None:
+                yield CommentChunk(text.push([token]), None, 1)
+        yield CommentChunk(text.push([], last=True), None, 0, stage_s=clock.seconds)
+
+    def _spoken(self, tokens: Iterator, started: CommentChunk, clock: _StageClock) -> Iterator[CommentChunk]:
+        """Text with its sound, as the voice gets on; the voice works while the next tokens come."""
+        import torch
+
+        from commentator_lib.commentators.minicpmo.decode import TEXT_CHUNK, TextStream
+
+        text = TextStream(self._loaded.processor.tokenizer)
+        given = 0
+        ids: list[int] = []
+        hiddens: list[Any] = []
+        sent = 0
+        said = ""
+        yield started
+        with self._speaker.comment(clock) as speaker:
+
+            def chunk_of(piece: _Spoken) -> CommentChunk:
+                nonlocal given
+                new, given = ids[given : piece.text_tokens], max(given, piece.text_tokens)
+                sound = None if piece.samples is None else AudioChunk(piece.samples, speaker.rate_hz)
+                return CommentChunk(text.push(new), sound, 0, problem=piece.problem)
+
+            for token, hidden in tokens:
+                if hidden is not None:
+                    hiddens.append(hidden)
+                last = token is None
+                waiting = len(hiddens) - sent
+                if waiting and (last or waiting % TEXT_CHUNK == 0):
+                    said = said or self._words(ids)
+                    if said:  # "..." is never spoken
+                        speaker.say(ids[sent : len(hiddens)], torch.cat(hiddens[sent:], dim=1), last)
+                        sent = len(hiddens)
+                if not last:
+                    ids.append(token)
+                    yield CommentChunk("", None, 1)
+                for piece in speaker.ready():
+                    yield chunk_of(piece)
+            if said:
+                for piece in speaker.rest():
+                    yield chunk_of(piece)
+        yield CommentChunk(text.push(ids[given:], last=True), None, 0, stage_s=clock.seconds)
+
+    def _words(self, ids: list[int]) -> str:
+        """The text if there is a word in it."""
+        text = self._loaded.processor.tokenizer.decode(ids, skip_special_tokens=True)
+        return text if any(c.isalnum() for c in text) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Spoken:
+    """Sound (N,) float32 that has become ready, and how many tokens of the text it has come to."""
+
+    text_tokens: int
+    samples: np.ndarray | None
+    problem: str = ""
+
+
+def text_reached(spans: list[tuple[int, int]], position: int) -> int:
+    """How many text tokens have been said after `position` audio tokens.
+
+    `spans` has one (text tokens, audio tokens) for each chunk of text; the last may still be growing, and is
+    taken for at least as long as chunks usually are. Within a chunk the words are spread evenly.
+    """
+    reached = 0
+    for number, (texts, audios) in enumerate(spans, start=1):
+        closed = number < len(spans)
+        length = audios if closed else max(audios, texts * _TYPICAL_PER_TEXT_TOKEN)
+        if position < length:
+            return reached + texts * max(0, position) // length
+        reached += texts
+        position -= length
+    return reached
+
+
+class _Speaker:
+    """Talker and vocoder, in a thread for each comment, which ends with it."""
+
+    rate_hz = 24_000
+
+    def __init__(self, talker, vocoder, device) -> None:
+        import torch
+
+        self._talker, self._vocoder = talker, vocoder
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+
+    @contextlib.contextmanager
+    def comment(self, clock: _StageClock) -> Iterator[_Speaker]:
+        """While it is open, `say` hands over text and `ready` and `rest` give what was spoken of it."""
+        self._inbox: queue.SimpleQueue = queue.SimpleQueue()
+        self._outbox: queue.SimpleQueue = queue.SimpleQueue()
+        self._cancelled = threading.Event()
+        self._over = False
+        thread = threading.Thread(target=self._run, args=(clock,), name="speech", daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self._cancelled.set()
+            self._inbox.put(None)
+            thread.join()
+
+    def say(self, ids: list[int], hidden, last: bool) -> None:
+        """A chunk of text: its tokens, and the language model's hidden states (1, n, H) after each."""
+        event = None
+        if self._stream is not None:
+            import torch
+
+            event = (
+                torch.cuda.current_stream().record_event()
+            )  # the voice's stream must wait for these tensors
+        self._inbox.put((ids, hidden, last, event))
+
+    def ready(self) -> Iterator[_Spoken]:
+        """What has become ready, without waiting."""
+        with contextlib.suppress(queue.Empty):
+            yield from iter(lambda: self._next(wait=False), None)
+
+    def rest(self) -> Iterator[_Spoken]:
+        """What is still to come, waiting for it; after the last chunk of text was handed over."""
+        yield from iter(lambda: self._next(wait=True), None)
+
+    def _next(self, wait: bool) -> _Spoken | None:
+        """The next piece; None when there will be no more, as often as it is asked."""
+        if not self._over:
+            piece = self._outbox.get(wait)
+            self._over = piece is None
+            return piece
+        return None
+
+    def _run(self, clock: _StageClock) -> None:
+        import torch
+
+        try:
+            with torch.cuda.stream(self._stream) if self._stream else contextlib.nullcontext():
+                self._speak(clock)
+        except Exception as error:  # a voice may fail in any way; the text must go on
+            self._outbox.put(_Spoken(0, None, f"voice: {type(error).__name__}: {str(error)[:200]}"))
+        finally:
+            self._outbox.put(None)
+
+    def _speak(self, clock: _StageClock) -> None:
+        import torch
+
+        from commentator_lib.commentators.minicpmo.vocoder import CHUNK_TOKENS, LOOKAHEAD_TOKENS
+
+        self._talker.begin()
+        self._vocoder.begin()
+        spans: list[tuple[int, int]] = []
+        position = -LOOKAHEAD_TOKENS  # the silence in front
+        last = False
+        while not last and (job := self._inbox.get()) is not None:
+            ids, hidden, last, event = job
+            if event is not None:
+                self._stream.wait_event(event)
+                hidden.record_stream(self._stream)
+            spans.append((len(ids), 0))
+            tokens = self._talker.say(torch.tensor([ids], device=hidden.device), hidden, last)
+            for token in clock.timed(tokens, "talker", "talker"):
+                if self._cancelled.is_set():
+                    return
+                spans[-1] = (len(ids), spans[-1][1] + 1)
+                with clock.stage("vocoder"):
+                    samples = self._vocoder.push(token)
+                if samples is not None:
+                    position += CHUNK_TOKENS
+                    self._outbox.put(_Spoken(text_reached(spans, position), samples))
+        if self._cancelled.is_set():
+            return
+        with clock.stage("vocoder"):
+            rest = list(self._vocoder.finish())
+        for samples in rest:
+            self._outbox.put(_Spoken(sum(texts for texts, _ in spans), samples))
+
+
+class _StageClock:
+    """Seconds spent in each stage. The GPU is waited for at a stage's end, or the next would pay for it."""
+
+    def __init__(self, device) -> None:
+        self.seconds = dict.fromkeys(MODEL_STAGES, 0.0)
+        self._on_gpu = device.type == "cuda"
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        started_s = time.perf_counter()
+        try:
+            yield
+            if self._on_gpu:
+                import torch
+
+                torch.cuda.current_stream().synchronize()
+        finally:
+            self.seconds[name] += time.perf_counter() - started_s
+
+    def timed(self, items: Iterator, first: str, later: str) -> Iterator:
+        """The same items; what each took to come is charged to `first` or `later`. Each has waited by itself."""
+        name = first
+        with contextlib.closing(items):
+            while True:
+                started_s = time.perf_counter()
+                try:
+                    item = next(items)
+                except StopIteration:
+                    return
+                finally:
+                    self.seconds[name] += time.perf_counter() - started_s
+                name = later
+                yield item
+
+
+def _loader(settings: Settings) -> Callable[[], Loaded]:
+    """How the model will be loaded, once all is checked that can be checked before."""
+    checkpoint = inspect_checkpoint(find_checkpoint(settings.model_path))
+    try:
+        import torch
+        import transformers  # noqa: F401
+    except ImportError as error:
+        raise CommentatorError(f"MiniCPM-o needs a package that is not here ({error}): {_INSTALL}") from None
+    if settings.speech:
+        assets = find_assets(checkpoint, settings.assets_path)
+        read_reference_audio(find_reference_audio(assets, settings.reference_audio_path))
+    device = settings.device
+    if device != "cpu":
+        if not torch.cuda.is_available():
+            raise CommentatorError(
+                f"MiniCPM-o needs a GPU, and PyTorch {torch.__version__} sees none: commentator=basic-eye needs none; "
+                "device=cpu runs it all the same, far below real time"
+            )
+        free_bytes, total_bytes = torch.cuda.mem_get_info()
+        if problem := memory_problem(checkpoint, settings.speech, free_bytes, total_bytes):
+            raise CommentatorError(problem)
+        device = "cuda"
+
+    def load_it() -> Loaded:
+        from commentator_lib.commentators.minicpmo.loading import load
+
+        return load(
+            checkpoint, device, settings.speech, settings.assets_path, settings.reference_audio_path,
+            settings.vocoder_float16,
+        )  # fmt: skip
+
+    return load_it
