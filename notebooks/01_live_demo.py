@@ -18,6 +18,12 @@
 # comments by default is the *basic eye*: it sees motion, cuts, a few kinds of object and words on screen, and
 # understands nothing. Everything on the desk works while it runs; a stop or the end of the clip draws the plots
 # below. Type a path, a URL or `browser camera` into *Source* for pictures of your own.
+#
+# A real model takes one line in place of `load_settings()` (`commentator check` says what this machine can run):
+#
+#     settings = load_settings(commentator="minicpmo", model_path="/models/MiniCPM-o-4_5-awq")
+#     settings = load_settings(commentator="vlm", model_path="HuggingFaceTB/SmolVLM2-500M-Video-Instruct")
+#     settings = load_settings(commentator="openai", api_base_url="http://127.0.0.1:8000/v1")
 
 # %%
 from commentator_lib import load_settings

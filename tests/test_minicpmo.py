@@ -60,6 +60,8 @@ def real_vocoder_on_a_cpu():
 
     patch = pytest.MonkeyPatch()
     draw_speech_tokenizer()
+    # a talker with drawn weights does not end by itself: a short bound
+    patch.setattr(talker.Talker.__init__, "__defaults__", (None, None, 4))
     patch.setattr(torch.nn.Module, "cuda", lambda self, *_args: self)
     for name in ("__init__", "set_stream_cache", "stream"):
         original = getattr(token2wav, name)

@@ -203,3 +203,38 @@ def test_endless_sentence_is_cut_between_words():
     sentences, rest = split_sentences("word " * 100)
     assert sentences and all(len(s) <= 240 and s.endswith("word") for s in sentences)
     assert " ".join([*sentences, rest]).split() == ["word"] * 100
+
+
+class OwnVoice:
+    """Speaks itself; its voice may fail in the middle, its text goes on."""
+
+    name = "own voice"
+    has_voice = True
+
+    def __init__(self, problem=""):
+        self.problem = problem
+
+    def warm_up(self):
+        pass
+
+    def comment(self, request):
+        tone = AudioChunk(np.full(24_000, 0.1, np.float32), 24_000)
+        yield CommentChunk(
+            "A whole sentence is here. ", None if self.problem else tone, 5, problem=self.problem
+        )
+        yield CommentChunk("And one more.", None, 3, stage_s={"decode": 0.5})
+
+
+def test_a_commentator_with_a_voice_is_never_spoken_over_by_the_embedded_one():
+    class Refuses:
+        name, sample_rate_hz = "refuses", 24_000
+
+        def speak(self, text):
+            raise AssertionError("the embedded voice was asked")
+
+    for problem in ("", "voice: broken"):
+        pieces = list(speak_comment(OwnVoice(problem), Refuses(), CommentRequest([], "", 10)))
+        assert "".join(piece.text for piece in pieces) == "A whole sentence is here. And one more."
+        assert pieces[-1].last and pieces[-1].problem == problem
+        assert (sum(len(p.pcm) for p in pieces if p.pcm is not None) > 40_000) == (not problem)
+        assert {"decode": 0.5} in [piece.stage_s for piece in pieces]

@@ -200,3 +200,23 @@ def test_no_driver_or_no_binding_is_no_gpu(fresh_meter, monkeypatch):
     meters._nvml_device.cache_clear()
     monkeypatch.setitem(sys.modules, "pynvml", None)
     assert meters.vram_used_bytes() is None
+
+
+def test_torchs_own_count_of_memory_is_read_only_where_it_holds_a_gpu(monkeypatch):
+    import types
+
+    resets = []
+    cuda = types.SimpleNamespace(
+        is_available=lambda: True,
+        is_initialized=lambda: True,
+        reset_peak_memory_stats=lambda: resets.append(1),
+        memory_allocated=lambda: 11,
+        max_memory_allocated=lambda: 17,
+    )
+    monkeypatch.setitem(sys.modules, "torch", types.SimpleNamespace(cuda=cuda))
+    assert meters.torch_vram_bytes() == (11, 17) and not resets
+    assert meters.torch_vram_bytes(reset_peak=True) == (11, 17) and resets
+    cuda.is_initialized = lambda: False
+    assert meters.torch_vram_bytes() is None
+    monkeypatch.delitem(sys.modules, "torch")
+    assert meters.torch_vram_bytes() is None
