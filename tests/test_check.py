@@ -454,7 +454,9 @@ def test_checkpoint_that_lacks_something(tmp_path, commentator):
 
 def test_a_hub_id_is_looked_for_in_the_cache_and_never_downloaded(monkeypatch, tmp_path):
     hub = pytest.importorskip("huggingface_hub")
-    monkeypatch.setattr(hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    import huggingface_hub.constants  # the package loads it only when it is first used
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     real, asked = hub.snapshot_download, []
 
     def recorded(name, **options):

@@ -301,6 +301,19 @@ def test_out_of_memory_is_one_failed_comment_and_frees_what_it_held(loaded, monk
     assert freed and sum(c.output_tokens for c in loaded.comment(request(5))) == 5
 
 
+def test_memory_that_suffices_for_no_comment_at_all_is_told_at_the_start(checkpoints, monkeypatch):
+    commentator = MiniCPMOCommentator(settings_for(checkpoints["bf16"]))
+
+    def too_much(*_args):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+        yield
+
+    monkeypatch.setattr(commentator, "_comment", too_much)
+    with pytest.raises(CommentatorError, match="speech=false"):
+        commentator.warm_up()
+    assert commentator._loaded is None
+
+
 def test_closing_frees_the_model_and_warming_up_loads_it_again(checkpoints):
     import weakref
 

@@ -42,6 +42,7 @@ _INSTALL = "pip install 'commentator-lib[vlm]'"
 _EXAMPLES = "HuggingFaceTB/SmolVLM2-500M-Video-Instruct or Qwen/Qwen2.5-VL-3B-Instruct"
 # Activations, the KV cache and the allocator's slack, as a share of the weights.
 _WORKING_SHARE = 0.2
+# What is drawn from, whatever the model; these are MiniCPM-o's.
 _TOP_K = 100
 _TOP_P = 0.8
 _END = object()

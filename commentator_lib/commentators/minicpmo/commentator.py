@@ -97,8 +97,15 @@ class MiniCPMOCommentator:
             talker = Talker(loaded.model.tts, self._recorded(loaded.model.tts.model, _SPEECH_ROOM), drawn)
             self._speaker = _Speaker(talker, loaded.vocoder, loaded.device)
         grey = Frame(0, 0.0, 0.0, np.full((448, 448, 3), 127, np.uint8))
-        for _ in self.comment(CommentRequest([grey], "Say hello.", 12)):
-            pass
+        try:
+            for _ in self.comment(CommentRequest([grey], "Say hello.", 12)):
+                pass
+        except MemoryError:
+            self.close()
+            raise CommentatorError(
+                "the model fits into the GPU's memory, and not even a comment on one picture does beside it: "
+                "end what else uses it, set speech=false, or take the AWQ INT4 checkpoint"
+            ) from None
 
     def _recorded(self, model, length: int) -> Sequence:
         """The fastest way of running `model` here: CUDA graphs where they can be recorded."""
