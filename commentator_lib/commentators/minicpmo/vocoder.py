@@ -135,7 +135,7 @@ def _trim_buffers(token2wav, reference_s: float) -> None:
     """Cut the flow model's attention buffer to what a comment can use.
 
     It is made for 16 steps and 20 s; 10 steps are taken, and what is kept behind the prompt is 2 s. In float32
-    that is 0.5 GB instead of 2.1 for a prompt of 6 s.
+    that comes to 0.7 GB instead of 2.1 for a prompt of 6 s.
     """
     decoder = getattr(getattr(token2wav, "flow", None), "decoder", None)
     buffer = getattr(decoder, "att_cache_buffer", None)
