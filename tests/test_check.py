@@ -103,9 +103,8 @@ def test_every_bound_of_the_project_is_understood():
     ]
     for text in texts:
         wanted = parse_requirement(text)[1]
-        assert len(wanted.versions) == 1 and fits(wanted.versions[0][1], wanted) == (
-            wanted.versions[0][0] != "<"
-        )
+        sign, bound = wanted.versions[0]
+        assert fits(bound, wanted) == (sign != "<")
 
 
 @pytest.mark.parametrize(

@@ -533,6 +533,15 @@ def test_torchaudio_reads_wav_files_without_torchcodec(tmp_path, monkeypatch):
     assert works.load() == "its own"
 
 
+def test_a_torchaudio_that_does_not_load_is_named_and_not_the_voices_files(monkeypatch):
+    def cannot():
+        raise OSError("Could not load this library: _torchaudio.abi3.so")
+
+    monkeypatch.setattr(loading, "soundfile_reads_for_torchaudio", cannot)
+    with pytest.raises(CommentatorError, match="torchaudio does not load beside PyTorch"):
+        loading._mend_torchaudio()
+
+
 # --- small functions
 
 

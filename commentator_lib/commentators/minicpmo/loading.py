@@ -193,15 +193,15 @@ def load_vocoder(model, assets: Path, reference, float16: bool) -> Vocoder:
         options["streaming"] = True  # where it exists, its default is another vocoder that cannot stream
     try:
         if importlib.util.find_spec("torchaudio") is not None:
-            soundfile_reads_for_torchaudio()
+            _mend_torchaudio()
         model.init_tts(**options)
         vocoder = Vocoder(model.tts.audio_tokenizer, reference)
     except ImportError as error:
         raise CommentatorError(
-            f"the voice needs a package that is not here: {first_line(error)}; "
-            "pip install 'commentator-lib[minicpmo]', or set speech=false"
+            f"the voice needs a package that is not here: {first_line(error)}; pip install the extra minicpmo, then "
+            "pip install --no-deps minicpmo-utils==1.0.6 (README), or set speech=false"
         ) from error
-    except torch.OutOfMemoryError:
+    except (CommentatorError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # whatever is wrong with these files, it is them
         raise CommentatorError(
@@ -209,3 +209,13 @@ def load_vocoder(model, assets: Path, reference, float16: bool) -> Vocoder:
             f"{type(error).__name__}: {first_line(error)}; set {'vocoder_float16' if float16 else 'speech'}=false"
         ) from error
     return vocoder
+
+
+def _mend_torchaudio() -> None:
+    try:
+        soundfile_reads_for_torchaudio()
+    except (OSError, RuntimeError) as error:  # a build for another PyTorch
+        raise CommentatorError(
+            f"torchaudio does not load beside PyTorch {torch.__version__} ({first_line(error)[:120]}): install the two "
+            "for the same CUDA, or set speech=false"
+        ) from None
