@@ -409,7 +409,7 @@ def without_password(name: str) -> str:
     >>> without_password("rtsp://me:secret@10.0.0.2/cam")
     'rtsp://***@10.0.0.2/cam'
     """
-    return re.sub(r"(?<=://)[^/@]*@", "***@", name)
+    return re.sub(r"(?<=://)[^/?#]*@", "***@", name)  # a password may hold an @ of its own
 
 
 def _check_file(path: Path) -> None:

@@ -1,4 +1,7 @@
-"""An OpenAI-compatible server of the tests' own, on loopback: real HTTP, made answers, faults on demand."""
+"""An OpenAI-compatible server of the tests' own, on loopback: real HTTP, made answers, faults on demand.
+
+Not a mock of httpx: what goes wrong with such servers goes wrong in sockets, packets and status lines.
+"""
 
 from __future__ import annotations
 
@@ -21,19 +24,26 @@ _LONGEST_S = 20.0
 
 @dataclass
 class Server:
-    """What the server answers, and what it was asked. A fault is used up by one request, in order; "" is none.
+    """What the server answers, and what it was asked. A fault is used up by one request in turn; "" is none.
 
-    Faults: 429, 500 (and any other status), "cut before", "cut", "slow", "bad json", "error event".
+    Faults: a status (429, 500, …); "cut before" and "cut", before and after the first words; "slow" and
+    "stall", silence before and after them; "bad json", "error event" and "endless" after the first words;
+    bytes or a list of bytes: this body, each of them in a packet of its own.
     """
 
     url: str = ""
     words: list[str] = field(default_factory=lambda: ["A dog ", "runs ", "across ", "the green meadow."])
     models: list[str] | None = field(default_factory=lambda: ["seer"])
+    models_status: int = 200
     key: str = ""  # asked for when not empty
+    forbids: int = 401  # how another key is answered
     faults: list[object] = field(default_factory=list)
+    refusal: str = "the fault that was asked for"
+    echoes_key: bool = False  # refusals repeat the request's Authorization, as careless servers do
     retry_after: str = ""
     takes_stream_options: bool = True
-    usage: bool = True
+    usage: dict | None = field(default_factory=lambda: {"prompt_tokens": 321, "completion_tokens": 17})
+    content_type: str = "text/event-stream"
     requests: list[dict] = field(default_factory=list)
     headers: list[dict] = field(default_factory=list)
     pictures: list[list[tuple[int, int]]] = field(default_factory=list)  # (width, height) of each frame
@@ -48,12 +58,23 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def said(text: str, **more: object) -> dict:
+    """The event of a stream that says this text."""
+    return {"choices": [{"delta": {"content": text}, **more}]}
+
+
+def line(event: dict) -> bytes:
+    """An event as it goes over the wire, with letters of several bytes as they are."""
+    return f"data: {json.dumps(event, ensure_ascii=False)}\n\n".encode()
+
+
 @contextlib.contextmanager
 def openai_server(**options) -> Iterator[Server]:
     state = Server(**options)
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        timeout = _LONGEST_S  # of a connection that is kept alive by nobody
 
         def log_message(self, *args):
             pass
@@ -61,9 +82,10 @@ def openai_server(**options) -> Iterator[Server]:
         def do_GET(self):
             if self.refused():
                 return
-            if state.models is None:
+            if self.path != "/v1/models" or state.models is None:
                 return self.answer(404, {"error": {"message": "no such page"}})
-            self.answer(200, {"object": "list", "data": [{"id": name} for name in state.models]})
+            names = [{"id": name} for name in state.models]
+            self.answer(state.models_status, {"object": "list", "data": names})
 
         def do_POST(self):
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -71,12 +93,17 @@ def openai_server(**options) -> Iterator[Server]:
             state.headers.append(dict(self.headers))
             if self.refused():
                 return
+            if self.path != "/v1/chat/completions":
+                return self.answer(404, {"error": {"message": "no such page"}})
             if "stream_options" in body and not state.takes_stream_options:
                 return self.answer(400, {"error": {"message": "stream_options is not known here"}})
-            state.pictures.append(decoded(body))
+            try:
+                state.pictures.append(decoded(body))
+            except ValueError as error:
+                return self.answer(400, {"error": {"message": str(error)}})
             fault = state.faults.pop(0) if state.faults else ""
             if isinstance(fault, int):
-                return self.answer(fault, {"error": {"message": "the fault that was asked for"}})
+                return self.answer(fault, {"error": {"message": state.refusal}})
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 self.stream(body, fault)
                 return
@@ -84,25 +111,33 @@ def openai_server(**options) -> Iterator[Server]:
 
         def refused(self):
             if state.key and self.headers.get("Authorization") != f"Bearer {state.key}":
-                self.answer(401, {"error": {"message": "invalid key"}})
+                self.answer(state.forbids, {"error": {"message": "invalid key"}})
                 return True
             return False
 
         def answer(self, status, body):
+            if state.echoes_key and status >= 400:
+                body["error"]["message"] += f" with {self.headers.get('Authorization')}"
             data = json.dumps(body).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(data)))
-            if state.retry_after and status == 429:
+            if state.retry_after and status in (429, 503):
                 self.send_header("Retry-After", state.retry_after)
+            if 300 <= status < 400:
+                self.send_header("Location", "https://elsewhere.example/v1")
             self.end_headers()
             self.wfile.write(data)
 
         def stream(self, body, fault):
             self.send_response(200)
-            self.send_header("Content-Type", "text/event-stream")
+            self.send_header("Content-Type", state.content_type)
             self.send_header("Connection", "close")
             self.end_headers()
             self.close_connection = True
+            if isinstance(fault, bytes | list):
+                for packet in [fault] if isinstance(fault, bytes) else fault:
+                    self.packet(packet)
+                return
             if fault == "cut before":
                 return self.connection.shutdown(socket.SHUT_RDWR)
             if fault == "slow":
@@ -111,36 +146,43 @@ def openai_server(**options) -> Iterator[Server]:
             self.wfile.write(b": a comment that clients skip\n\n")
             for number, word in enumerate(state.words):
                 if fault and number == 2:
-                    if fault == "cut":
-                        return self.connection.shutdown(socket.SHUT_RDWR)
-                    if fault == "bad json":
-                        self.wfile.write(b"data: {not json}\n\n")
-                        return
-                    if fault == "error event":
-                        self.wfile.write(b'data: {"error": {"message": "the engine died"}}\n\n')
-                        return
-                    if fault == "endless":
-                        deadline_s = time.monotonic() + _LONGEST_S
-                        while time.monotonic() < deadline_s:
-                            self.event({"choices": [{"delta": {"content": "and on "}}]})
-                            time.sleep(0.01)
-                self.event({"choices": [{"delta": {"content": word}}]})
+                    return self.fail(fault)
+                self.event(said(word))
             if state.usage and "stream_options" in body:
-                self.event({"choices": [], "usage": {"prompt_tokens": 321, "completion_tokens": 17}})
+                self.event({"choices": [], "usage": state.usage})
             self.wfile.write(b"data: [DONE]\n\n")
 
-        def event(self, body):
-            data = f"data: {json.dumps(body, ensure_ascii=False)}\n\n".encode()
+        def fail(self, fault):
+            if fault == "cut":
+                self.connection.shutdown(socket.SHUT_RDWR)
+            elif fault == "stall":
+                state.release.wait(_LONGEST_S)
+            elif fault == "bad json":
+                self.packet(b"data: {not json}\n\n")
+            elif fault == "error event":
+                self.packet(line({"error": {"message": "the engine died"}}))
+            elif fault == "endless":
+                end_s = time.monotonic() + _LONGEST_S
+                while time.monotonic() < end_s:
+                    self.event(said("and on "))
+                    time.sleep(0.01)
+            else:
+                raise ValueError(f"no such fault: {fault}")
+
+        def event(self, event):
+            data = line(event)
             half = len(data) // 2 + 1  # in two packets, maybe in the middle of a letter
-            self.wfile.write(data[:half])
-            self.wfile.flush()
-            self.wfile.write(data[half:])
+            self.packet(data[:half])
+            self.packet(data[half:])
+
+        def packet(self, data):
+            self.wfile.write(data)
             self.wfile.flush()
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     state.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield state
@@ -152,13 +194,19 @@ def openai_server(**options) -> Iterator[Server]:
 
 
 def decoded(body: dict) -> list[tuple[int, int]]:
-    """Sizes of the request's pictures; fails where one is no JPEG in a data URL."""
+    """Sizes of the request's pictures; ValueError where one is no JPEG in a data URL."""
     sizes = []
     for part in body["messages"][0]["content"]:
         if part["type"] != "image_url":
             continue
         kind, _, data = part["image_url"]["url"].partition(",")
-        assert kind == "data:image/jpeg;base64"
-        image = cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_COLOR)
+        if kind != "data:image/jpeg;base64":
+            raise ValueError(f"a picture is given as {kind[:40]}")
+        raw = base64.b64decode(data, validate=True)
+        image = (
+            cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_COLOR) if raw[:2] == b"\xff\xd8" else None
+        )
+        if image is None:
+            raise ValueError("a picture is no JPEG")
         sizes.append((image.shape[1], image.shape[0]))
     return sizes

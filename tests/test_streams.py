@@ -112,6 +112,7 @@ def test_password_is_never_shown():
         open_source("rtsp://me:secret@127.0.0.1:1/x")
     assert "secret" not in str(caught.value) and "***@127.0.0.1" in str(caught.value)
     assert without_password("http://a/b@c") == "http://a/b@c"
+    assert without_password("rtsp://me:sec@ret@10.0.0.2/cam@4") == "rtsp://***@10.0.0.2/cam@4"
 
 
 def test_camera_is_live_and_each_frame_is_stamped_when_it_comes():
