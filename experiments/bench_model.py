@@ -5,7 +5,7 @@ of audio tokens and a second of vocoder; each is a stage of its own with a limit
 heard. A loop of our own must not be slower anywhere than the model's, and must say the same, or its numbers are
 worth nothing.
 
-  preprocess_ms, vision_ms, prefill_ms    frames to embeddings, embeddings to the first token
+  preprocess_ms, vision_ms, prefill_ms    frames to embeddings, embeddings to the first token; look_ms is their sum
   decode_ms                               a token, after the first; tokens_per_s is its inverse
   talker_ms, vocoder_ms                   an audio token (25 a second); a second of sound
   first_text_ms, first_sound_ms           from the frames
@@ -14,6 +14,7 @@ worth nothing.
   vram_idle_bytes, vram_peak_bytes        by the driver; torch_* by PyTorch's own count
 
     python -m experiments.bench_model --checkpoint random --dtype bf16 --frames 4 --new-tokens 150 --json
+    python -m experiments.bench_model --checkpoint random --dtype awq --compare seed --live 120
     python -m experiments.bench_model --checkpoint /models/MiniCPM-o-4_5-awq --live 120
 
 `random` is the full published size with drawn weights: true times and memory, no sensible words, and a talker that
@@ -28,6 +29,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -44,9 +46,16 @@ from experiments.random_minicpmo import NoModelCodeError, code_folder, load_rand
 _PROMPT = "Describe what is happening in one or two sentences."
 _AUDIO_PER_TEXT_TOKEN = 8
 _TEXT_CHUNK = 10
-_STEPS = (
-    "text", "own_chat", "own_stream_text", "speech", "own_stream_speech", "live", "vocoder_float16", "greedy_equal",
-)  # fmt: skip
+# The model's own code goes first: our loop then joins its weights and replaces parts of its vocoder.
+_OWN_STEPS = ("own_chat", "own_stream_text", "own_stream_speech")
+_STEPS = (*_OWN_STEPS, "text", "speech", "voice", "vocoder_error", "live", "vocoder_float16", "greedy_equal")
+# What `--compare seed` runs: the way of the nerdpudding project, which is the model's own code, and ours.
+_COMPARED = (*_OWN_STEPS, "text", "speech", "voice", "vocoder_error", "live")
+# What an H100 could do if nothing but the weights' way from its memory counted (2.9 TB/s): name, BF16, INT4.
+_LIMITS = {
+    "decode_ms": {"bf16": 5.4, "awq": 1.7},
+    "talker_ms": {"bf16": 0.25, "awq": 0.25},
+}
 
 
 def frames_of(count: int, width: int, height: int, seed: int) -> list[Frame]:
@@ -131,14 +140,44 @@ class Bench:
                     arguments.vocoder_float16,
                 )
 
-        self.commentator = MiniCPMOCommentator(self.settings, load, graphs=not arguments.plain)
+        # plain until what is the model's own has been measured
+        self.quick = False
+        self.commentator = MiniCPMOCommentator(self.settings, load, graphs=False)
         self.result: dict[str, Any] = {}
         with memory(self.result, "load"):
             started_s = synchronised_s()
             self.commentator.warm_up()
             self.result["load_s"] = round(synchronised_s() - started_s, 1)
-        if arguments.checkpoint == "random" and not arguments.text_only:
+        self._hold_talker()
+        self._describe("plain")
+        self._own_mels = self._mels() if self.speaks and "vocoder_error" in arguments.steps else []
+
+    @property
+    def speaks(self) -> bool:
+        return not self.arguments.text_only
+
+    def _hold_talker(self) -> None:
+        if self.arguments.checkpoint == "random" and self.speaks:
             self.commentator._speaker._talker._most_per_text_token = _AUDIO_PER_TEXT_TOKEN
+
+    def quicken(self) -> None:
+        """From the plain way to the recorded one, on the same loaded model."""
+        from commentator_lib.commentators.minicpmo.commentator import MiniCPMOCommentator
+
+        self.quick = True
+        loaded = self.commentator._loaded
+        self.commentator = MiniCPMOCommentator(self.settings, lambda: loaded)
+        with memory(self.result, "quick"):
+            started_s = synchronised_s()
+            self.commentator.warm_up()
+            self.result["quicken_s"] = round(synchronised_s() - started_s, 1)
+        self._hold_talker()
+        self._describe("our")
+
+    def _describe(self, whose: str) -> None:
+        """What runs, into the result."""
+        self.result[f"{whose}_steps"] = type(self.commentator._writer._loop.sequence).__name__
+        self.result[f"{whose}_layers"] = type(self.model.llm.model.layers[0].self_attn.q_proj).__name__
 
     @property
     def model(self):
@@ -146,6 +185,23 @@ class Bench:
 
     def frames(self, seed: int) -> list[Frame]:
         return frames_of(self.arguments.frames, *self.arguments.size, seed)
+
+    def measures(self) -> dict[str, Callable[[], dict[str, Any]]]:
+        """Each step by its name."""
+        given = self.arguments
+        return {
+            "own_chat": lambda: self.own_text(given.own_tokens),
+            "own_stream_text": lambda: self.own_stream(False, given.own_tokens),
+            "own_stream_speech": lambda: self.own_stream(True, given.own_tokens),
+            "text": lambda: self.ours(False, given.new_tokens),
+            "speech": lambda: self.ours(True, given.speech_tokens),
+            "voice": self.voice,
+            "vocoder_error": self.vocoder_error,
+            "live": lambda: self.live(given.live, given.live_tokens),
+            "vocoder_float16": self.vocoder_float16,
+            # last: it may turn the model to float32
+            "greedy_equal": lambda: self.greedy_equal(given.own_tokens),
+        }
 
     # --- ours
 
@@ -158,7 +214,7 @@ class Bench:
                 request = CommentRequest(self.frames(seed), _PROMPT, new_tokens, speech)
                 started_s = synchronised_s()
                 first_text_s = first_sound_s = None
-                tokens, sound_s, stages = 0, 0.0, {}
+                tokens, sound_s, stages, text = 0, 0.0, {}, ""
                 for chunk in self.commentator.comment(request):
                     now_s = time.perf_counter() - started_s
                     if chunk.text and first_text_s is None:
@@ -172,6 +228,9 @@ class Bench:
                         out["prompt_tokens"], out["image_tokens"] = chunk.prompt_tokens, chunk.image_tokens
                     if chunk.problem:
                         raise RuntimeError(chunk.problem)
+                    text += chunk.text
+                if len(set(text)) < 5:
+                    raise RuntimeError(f"the model says nothing but {text[:40]!r}")
                 if seed:  # the first warms up
                     total_s = synchronised_s() - started_s
                     rows.append(_row(stages, tokens, sound_s, total_s, first_text_s, first_sound_s))
@@ -231,7 +290,7 @@ class Bench:
             # a copy of what the model's own init would have made, for its own loop
             caches = self.commentator._speaker._vocoder._caches
             self.model.token2wav_cache = {"flow_cache_base": caches[0], "hift_cache_base": caches[1]}
-        with memory(out, "stream"), self._held_talker():
+        with memory(out, "stream"), self._held_talker() as spent:
             for seed in range(self.arguments.repeats + 1):
                 messages = [{"role": "user", "content": [*_pictures(self.frames(seed)), _PROMPT]}]
                 started_s = synchronised_s()
@@ -260,6 +319,11 @@ class Bench:
         out["preprocess_vision_prefill_ms"] = spread(prefill[1:])
         out["total_s"] = spread(total[1:])
         if audio:
+            for name, seconds in spent.items():
+                out[f"{name}_s_in_all"] = round(sum(seconds), 3)
+            said_s = sum(sound)
+            out["talker_ms"] = round(1000 * sum(spent["talker"]) / (25 * said_s), 2)
+            out["vocoder_ms"] = round(1000 * sum(spent["vocoder"]) / said_s, 1)
             out["first_sound_ms"] = spread(first[1:])
             out["sound_s"] = spread(sound[1:])
             out["speech_compute_s"] = spread([t / s for t, s in zip(total[1:], sound[1:], strict=True)])
@@ -270,24 +334,47 @@ class Bench:
 
     @contextmanager
     def _held_talker(self):
-        """A random talker does not end a chunk by itself: give the model's own loop the bound that ours has."""
-        if self.arguments.checkpoint != "random":
-            yield
-            return
+        """What the model's own talker and vocoder take, in seconds a call.
+
+        A random talker does not end a chunk by itself: its own loop is given the bound that ours has.
+        """
         module = sys.modules[_class_with(self.model, "streaming_generate").__module__]
         original = module.TTSStreamingGenerator
+        bound = _AUDIO_PER_TEXT_TOKEN * _TEXT_CHUNK
+        held = (bound,) if self.arguments.checkpoint == "random" else ()
+        spent: dict[str, list[float]] = {"talker": [], "vocoder": []}
 
         class Held(original):
-            def generate_with_buffer(self, condition, text_finished=False):
-                return super().generate_with_buffer(
-                    condition, text_finished, _AUDIO_PER_TEXT_TOKEN * _TEXT_CHUNK
-                )
+            def generate_with_buffer(self, condition, text_finished=False, *more):
+                pieces = super().generate_with_buffer(condition, text_finished, *(held or more))
+                while True:
+                    started_s = synchronised_s()
+                    try:
+                        piece = next(pieces)
+                    except StopIteration:
+                        return
+                    finally:
+                        spent["talker"].append(synchronised_s() - started_s)
+                    yield piece
 
         module.TTSStreamingGenerator = Held
+        vocoder = getattr(self.model.tts, "audio_tokenizer", None)
+        if vocoder is not None:
+            own_stream = vocoder.stream
+
+            def stream(*given, **options):
+                started_s = synchronised_s()
+                sound = own_stream(*given, **options)
+                spent["vocoder"].append(synchronised_s() - started_s)
+                return sound
+
+            vocoder.stream = stream
         try:
-            yield
+            yield spent
         finally:
             module.TTSStreamingGenerator = original
+            if vocoder is not None:
+                del vocoder.stream
 
     # --- the same words
 
@@ -307,6 +394,8 @@ class Bench:
         """
         import torch
 
+        from commentator_lib.commentators.minicpmo.sequence import LayeredSequence, PlainSequence
+
         out: dict[str, Any] = {"logits": self._logits_apart(min(new_tokens, 40))}
         with torch.inference_mode():
             embeds = self.embeds(0, speech=False)
@@ -314,49 +403,51 @@ class Bench:
                 self._generate(embeds, new_tokens, greedy=True).sequences[0].tolist() for _ in range(2)
             )
         out["own_twice"] = _agree(once, again)
-        steps = self.commentator._steps
         if self.arguments.dtype == "bf16" or self.arguments.device == "cpu":
+            self.commentator._writer = self.commentator._plain_writer = self.commentator._speaker = None
+            self.commentator._loaded.vocoder = None
+            torch.cuda.empty_cache()  # their memory first
             self.model.float()
+            torch.cuda.empty_cache()
             out["weights"] = "float32"
-            if type(steps).__name__ == "GraphSequence":
-                self.commentator._steps = self.commentator._speaker = steps = None  # their memory first
-                torch.cuda.empty_cache()
-                steps = self.commentator._recorded(self.model.llm.model, 1024)
-        for name, sequence in (("plain", self.commentator._plain), ("default", steps)):
-            out[name] = self._tokens_equal(sequence, new_tokens)
+        model, graphs = self.model.llm.model, self.arguments.device == "cuda"
+        out["plain"] = self._tokens_equal(PlainSequence(model), False, new_tokens)
+        if not self.arguments.plain:
+            out["written out"] = self._tokens_equal(LayeredSequence(model, 1024, graphs), graphs, new_tokens)
         return out
 
     def _logits_apart(self, steps: int) -> dict[str, Any]:
         """Largest differences of our logits from `generate`'s, over its own tokens; their spread beside them."""
         import torch
 
-        from commentator_lib.commentators.minicpmo.decode import take
+        from commentator_lib.commentators.minicpmo.sequence import LayeredSequence, PlainSequence
 
         llm = self.model.llm
         with torch.inference_mode():
             embeds = self.embeds(0, speech=False)
             theirs = self._generate(embeds, steps, greedy=True, output_logits=True)
             out: dict[str, Any] = {"spread": round(float(theirs.logits[1].float().std()), 4), "steps": steps}
-            for name, sequence in (("plain", self.commentator._plain), ("default", self.commentator._steps)):
-                sequence.begin()
-                take(llm, sequence, embeds)
+            sequences = {"plain": PlainSequence(llm.model)}
+            if not self.arguments.plain:
+                sequences["written out"] = LayeredSequence(llm.model, 1024)
+            for name, sequence in sequences.items():
                 apart = []
+                sequence.take(embeds)
                 for token, wanted in zip(theirs.sequences[0][:-1], theirs.logits[1:], strict=True):
-                    logits, _ = take(llm, sequence, llm.model.embed_tokens(token[None, None]))
-                    apart.append(float((logits - wanted[0].float()).abs().max()))
+                    hidden = sequence.take(llm.model.embed_tokens(token[None, None]))
+                    apart.append(float((llm.lm_head(hidden)[0, 0].float() - wanted[0].float()).abs().max()))
                 out[name] = max(apart)
         return out
 
-    def _tokens_equal(self, sequence, new_tokens: int) -> dict[str, Any]:
+    def _tokens_equal(self, sequence, graphs: bool, new_tokens: int) -> dict[str, Any]:
         import torch
 
-        from commentator_lib.commentators.minicpmo.decode import Sampling, generate
+        from commentator_lib.commentators.minicpmo.decode import Sampling, Writer
+
+        writer = Writer(self.model.llm, sequence, Sampling(temperature=0), most=new_tokens, graphs=graphs)
 
         def ours(parts, suppressed, stops) -> list[int]:
-            tokens = generate(
-                self.model.llm, sequence, parts, max_new_tokens=new_tokens, stops=stops, suppressed=suppressed,
-                sampling=Sampling(temperature=0),
-            )  # fmt: skip
+            tokens = writer.generate(parts, max_new_tokens=new_tokens, stops=stops, suppressed=suppressed)
             return [token for token, _hidden in tokens if token is not None]
 
         embeds = self.embeds(0, speech=False)
@@ -402,7 +493,82 @@ class Bench:
         tokens = ours(taken[:2], self.commentator._suppressed, stops)
         return list(tokenizer.decode(tokens)), list("".join(pieces))
 
-    # --- the vocoder in half precision
+    # --- the voice
+
+    def voice(self) -> dict[str, Any]:
+        """Talker and vocoder each by itself: in a comment they run beside each other and the language model, and what
+        one waits for another would be charged to it."""
+        import torch
+
+        speaker, device = self.commentator._speaker, self.commentator._loaded.device
+        talker, vocoder = speaker._talker, speaker._vocoder
+        width, numbers = self.model.llm.config.hidden_size, np.random.default_rng(1)
+        dtype = self.model.tts.emb_text.weight.dtype
+        talker_ms, vocoder_ms = [], []
+        for seed in range(self.arguments.repeats + 1):
+            torch.manual_seed(seed)
+            talker.begin()
+            for _ in range(2):
+                ids = (
+                    torch.randint(1000, (1, _TEXT_CHUNK), device=device)
+                    % self.model.tts.emb_text.num_embeddings
+                )
+                hidden = torch.randn(1, _TEXT_CHUNK, width, device=device).to(dtype)
+                started_s = synchronised_s()
+                count = len(list(talker.say(ids, hidden, False)))
+                took_s = synchronised_s() - started_s
+            talker_ms.append(1000 * took_s / max(1, count))
+            talker.settle()
+            vocoder.begin()
+            for token in numbers.integers(0, 6561, 135).tolist():
+                started_s = synchronised_s()
+                sound = vocoder.push(token % self.model.tts.config.num_audio_tokens)
+                if sound is not None and len(sound) == 24_000:
+                    vocoder_ms.append(1000 * (synchronised_s() - started_s))
+            vocoder.begin()
+        each = len(vocoder_ms) // len(talker_ms)
+        return {"talker_ms": spread(talker_ms[1:]), "vocoder_ms": spread(vocoder_ms[each:])}
+
+    def _mels(self) -> list[Any]:
+        """The mel frames (1, 80, n) that the vocoder makes of drawn tokens, chunk by chunk; none of another vocoder."""
+        vocoder = self.commentator._speaker._vocoder
+        flow = vocoder._token2wav.flow
+        found: list[Any] = []
+        if (own := getattr(flow, "inference_chunk", None)) is None:
+            return found
+
+        def kept(**given):
+            mel, cache = own(**given)
+            found.append(mel.float().cpu())
+            return mel, cache
+
+        flow.inference_chunk = kept
+        try:
+            vocoder.begin()
+            for token in np.random.default_rng(1).integers(0, 6561, 120).tolist():
+                vocoder.push(token)
+            list(vocoder.finish())
+        finally:
+            del flow.inference_chunk
+            vocoder.begin()
+        return found
+
+    def vocoder_error(self) -> dict[str, Any]:
+        """How far our flow model's spectra are from its own: its mel frames are logarithms of a magnitude.
+
+        A difference of 1 dB in a band is about what can be heard.
+        """
+        import torch
+
+        if not self._own_mels:
+            return {}
+        own, ours = (torch.cat(mels, dim=2) for mels in (self._own_mels, self._mels()))
+        apart_db = (ours - own).abs() * 20 / np.log(10)
+        return {
+            "rms_db": round(float(apart_db.square().mean().sqrt()), 4),
+            "largest_db": round(float(apart_db.max()), 3),
+            "own_spread_db": round(float(own.std()) * 20 / np.log(10), 2),
+        }
 
     def vocoder_float16(self) -> dict[str, Any]:
         """Token2wav in half precision beside float32, on the same files, tokens and noise: its sound, time, memory.
@@ -454,7 +620,7 @@ class Bench:
         """A live run in real time on moving pictures, headless: no failed cycle, and memory that stays."""
         from commentator_lib.session import LiveSession
 
-        settings = self.settings.changed(change_threshold=0.0, delay_init_s=3.0)
+        settings = self.settings.changed(change_threshold=0.0, delay_init_s=0.6)
         kept = _Kept(self.commentator, comment_tokens)
         session = LiveSession(_MovingPictures(seconds), settings, commentator=kept, voice=_NoVoice())
         session.run()
@@ -462,6 +628,7 @@ class Bench:
         heard = cycles[cycles.heard_from_s.notna()]
         out: dict[str, Any] = {
             "seconds": seconds,
+            "delay_last_s": round(float(heard.delay_applied_s.iloc[-1]), 3) if len(heard) else None,
             "outcomes": session.log.header["outcomes"],
             "failed": int((cycles.outcome == "failed").sum()),
             "comments": len(heard),
@@ -476,6 +643,7 @@ class Bench:
             if len(values):
                 out[column] = {
                     "first": int(values.iloc[0]),
+                    "third": int(values.iloc[min(2, len(values) - 1)]),
                     "last": int(values.iloc[-1]),
                     "most": int(values.max()),
                 }
@@ -538,6 +706,7 @@ class _MovingPictures:
 
 def _row(stages, tokens, sound_s, total_s, first_text_s, first_sound_s) -> dict[str, float]:
     row = {f"{name}_ms": 1000 * stages[name] for name in ("preprocess", "vision", "prefill")}
+    row["look_ms"] = row["preprocess_ms"] + row["vision_ms"] + row["prefill_ms"]
     row["decode_ms"] = 1000 * stages["decode"] / max(1, tokens - 1)
     row["tokens_per_s"] = max(1, tokens - 1) / stages["decode"] if stages["decode"] else 0.0
     row["tokens"] = float(tokens)
@@ -587,6 +756,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         "--new-tokens", type=int, default=150, help="tokens of a comment that is only written"
     )
     parser.add_argument("--speech-tokens", type=int, default=50, help="tokens of a comment that is spoken")
+    parser.add_argument(
+        "--own-tokens", type=int, default=40, help="tokens of a comment by the model's own code"
+    )
     parser.add_argument("--repeats", type=int, default=3, help="rounds that count, after one that warms up")
     parser.add_argument("--text-only", action="store_true", help="without talker and vocoder")
     parser.add_argument("--plain", action="store_true", help="our loop without CUDA graphs")
@@ -599,11 +771,18 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         "--steps",
         nargs="+",
         choices=_STEPS,
-        default=list(_STEPS),
         help="which measures, of all; live needs --live too",
     )
+    parser.add_argument(
+        "--compare",
+        choices=("seed",),
+        help="beside the nerdpudding project's way, which is the model's own code: what it takes, and a table",
+    )
     parser.add_argument("--json", action="store_true", help="print the JSON line alone")
-    return parser.parse_args(arguments)
+    given = parser.parse_args(arguments)
+    compared = _COMPARED if given.compare else ()
+    given.steps = {*compared, *(given.steps or ())} or set(_STEPS)
+    return given
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
@@ -628,36 +807,55 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         "hardware": hardware(),
         "frames": given.frames,
         "size": list(given.size),
-        "our_steps": type(bench.commentator._steps).__name__,
-        "layers": type(bench.model.llm.model.layers[0].self_attn.q_proj).__name__,
-        **bench.result,
     }
 
-    measures = {
-        "text": lambda: bench.ours(False, given.new_tokens),
-        "own_chat": lambda: bench.own_text(given.new_tokens),
-        "own_stream_text": lambda: bench.own_stream(False, given.new_tokens),
-        "speech": lambda: bench.ours(True, given.speech_tokens),
-        "own_stream_speech": lambda: bench.own_stream(True, given.speech_tokens),
-        "live": lambda: bench.live(given.live, given.live_tokens),
-        "vocoder_float16": bench.vocoder_float16,
-        "greedy_equal": lambda: bench.greedy_equal(
-            given.new_tokens
-        ),  # last: it may turn the model to float32
-    }
+    measures = bench.measures()
     for name in _STEPS:
-        speaks = name.endswith("speech") or name.startswith("vocoder")
+        speaks = name.endswith("speech") or name.startswith("vo")
         if name not in given.steps or (given.text_only and speaks) or (name == "live" and not given.live):
             continue
         if name == "vocoder_float16" and (given.checkpoint != "random" or given.device == "cpu"):
             continue
+        if name not in _OWN_STEPS and not given.plain and not bench.quick:
+            bench.quicken()
         started_s = time.perf_counter()
         result[name] = measures[name]()
         print(f"{name}: {time.perf_counter() - started_s:.1f} s", file=sys.stderr, flush=True)
         if not given.json:
             print(f"{name}: {json.dumps(result[name], indent=1)}", flush=True)
+    result |= bench.result
+    if given.compare and not given.json:
+        print(comparison(result), flush=True)
     print(json.dumps(result), flush=True)
     return result
+
+
+def comparison(result: dict[str, Any]) -> str:
+    """The stages of the model's own code and of ours as a table, medians with the least and the most."""
+    stages = [
+        ("frames to first sound, ms", "own_stream_speech", "first_sound_ms", "speech", "first_sound_ms"),
+        ("preprocessing, vision, prefill, ms", "own_stream_text", "preprocess_vision_prefill_ms", "text", "look_ms"),
+        ("decode, ms a token (generate)", "own_chat", "decode_ms", "text", "decode_ms"),
+        ("decode, ms a token (streaming_generate)", "own_stream_text", "decode_ms", "text", "decode_ms"),
+        ("talker, ms an audio token", "own_stream_speech", "talker_ms", "voice", "talker_ms"),
+        ("Token2wav, ms a second of sound", "own_stream_speech", "vocoder_ms", "voice", "vocoder_ms"),
+        ("speech, s of computing a second", "own_stream_speech", "speech_compute_s", "speech", "speech_compute_s"),
+    ]  # fmt: skip
+
+    def shown(value) -> str:
+        if isinstance(value, dict):
+            return f"{value['median']:g} ({value['min']:g}–{value['max']:g})"
+        return "" if value is None else f"{value:g}"
+
+    rows = [("stage", "its own", "ours", "limit")]
+    for name, own_step, own_key, our_step, our_key in stages:
+        limit = _LIMITS.get(our_key, {}).get(result["dtype"])
+        own, ours = result.get(own_step, {}).get(own_key), result.get(our_step, {}).get(our_key)
+        rows.append((name, shown(own), shown(ours), shown(limit)))
+    widths = [max(len(row[k]) for row in rows) for k in range(4)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
+    )
 
 
 if __name__ == "__main__":

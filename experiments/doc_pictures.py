@@ -23,6 +23,8 @@ from experiments.match import FPS, draw, write_script
 from experiments.sweep import RESULTS, help_text, load_results, results_id, run_app
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
+# The last lines of two runs of bench_model --compare seed, by dtype.
+MODEL_RESULTS = DOCS / "minicpmo_h100.json"
 KNOBS = ["frame_stride", "change_threshold", "speech_max_new_tokens"]
 HEATED = ["response_error_median_s", "missed_3s", "dead_air_share", "false_triggers_per_min", "busy_share"]
 SHOWN = ["missed_3s", "response_error_median_s", "response_latency_median_s", "dead_air_share", "busy_share"]
@@ -77,6 +79,15 @@ def tuning_pictures(results: Path, out: Path, cost: str = "minicpmo_h100") -> di
     return made
 
 
+def model_picture(out: Path) -> dict[str, str]:
+    """MiniCPM-o's stages before and after, from what bench_model printed."""
+    results = json.loads(MODEL_RESULTS.read_text())
+    one = next(iter(results.values()))
+    title = f"MiniCPM-o 4.5, {one['weights']} weights of the full size, {one['frames']} frames, {one['gpu']}"
+    plots.before_after_figure(results, title).savefig(out / "minicpmo_stages.png", dpi=90)
+    return {"minicpmo_stages.png": MODEL_RESULTS.name}
+
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
@@ -87,7 +98,7 @@ def main(
 ) -> None:
     made = tuning_pictures(results, out)
     match_picture(out / "match.jpg")
-    print(json.dumps(made))
+    print(json.dumps(made | model_picture(out)))
 
 
 if __name__ == "__main__":

@@ -188,6 +188,62 @@ def stage_figure(stages: Mapping[str, pd.DataFrame], title: str = ""):
     return figure
 
 
+# A stage of a model's comment: what it is called, and where bench_model has it: for the model's own code, and for ours.
+MODEL_STAGES = (
+    ("frames → first sound, ms", ("own_stream_speech", "first_sound_ms"), ("speech", "first_sound_ms")),
+    ("preprocessing + vision + prefill, ms", ("own_stream_text", "preprocess_vision_prefill_ms"), ("text", "look_ms")),
+    ("decode, ms a token", ("own_stream_text", "decode_ms"), ("text", "decode_ms")),
+    ("talker, ms an audio token", ("own_stream_speech", "talker_ms"), ("voice", "talker_ms")),
+    ("Token2wav, ms a second of sound", ("own_stream_speech", "vocoder_ms"), ("voice", "vocoder_ms")),
+    ("all, ms a second of sound", ("own_stream_speech", "speech_compute_s"), ("speech", "speech_compute_s")),
+)  # fmt: skip
+_PAIRS = (("#c7c7c7", "tab:blue"), ("#8c8c8c", "tab:cyan"))
+
+
+def before_after_figure(results: Mapping[str, Mapping], title: str = ""):
+    """What each stage of MiniCPM-o takes: the model's own code beside ours, of results of bench_model by their dtype.
+
+    Medians on a logarithmic axis, a whisker from the least to the most where there were several rounds; a stage that
+    a run did not measure has no bar.
+    """
+    figure = _figure(7.5, 0.9 + 0.85 * len(MODEL_STAGES), title)
+    ax = figure.subplots()
+    bars = [
+        (f"{dtype.upper()}, {whose}", result, side, colour)
+        for (dtype, result), pair in zip(results.items(), _PAIRS, strict=False)
+        for side, (whose, colour) in enumerate(zip(("its own code", "here"), pair, strict=True))
+    ]  # fmt: skip
+    height = 0.8 / len(bars)
+    for number, (name, result, side, colour) in enumerate(bars):
+        for row, (_, *places) in enumerate(MODEL_STAGES):
+            step, key = places[side]
+            value = result.get(step, {}).get(key)
+            if value is None:
+                continue
+            scale = 1000 if key.endswith("_s") else 1
+            low, middle, high = (
+                [scale * value[part] for part in ("min", "median", "max")]
+                if isinstance(value, Mapping)
+                else [scale * value] * 3
+            )
+            place = row + (number - (len(bars) - 1) / 2) * height
+            ax.barh(place, middle, height, color=colour)
+            ax.errorbar(
+                middle, place, xerr=[[middle - low], [high - middle]], color="black", capsize=2, lw=0.8
+            )
+            shown = f"{middle:.0f}" if middle >= 100 else f"{middle:.3g}"
+            ax.text(high * 1.08, place, shown, va="center", fontsize=7)
+        ax.barh(0, 0, color=colour, label=name)
+    ax.set_xscale("log")
+    ax.set_yticks(range(len(MODEL_STAGES)), [stage for stage, *_ in MODEL_STAGES], fontsize=8)
+    ax.invert_yaxis()
+    ax.set_xlabel("ms, median; whisker: least to most")
+    ax.set_xlim(right=ax.get_xlim()[1] * 2)
+    ax.grid(alpha=0.3, axis="x")
+    ax.legend(fontsize=7, ncols=4, loc="upper center", bbox_to_anchor=(0.4, -0.1))
+    return figure
+
+
 def error_figure(
     errors: Mapping[str, Sequence[float]], title: str = "", what: str = "picture/sound error, s"
 ):

@@ -116,3 +116,20 @@ analysis.readable(results, "policy", COLUMNS)
 # %%
 pd.set_option("display.max_colwidth", None)
 analysis.against_published(results[results.policy == "playout"], machine, first.header["commentator"])
+
+# %% [markdown]
+# ## MiniCPM-o 4.5 on a GPU: each stage, before and after
+#
+# Not measured here: the shipped numbers of one H100, with **random weights** of the full size (true times, no sensible
+# words), the model's own code and ours in one run. `python -m experiments.bench_model --compare seed` makes them anew;
+# its last line is what `docs/minicpmo_h100.json` holds for each kind of weights.
+
+# %%
+import json  # noqa: E402
+
+measured = json.loads(Path("../docs/minicpmo_h100.json").read_text())
+one = measured["bf16"]
+before_after = plots.before_after_figure(
+    measured, f"{one['weights']} weights, {one['frames']} frames, {one['gpu']}"
+)
+plots.show(before_after, figures, run_id, "minicpmo-stages")

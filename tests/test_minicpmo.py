@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from commentator_lib.commentators.minicpmo import awq, decode, loading, talker, vocoder  # noqa: E402
-from commentator_lib.commentators.minicpmo.sequence import PlainSequence  # noqa: E402
+from commentator_lib.commentators.minicpmo.sequence import LayeredSequence, PlainSequence  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 # The real vocoder takes seconds for a second of sound on a CPU.
@@ -61,7 +62,7 @@ def real_vocoder_on_a_cpu():
     patch = pytest.MonkeyPatch()
     draw_speech_tokenizer()
     # a talker with drawn weights does not end by itself: a short bound
-    patch.setattr(talker.Talker.__init__, "__defaults__", (None, None, 4))
+    patch.setattr(talker.Talker.__init__, "__defaults__", (None, None, 4, False))
     patch.setattr(torch.nn.Module, "cuda", lambda self, *_args: self)
     for name in ("__init__", "set_stream_cache", "stream"):
         original = getattr(token2wav, name)
@@ -124,7 +125,7 @@ def says(monkeypatch, tokenizer, text):
     ids = [*tokenizer.encode(text, add_special_tokens=False), tokenizer.convert_tokens_to_ids("<|im_end|>")]
     queue = list(ids)
 
-    def pick(logits, sampling, generator=None):
+    def pick(logits, sampling, noise):
         return torch.tensor([queue.pop(0) if queue else ids[-1]], device=logits.device)
 
     monkeypatch.setattr(decode, "pick", pick)
@@ -164,14 +165,15 @@ def test_the_whole_text_is_the_same_spoken_and_written(loaded):
     assert ids.decode([], skip_special_tokens=True) == ""
 
 
-def test_greedy_tokens_are_those_of_generate(loaded):
+@pytest.mark.parametrize("way", ["plain", "written out"])
+def test_greedy_tokens_are_those_of_generate(loaded, way):
     model = loaded._loaded.model
+    llm = model.llm
+    sequence = PlainSequence(llm.model) if way == "plain" else LayeredSequence(llm.model, 600)
+    writer = decode.Writer(llm, sequence, decode.Sampling(temperature=0), most=40)
     clock = commentator_module._StageClock(torch.device("cpu"))
     _, embeds = loaded._look(request(speech=False), False, clock)
-    tokens = decode.generate(
-        model.llm, PlainSequence(model.llm.model), [embeds], max_new_tokens=40, stops=loaded._stops,
-        suppressed=[], sampling=decode.Sampling(temperature=0),
-    )  # fmt: skip
+    tokens = writer.generate([embeds], max_new_tokens=40, stops=loaded._stops, suppressed=[])
     ours = [token for token, _hidden in tokens if token is not None]
     with torch.inference_mode():
         theirs = model.llm.generate(
@@ -189,7 +191,7 @@ def test_greedy_tokens_are_those_of_the_models_own_streaming_loop(checkpoints):
         bench_model.parse(["--checkpoint", str(checkpoints["bf16"]), "--device", "cpu", "--text-only"])
     )
     equal = bench.greedy_equal(150)  # past the penalty's window
-    for way in ("plain", "default"):
+    for way in ("plain", "written out"):
         for counts in equal[way].values():
             assert counts["equal"] == counts["of"] > 100
     assert equal["logits"]["plain"] == 0.0
@@ -232,26 +234,17 @@ def test_what_cannot_be_spoken_is_suppressed_in_speech_only(loaded):
     tokenizer = loaded._loaded.processor.tokenizer
     banned = set(decode.suppressed_ids(tokenizer))
     assert banned >= set(tokenizer.convert_tokens_to_ids(list("(:*")))
-    logits = torch.zeros(max(banned) + 2)
-    logits[sorted(banned)[0]] = 5.0
-    model = loaded._loaded.model
+    wants = torch.full((loaded._loaded.model.config.vocab_size,), -1.0)
+    wants[sorted(banned)[0]] = 5.0
+    llm = loaded._loaded.model.llm
+    writer = decode.Writer(llm, PlainSequence(llm.model), decode.Sampling(temperature=0), most=3)
+    writer._loop._head = lambda _hidden: wants
     seen = []
-    original = decode.take
-
-    def forced(llm, sequence, embeds):
-        _, hidden = original(llm, sequence, embeds)
-        wants = torch.full((model.config.vocab_size,), -1.0)
-        wants[sorted(banned)[0]] = 5.0
-        return wants, hidden
-
     for suppressed in ([], sorted(banned)):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(decode, "take", forced)
-            tokens = decode.generate(
-                model.llm, PlainSequence(model.llm.model), [torch.zeros(1, 2, model.config.hidden_size)],
-                max_new_tokens=3, stops=[], suppressed=suppressed, sampling=decode.Sampling(temperature=0),
-            )  # fmt: skip
-            seen.append({token for token, _hidden in tokens if token is not None} & banned)
+        tokens = writer.generate(
+            [torch.zeros(1, 2, llm.config.hidden_size)], max_new_tokens=3, stops=[], suppressed=suppressed
+        )
+        seen.append({token for token, _hidden in tokens if token is not None} & banned)
     assert seen[0] and not seen[1]
 
 
@@ -279,8 +272,8 @@ def test_a_voice_that_fails_leaves_the_text(loaded, monkeypatch, part):
     def breaks(*_args, **_options):
         raise RuntimeError("the voice is broken")
 
-    target = loaded._speaker._talker if part == "talker" else loaded._speaker._vocoder
-    monkeypatch.setattr(target, "_step" if part == "talker" else "_sound", breaks)
+    target = loaded._speaker._talker._loop if part == "talker" else loaded._speaker._vocoder
+    monkeypatch.setattr(target, "take" if part == "talker" else "_sound", breaks)
     chunks = list(loaded.comment(request(speech=True)))
     assert text_of(chunks) == whole
     problems = [chunk.problem for chunk in chunks if chunk.problem]
@@ -542,41 +535,97 @@ def test_a_torchaudio_that_does_not_load_is_named_and_not_the_voices_files(monke
         loading._mend_torchaudio()
 
 
+def test_what_cannot_be_recorded_after_a_comment_costs_no_comment(loaded, monkeypatch):
+    tries = []
+
+    def cannot():
+        tries.append(1)
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(loaded, "_settles", True)
+    monkeypatch.setattr(loaded._writer, "settle", cannot)
+    with pytest.warns(UserWarning, match="no CUDA graphs for what was new in a comment.*out of memory"):
+        assert text_of(list(loaded.comment(request(speech=False))))
+    assert text_of(list(loaded.comment(request(speech=False)))) and len(tries) == 1
+
+
+def test_a_first_chunk_is_short_and_without_the_silence_of_its_overlap(loaded):
+    speaker = loaded._speaker._vocoder
+    speaker.begin()
+    lengths = [sound for sound in (speaker.push(5) for _ in range(60)) if sound is not None]
+    assert speaker.spoken_tokens == vocoder.FIRST_TOKENS + 2 * vocoder.CHUNK_TOKENS - vocoder.LOOKAHEAD_TOKENS
+    assert len(lengths) == 3 and len(lengths[0]) < len(lengths[1]) == len(lengths[2]) == 24_000
+    silence = np.zeros(3840, np.float32)
+    assert vocoder._without_padding(np.concatenate([silence, np.ones(5, np.float32)])).tolist() == [1.0] * 5
+    assert len(vocoder._without_padding(np.concatenate([silence, silence, np.ones(5, np.float32)]))) == 3845
+    assert len(vocoder._without_padding(silence)) == 3840
+
+
 # --- small functions
 
 
 def test_the_penalty_looks_back_as_the_models_loop_does():
-    assert [decode.penalty_start(n) for n in (0, 11, 128, 139, 140, 141, 151)] == [0, 0, 0, 3, 3, 13, 23]
+    counts = (0, 11, 128, 139, 140, 141, 151)
+    assert [decode.penalty_start(n) for n in counts] == [0, 0, 0, 3, 3, 13, 23]
+    assert [int(decode.penalty_start(torch.tensor([n]))) for n in counts] == [0, 0, 0, 3, 3, 13, 23]
     logits = torch.tensor([2.0, -2.0, 1.0])
-    assert decode.penalise(logits, torch.tensor([0, 1, 0]), 2.0).tolist() == [1.0, -4.0, 1.0]
+    said = torch.tensor([0, 1, 0, 2, 2])  # the last two are left from another comment
+    assert decode.penalise(logits, said, torch.tensor([3]), 2.0).tolist() == [1.0, -4.0, 1.0]
+    assert decode.penalise(logits, said, torch.tensor([0]), 2.0).tolist() == logits.tolist()
+    said = torch.zeros(300, dtype=torch.long)
+    said[200:] = 1
+    assert decode.penalise(logits, said, torch.tensor([290]), 2.0).tolist() == [1.0, -4.0, 1.0]
+    said[:170] = 2  # before the window of 280 − 128
+    assert decode.penalise(logits, said, torch.tensor([290]), 2.0).tolist() == [1.0, -4.0, 0.5]
+    said[:150] = 2
+    said[150:] = 1
+    assert decode.penalise(logits, said, torch.tensor([290]), 2.0).tolist() == [2.0, -4.0, 1.0]
+
+
+def noise(width, count, seed=0):
+    rng = torch.Generator().manual_seed(seed)
+    return [torch.empty(width).exponential_(generator=rng) for _ in range(count)]
 
 
 def test_sampling_keeps_to_top_k_and_top_p():
     logits = torch.tensor([3.0, 2.9, 0.0, -9.0])
-    rng = torch.Generator().manual_seed(0)
-    drawn = {int(decode.pick(logits, decode.Sampling(1.0, top_p=0.6, top_k=4), rng)) for _ in range(200)}
+    drawn = {int(decode.pick(logits, decode.Sampling(1.0, top_p=0.6), n)) for n in noise(4, 200)}
     assert drawn == {0, 1}  # the second begins at 0.52, the third at 0.97
-    drawn = {int(decode.pick(logits, decode.Sampling(1.0, top_p=1.0, top_k=1), rng)) for _ in range(20)}
+    drawn = {int(decode.pick(logits, decode.Sampling(1.0, top_p=1.0), n)) for n in noise(1, 20)}
     assert drawn == {0}
 
 
-def test_the_talkers_sampling_is_that_of_transformers_warpers(monkeypatch):
+def test_what_is_drawn_is_as_frequent_as_it_is_likely():
+    logits = torch.tensor([0.5, 0.3, 0.2]).log()
+    drawn = [int(decode.pick(logits, decode.Sampling(1.0, top_p=1.0), n)) for n in noise(3, 4000)]
+    shares = [drawn.count(k) / len(drawn) for k in range(3)]
+    assert shares == pytest.approx([0.5, 0.3, 0.2], abs=0.03)
+    likeliest = talker.TalkerSampling(top_p=1.0, at_least=3)
+    drawn = [int(talker.pick(logits, likeliest, n)) for n in noise(3, 4000)]
+    assert [drawn.count(k) / len(drawn) for k in range(3)] == pytest.approx([0.5, 0.3, 0.2], abs=0.03)
+
+
+def test_the_talkers_sampling_is_that_of_transformers_warpers():
     from transformers.generation.logits_process import TopKLogitsWarper, TopPLogitsWarper
 
-    draws = []
-    monkeypatch.setattr(
-        torch, "multinomial", lambda kept, *_args, **_options: draws.append(kept) or torch.tensor([0])
-    )
     rng = torch.Generator().manual_seed(1)
     for spread in (0.1, 1.0, 3.0, 9.0):
         logits = torch.randn(200, generator=rng) * spread
         kept = TopPLogitsWarper(0.85, min_tokens_to_keep=3)(None, logits[None])
         kept = TopKLogitsWarper(25, min_tokens_to_keep=3)(None, kept)
-        likeliest = talker.pick(logits, talker.TalkerSampling(), None)
-        assert likeliest == logits.argmax()
-        assert int((draws[-1] > 0).sum()) == int(torch.isfinite(kept).sum())
-    pushed = talker.penalise(torch.tensor([2.0, -2.0, 2.0]), torch.tensor([0, 0, 1]), 2.0)
-    assert pushed.tolist() == [0.5, -4.0, 2.0]
+        ranked = logits.argsort(descending=True)[:25]
+        possible = set()
+        for place in range(25):  # noise that would draw this rank if it may be drawn at all
+            wanted = torch.full((25,), 1e30)
+            wanted[place] = 1e-30
+            possible.add(int(talker.pick(logits, talker.TalkerSampling(), wanted)))
+        allowed = set(torch.isfinite(kept[0]).nonzero().flatten().tolist())
+        assert possible == allowed and allowed <= set(ranked.tolist())
+    logits = torch.tensor([2.0, -2.0, 2.0])
+    said = torch.tensor([0, 0, 1, 2, 2])
+    assert talker.penalise(logits, said, torch.tensor([3]), 2.0).tolist() == [0.5, -4.0, 2.0]
+    said = torch.cat([torch.tensor([2]), torch.zeros(16, dtype=torch.long)])
+    assert talker.penalise(logits, said, torch.tensor([17]), 2.0).tolist() == [2.0 / 2**16, -2.0, 2.0]
 
 
 def test_a_talker_with_another_kind_of_attention_is_refused(loaded):
@@ -691,7 +740,7 @@ def test_too_little_memory_says_how_much_is_needed(checkpoints, monkeypatch):
 def test_the_benchmark_runs_on_a_tiny_checkpoint(checkpoints, capsys):
     from experiments import bench_model
 
-    steps = ["text", "speech", "live"]
+    steps = ["text", "speech", "voice", "vocoder_error", "live"]
     result = bench_model.main(
         ["--checkpoint", str(checkpoints["bf16"]), "--device", "cpu", "--new-tokens", "12", "--speech-tokens", "10",
          "--repeats", "1", "--live", "2", "--live-tokens", "10", "--json", "--steps", *steps]
@@ -700,6 +749,24 @@ def test_the_benchmark_runs_on_a_tiny_checkpoint(checkpoints, capsys):
     assert printed == json.loads(json.dumps(result)) and set(steps) <= set(printed)
     assert printed["text"]["tokens"]["median"] == 12 and printed["live"]["failed"] == 0
     assert printed["speech"]["sound_s"]["median"] > 0
+    assert printed["plain_layers"] == printed["our_layers"] == "Linear"
+
+
+def test_every_step_of_the_benchmark_has_a_measure():
+    from experiments import bench_model
+
+    given = bench_model.parse(["--compare", "seed", "--steps", "greedy_equal"])
+    assert set(
+        bench_model.Bench.measures(
+            SimpleNamespace(arguments=given, voice=0, vocoder_error=0, vocoder_float16=0)
+        )
+    ) == set(bench_model._STEPS)
+    assert given.steps == {*bench_model._COMPARED, "greedy_equal"}
+    row = {"median": 1.5, "min": 1.0, "max": 2.0}
+    table = bench_model.comparison(
+        {"dtype": "bf16", "own_chat": {"decode_ms": row}, "text": {"decode_ms": row}}
+    )
+    assert "1.5 (1–2)  1.5 (1–2)  5.4" in table and len(table.splitlines()) == 8
 
 
 def test_the_benchmark_without_the_models_code_or_a_gpu_is_one_line():

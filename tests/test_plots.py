@@ -70,6 +70,22 @@ def test_stages_and_errors_tell_how_many_and_how_far():
     assert label == "playout: 0.100 median, 0.190 p95 (3)"
 
 
+def test_stages_before_and_after_have_a_bar_each_and_none_where_nothing_was_measured():
+    row = {"median": 40.0, "min": 30.0, "max": 60.0}
+    result = {
+        "own_stream_text": {"decode_ms": row},
+        "text": {"decode_ms": {"median": 6.4, "min": 6.3, "max": 6.5}},
+        "own_stream_speech": {"speech_compute_s": row, "talker_ms": 23.0},
+    }
+    figure = plots.before_after_figure({"bf16": result, "awq": {}}, "a run")
+    ax = figure.axes[0]
+    texts = [text.get_text() for text in ax.texts]
+    assert texts == ["40", "23", "40000", "6.4"]
+    assert ax.get_xscale() == "log" and "ms" in ax.get_xlabel()
+    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert names == ["BF16, its own code", "BF16, here", "AWQ, its own code", "AWQ, here"]
+
+
 def test_saved_under_the_run(tmp_path, table):
     figure = plots.error_figure({"playout": [0.1]})
     path = plots.save(figure, tmp_path / "figures", "sweep/1 a", "errors")
@@ -104,5 +120,6 @@ def test_the_pictures_of_the_docs_are_drawn_from_results(tmp_path):
         )
     main(tmp_path / "results", tmp_path)
     names = ["heat_maps", "pareto", "pause", "capture_rate", "frames", "policy"]
-    assert {p.name for p in tmp_path.glob("*.png")} == {f"tuning_{n}.png" for n in names}
+    drawn = {f"tuning_{n}.png" for n in names} | {"minicpmo_stages.png"}
+    assert {p.name for p in tmp_path.glob("*.png")} == drawn
     assert (tmp_path / "match.jpg").stat().st_size > 20_000

@@ -850,12 +850,18 @@ def test_the_command_line_says_it_in_one_line_and_ends_with_2(copied, tmp_path, 
 # On a GPU
 
 
+def gpu_bytes():
+    """In tensors; matrix products keep workspaces for each thread and stream, which do not count."""
+    gc.collect()
+    torch._C._cuda_clearCublasWorkspaces()
+    torch.cuda.empty_cache()
+    return torch.cuda.memory_allocated()
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("kind", KINDS)
 def test_on_a_gpu(commentator, kind):
-    gc.collect()
-    torch.cuda.empty_cache()
-    before = torch.cuda.memory_allocated()
+    before = gpu_bytes()
     made = commentator(kind, {"device": "auto", "temperature": 0.7}, says=SENTENCES)
     chunks = list(made.comment(request()))
     assert text_of(chunks) == SENTENCES and min(chunks[-1].stage_s.values()) > 0
@@ -864,7 +870,7 @@ def test_on_a_gpu(commentator, kind):
     del weights
     assert torch.cuda.memory_allocated() > before
     made.close()
-    assert torch.cuda.memory_allocated() == before
+    assert gpu_bytes() == before
 
 
 # In a session

@@ -28,8 +28,13 @@ _TEMPLATE = (
 VOICE_FILES = ("campplus.onnx", "flow.pt", "flow.yaml", "hift.pt", "speech_tokenizer_v2_25hz.onnx")
 
 
-def make_checkpoint(folder: Path, awq: bool = False, assets: bool = True, seed: int = 0) -> Path:
-    """Write a checkpoint folder; `awq`: its language layers in AWQ's 4-bit packing, as the published one has it."""
+def make_checkpoint(
+    folder: Path, awq: bool = False, assets: bool = True, seed: int = 0, width: int = 64
+) -> Path:
+    """Write a checkpoint folder; `awq`: its language layers in AWQ's 4-bit packing, as the published one has it.
+
+    `width` of the tests' own language model: from 128 on its 4-bit layers fill the tiles of PyTorch's int4 kernel.
+    """
     import torch
     from safetensors.torch import save_file
     from transformers import AutoConfig, AutoModel
@@ -37,7 +42,7 @@ def make_checkpoint(folder: Path, awq: bool = False, assets: bool = True, seed: 
     from commentator_lib.commentators.minicpmo.loading import import_gate
 
     folder.mkdir(parents=True)
-    config = _copy_real_code(folder) if REAL else _write_own_code(folder)
+    config = _copy_real_code(folder) if REAL else _write_own_code(folder, width)
     (folder / "config.json").write_text(json.dumps(config))
     torch.manual_seed(seed)
     with import_gate():
@@ -80,7 +85,7 @@ def make_assets(folder: Path) -> Path:
     return folder
 
 
-def _write_own_code(folder: Path) -> dict:
+def _write_own_code(folder: Path, width: int) -> dict:
     for path in OWN_CODE.glob("*.py"):
         shutil.copy(path, folder)
     vocabulary = _write_tokenizer(folder)
@@ -94,11 +99,11 @@ def _write_own_code(folder: Path) -> dict:
     )
     return {
         **_common_config(),
-        "vocab_size": vocabulary, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
-        "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "query_num": 4,
+        "vocab_size": vocabulary, "hidden_size": width, "intermediate_size": 2 * width, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": width // 4, "query_num": 4,
         "vision_config": {"hidden_size": 32},
         "tts_config": {
-            "llm_dim": 64, "hidden_size": 32, "num_audio_tokens": 128, "num_text_tokens": vocabulary + 2,
+            "llm_dim": width, "hidden_size": 32, "num_audio_tokens": 128, "num_text_tokens": vocabulary + 2,
             "audio_bos_token_id": vocabulary, "text_eos_token_id": vocabulary + 1, "attention_type": "full_attention",
         },
     }  # fmt: skip

@@ -66,8 +66,8 @@ class MiniCPMTTS(nn.Module):
         self.attention_type = config.attention_type
         width = config.hidden_size
         llama = LlamaConfig(
-            hidden_size=width, intermediate_size=2 * width, num_hidden_layers=2, num_attention_heads=4,
-            num_key_value_heads=4, vocab_size=8, max_position_embeddings=4096,
+            hidden_size=width, intermediate_size=2 * width, num_hidden_layers=2, num_attention_heads=2,
+            num_key_value_heads=2, vocab_size=8, max_position_embeddings=4096,
         )  # fmt: skip
         self.emb_text = nn.Embedding(config.num_text_tokens, width)
         self.model = LlamaModel(llama)

@@ -46,10 +46,14 @@ if TYPE_CHECKING:
 _INSTALL = "pip install 'commentator-lib[minicpmo]'"
 # A chunk of text that is still being spoken takes about this many audio tokens a text token: 0.3 s.
 _TYPICAL_PER_TEXT_TOKEN = 8
-# Positions that a recorded step has room for: prompt and comment (four pictures are 264), and a comment's speech.
-# Longer ones run the plain way.
-_PROMPT_ROOM = 2048
-_SPEECH_ROOM = 4096
+# Positions that a recorded step has room for: prompt and comment (four pictures are 264), and a comment's speech
+# (80 s). A longer prompt runs the plain way, a longer speech ends.
+_PROMPT_ROOM = 1024
+_SPEECH_ROOM = 2048
+# Prompts are recorded once for each multiple of so many positions, chunks of text likewise (10 tokens, 1 or 2 signs).
+_PROMPT_BUCKET = 64
+_TEXT_BUCKET = 12
+_LONGEST_TEXT = _LONGEST_PROMPT = 8192
 
 
 class MiniCPMOCommentator:
@@ -69,6 +73,7 @@ class MiniCPMOCommentator:
         self.name = f"minicpmo: {settings.model_path.rstrip('/').rsplit('/', 1)[-1] or 'made'}"
         self._loaded: Loaded | None = None
         self._speaker: _Speaker | None = None
+        self._settles = True
 
     @property
     def has_voice(self) -> bool:
@@ -81,51 +86,79 @@ class MiniCPMOCommentator:
             return
         import torch
 
-        from commentator_lib.commentators.minicpmo.decode import Sampling, stop_ids, suppressed_ids
+        from commentator_lib.commentators.minicpmo.decode import Sampling, Writer, stop_ids, suppressed_ids
+        from commentator_lib.commentators.minicpmo.int4 import quicken
+        from commentator_lib.commentators.minicpmo.loading import free_gpu
         from commentator_lib.commentators.minicpmo.sequence import PlainSequence
         from commentator_lib.commentators.minicpmo.talker import Talker
+        from commentator_lib.commentators.minicpmo.vision import Vision
 
         self._loaded = loaded = self._load()
-        tokenizer = loaded.processor.tokenizer
-        self._sampling = Sampling(temperature=self._settings.temperature)
+        model, tokenizer = loaded.model, loaded.processor.tokenizer
         self._stops, self._suppressed = stop_ids(tokenizer), suppressed_ids(tokenizer)
-        self._generator = torch.Generator(loaded.device).manual_seed(self._settings.seed)
-        self._plain = PlainSequence(loaded.model.llm.model)
-        self._steps = self._recorded(loaded.model.llm.model, _PROMPT_ROOM)
+        quick = self._graphs and loaded.device.type == "cuda"
+        if quick:
+            quicken(model)
+            self._quicken_voice()
+        self._vision = None
+        if self._graphs and Vision.knows(model, loaded.processor):
+            self._vision = Vision(model, loaded.processor.image_processor, graphs=quick)
+        sampling = Sampling(temperature=self._settings.temperature)
+        drawn = torch.Generator(loaded.device).manual_seed(self._settings.seed)
+
+        def writer(sequence: Sequence, graphs: bool) -> Writer:
+            return Writer(model.llm, sequence, sampling, most=_LONGEST_TEXT, generator=drawn, graphs=graphs)
+
+        self._plain_writer = writer(PlainSequence(model.llm.model), False)
+        self._writer = (
+            quick and self._recorded(writer, model.llm.model, _PROMPT_ROOM, _PROMPT_BUCKET)
+        ) or self._plain_writer
         if loaded.vocoder is not None:
-            drawn = torch.Generator(loaded.device).manual_seed(self._settings.seed + 1)
-            talker = Talker(loaded.model.tts, self._recorded(loaded.model.tts.model, _SPEECH_ROOM), drawn)
-            self._speaker = _Speaker(talker, loaded.vocoder, loaded.device)
+            drawn_too = torch.Generator(loaded.device).manual_seed(self._settings.seed + 1)
+
+            def talker(sequence: Sequence, graphs: bool) -> Talker:
+                return Talker(model.tts, sequence, drawn_too, graphs=graphs)
+
+            made = quick and self._recorded(talker, model.tts.model, _SPEECH_ROOM, _TEXT_BUCKET)
+            made = made or talker(PlainSequence(model.tts.model), False)
+            self._speaker = _Speaker(made, loaded.vocoder, loaded.device)
+        free_gpu()
         grey = Frame(0, 0.0, 0.0, np.full((448, 448, 3), 127, np.uint8))
         try:
-            for _ in self.comment(CommentRequest([grey], "Say hello.", 12)):
+            for _ in self.comment(
+                CommentRequest([grey] * self._settings.frames_per_inference, "Say hello.", 12)
+            ):
                 pass
         except MemoryError:
             self.close()
             raise CommentatorError(
-                "the model fits into the GPU's memory, and not even a comment on one picture does beside it: "
+                "the model fits into the GPU's memory, and not even a short comment does beside it: "
                 "end what else uses it, set speech=false, or take the AWQ INT4 checkpoint"
             ) from None
 
-    def _recorded(self, model, length: int) -> Sequence:
-        """The fastest way of running `model` here: CUDA graphs where they can be recorded."""
-        from commentator_lib.commentators.minicpmo.sequence import GraphSequence, PlainSequence
+    def _recorded(self, make: Callable[[Sequence, bool], Any], model, length: int, bucket: int) -> Any:
+        """What `make` makes of the written-out layers of `model` and CUDA graphs; None where that cannot be."""
+        from commentator_lib.commentators.minicpmo.sequence import LayeredSequence
 
-        if not self._graphs or self._loaded.device.type != "cuda":
-            return PlainSequence(model)
         try:
-            return GraphSequence(model, length)
+            return make(LayeredSequence(model, length, graphs=True, bucket=bucket), True)
+        except (RuntimeError, ValueError, ImportError) as error:  # no Triton, no compiler, other layers
+            _warn_of_slowness(type(model).__name__, error)
+            return None
+
+    def _quicken_voice(self) -> None:
+        if self._loaded.vocoder is None:
+            return
+        try:
+            self._loaded.vocoder.quicken()
         except RuntimeError as error:
-            warnings.warn(
-                f"no CUDA graphs for {type(model).__name__}, so it runs slower: {error}", stacklevel=2
-            )
-            return PlainSequence(model)
+            _warn_of_slowness("the vocoder", error)
 
     def close(self) -> None:
         """Free the GPU; `warm_up` loads again."""
         from commentator_lib.commentators.minicpmo.loading import free_gpu
 
-        self._loaded = self._speaker = self._plain = self._steps = None
+        self._loaded = self._speaker = self._writer = self._plain_writer = self._vision = None
         free_gpu()
 
     def comment(self, request: CommentRequest) -> Iterator[CommentChunk]:
@@ -138,6 +171,7 @@ class MiniCPMOCommentator:
         problem = ""
         try:
             yield from self._comment(request)
+            self._settle()
         except torch.OutOfMemoryError:
             # Not from inside: the error holds the frames of the call, and they hold the tensors.
             problem = "the GPU's memory did not suffice for this comment; its caches were freed"
@@ -147,9 +181,19 @@ class MiniCPMOCommentator:
         if problem:
             raise MemoryError(problem)
 
-    def _comment(self, request: CommentRequest) -> Iterator[CommentChunk]:
-        from commentator_lib.commentators.minicpmo.decode import generate
+    def _settle(self) -> None:
+        """Record what was new in this comment: its words are out, and its sound takes seconds to play."""
+        if not self._settles:
+            return
+        try:
+            for part in (self._writer, self._vision, self._speaker):
+                if part is not None:
+                    part.settle()
+        except RuntimeError as error:  # too little memory among them: the comment itself was given
+            self._settles = False
+            _warn_of_slowness("what was new in a comment", error)
 
+    def _comment(self, request: CommentRequest) -> Iterator[CommentChunk]:
         speech = request.speech and self._speaker is not None
         clock = _StageClock(self._loaded.device)
         inputs, embeds = self._look(request, speech, clock)
@@ -159,10 +203,9 @@ class MiniCPMOCommentator:
             "", None, 0, image_tokens=image_tokens, prompt_tokens=int(inputs["input_ids"].shape[-1])
         )
         fits = embeds.shape[1] + request.max_new_tokens <= _PROMPT_ROOM
-        tokens = generate(
-            self._loaded.model.llm, self._steps if fits else self._plain, [embeds],
-            max_new_tokens=request.max_new_tokens, stops=self._stops,
-            suppressed=self._suppressed if speech else [], sampling=self._sampling, generator=self._generator,
+        tokens = (self._writer if fits else self._plain_writer).generate(
+            [embeds], max_new_tokens=request.max_new_tokens, stops=self._stops,
+            suppressed=self._suppressed if speech else [],
         )  # fmt: skip
         tokens = clock.timed(tokens, "prefill", "decode")
         with contextlib.closing(tokens):
@@ -177,20 +220,37 @@ class MiniCPMOCommentator:
         from PIL import Image
 
         model, processor = self._loaded.model, self._loaded.processor
+        vision = self._vision
+        size = vision and vision.size(request.frames, self._settings.max_slice_nums)
         with clock.stage("preprocess"):
-            pictures = [Image.fromarray(frame.image) for frame in request.frames]
-            content = "\n".join(["<image>./</image>"] * len(pictures) + [request.prompt])
+            content = "\n".join(["<image>./</image>"] * len(request.frames) + [request.prompt])
             prompt = processor.tokenizer.apply_chat_template(
                 [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True,
                 use_tts_template=speech, enable_thinking=False,
             )  # fmt: skip
-            inputs = processor(
-                [prompt], [pictures], [[]], None, max_slice_nums=self._settings.max_slice_nums,
-                use_image_id=False, return_tensors="pt", max_length=8192,
-            ).to(self._loaded.device)  # fmt: skip
+            if size:
+                image = processor.image_processor.get_slice_image_placeholder(
+                    size, 0, self._settings.max_slice_nums, use_image_id=False
+                )
+                ids, bounds, *_ = processor._convert(
+                    prompt.replace("<image>./</image>", image), _LONGEST_PROMPT
+                )
+                inputs: Any = {"input_ids": ids[None].to(self._loaded.device), "image_bound": [bounds]}
+            else:
+                pictures = [Image.fromarray(frame.image) for frame in request.frames]
+                inputs = processor(
+                    [prompt], [pictures], [[]], None, max_slice_nums=self._settings.max_slice_nums,
+                    use_image_id=False, return_tensors="pt", max_length=_LONGEST_PROMPT,
+                ).to(self._loaded.device)  # fmt: skip
         with clock.stage("vision"), torch.inference_mode():
-            wanted = ("input_ids", "pixel_values", "tgt_sizes", "image_bound")
-            embeds, _ = model.get_vllm_embedding({key: inputs[key] for key in wanted})
+            if size:
+                places = torch.cat([torch.arange(start, end) for start, end in inputs["image_bound"][0]])
+                seen = vision.look(request.frames)
+                embeds = model.llm.model.embed_tokens(inputs["input_ids"])
+                embeds[0, places.to(embeds.device)] = seen.to(embeds.dtype)
+            else:
+                wanted = ("input_ids", "pixel_values", "tgt_sizes", "image_bound")
+                embeds, _ = model.get_vllm_embedding({key: inputs[key] for key in wanted})
         return inputs, embeds
 
     def _written(self, tokens: Iterator, started: CommentChunk, clock: _StageClock) -> Iterator[CommentChunk]:
@@ -251,6 +311,13 @@ class MiniCPMOCommentator:
         return text if any(c.isalnum() for c in text) else ""
 
 
+def _warn_of_slowness(what: str, error: Exception) -> None:
+    warnings.warn(
+        f"no CUDA graphs for {what}, so it runs slower: {type(error).__name__}: {str(error)[:300]}",
+        stacklevel=3,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Spoken:
     """Sound (N,) float32 that has become ready, and how many tokens of the text it has come to."""
@@ -287,6 +354,9 @@ class _Speaker:
 
         self._talker, self._vocoder = talker, vocoder
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+
+    def settle(self) -> None:
+        self._talker.settle()
 
     @contextlib.contextmanager
     def comment(self, clock: _StageClock) -> Iterator[_Speaker]:
@@ -346,12 +416,9 @@ class _Speaker:
     def _speak(self, clock: _StageClock) -> None:
         import torch
 
-        from commentator_lib.commentators.minicpmo.vocoder import CHUNK_TOKENS, LOOKAHEAD_TOKENS
-
         self._talker.begin()
         self._vocoder.begin()
         spans: list[tuple[int, int]] = []
-        position = -LOOKAHEAD_TOKENS  # the silence in front
         last = False
         while not last and (job := self._inbox.get()) is not None:
             ids, hidden, last, event = job
@@ -367,8 +434,8 @@ class _Speaker:
                 with clock.stage("vocoder"):
                     samples = self._vocoder.push(token)
                 if samples is not None:
-                    position += CHUNK_TOKENS
-                    self._outbox.put(_Spoken(text_reached(spans, position), samples))
+                    reached = text_reached(spans, self._vocoder.spoken_tokens)
+                    self._outbox.put(_Spoken(reached, samples))
         if self._cancelled.is_set():
             return
         with clock.stage("vocoder"):

@@ -1,21 +1,22 @@
 """A transformer taking in a growing sequence: embeddings in, hidden states out, the past in a cache.
 
-Two ways with one interface. `PlainSequence` runs everywhere. `GraphSequence` needs a CUDA GPU: a step of one token
-is some thousand small kernels, and launching them from Python takes four times as long as they run; it also holds
-the interpreter, so that nothing else gets on beside it. There the cache has a fixed size and one recorded CUDA graph
-replays the whole step (the way of pytorch-labs/gpt-fast, on the model's own modules).
+Two ways with one interface. `PlainSequence` is transformers' own modules and runs everywhere. `LayeredSequence` has
+the layers written out over a cache of fixed size, so that a prompt, and a step of one token (token_loop.py), can be
+recorded as CUDA graphs and replayed without Python.
 """
 
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import Protocol
 
 import torch
 from torch import Tensor
-from transformers.cache_utils import DynamicCache, StaticCache
+from transformers.cache_utils import DynamicCache
 
-_WARM_STEPS = 3
+from commentator_lib.commentators.minicpmo import layers
+from commentator_lib.commentators.minicpmo.graphs import record
 
 
 class Sequence(Protocol):
@@ -50,43 +51,39 @@ class PlainSequence:
         ).last_hidden_state
 
 
-class GraphSequence:
-    """The past in a cache for `length` positions, steps of one token as one CUDA graph.
+class LayeredSequence:
+    """The past in a cache for `length` positions. ValueError for a decoder whose layers are not as layers.py has them.
 
-    Recorded on construction; nothing else may use the GPU meanwhile. Raises what PyTorch raises where a layer
-    cannot be recorded.
+    `step` is `take` for one token at the position that the GPU itself counts, for recording: it tells nobody, and
+    `moved` must be told after each. `graphs`: `take` is recorded too, once for each multiple of `bucket` rows; it runs
+    as it is until `settle` is called, when there is time for that.
     """
 
     @torch.inference_mode()
-    def __init__(self, model, length: int) -> None:
-        self._model = model
+    def __init__(self, model, length: int, graphs: bool = False, bucket: int = 64) -> None:
+        self._shape = layers.read_shape(model)
+        self._ops = _operations(model.norm.weight.device, self._shape)
+        with torch.inference_mode(False):
+            self._layers = layers.read_layers(model)
+        self._norm = model.norm.weight
         self._length = length
-        table = model.embed_tokens.weight
-        device, dtype = table.device, table.dtype
-        self._cache = StaticCache(
-            model.config, max_batch_size=1, max_cache_len=length, device=device, dtype=dtype
-        )
-        self._embeds = torch.zeros(1, 1, model.config.hidden_size, device=device, dtype=dtype)
+        self._bucket = bucket if graphs else 0
+        self._recorded: dict[tuple[int, bool], tuple] = {}
+        self._wanted: set[tuple[int, bool]] = set()
+        device, dtype = self._norm.device, self._norm.dtype
+        cache = (len(self._layers), self._shape.kv_heads, length, self._shape.head_dim)
+        self._keys = torch.zeros(cache, device=device, dtype=dtype)
+        self._values = torch.zeros(cache, device=device, dtype=dtype)
+        self._positions = torch.arange(length, device=device)
+        cos, sin = model.rotary_emb(self._norm, self._positions[None])
+        self._cos, self._sin = cos[0].contiguous(), sin[0].contiguous()
         self._position = torch.zeros(1, dtype=torch.long, device=device)
-        self._columns = torch.arange(length, device=device)
-        # on the device already: a number from the host cannot be recorded
-        self._seen = torch.zeros((), device=device, dtype=dtype)
-        self._unseen = torch.full((), torch.finfo(dtype).min, device=device, dtype=dtype)
-        # A stream of its own, and not PyTorch's common one for recording: a matrix product's workspace belongs to the
-        # stream that it was recorded on, and two graphs that share one and run at once wait for each other for ever.
-        self._stream = torch.cuda.Stream()
-        self._stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(self._stream):
-            for _ in range(_WARM_STEPS):
-                self._forward(self._embeds, self._position)
-        self._stream.synchronize()
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph, stream=self._stream):
-            self._hidden = self._forward(self._embeds, self._position)
         self.begin()
 
+    @torch.inference_mode()
     def begin(self) -> None:
         self._used = 0  # what lies behind it is overwritten before it is seen
+        self._position.zero_()
 
     @property
     def room(self) -> int:
@@ -98,16 +95,78 @@ class GraphSequence:
         if count > self.room:
             raise ValueError(f"{count} more positions, and there is room for {self.room}")
         start, self._used = self._used, self._used + count
-        if count > 1:
-            return self._forward(embeds, self._columns[start : self._used])
-        self._embeds.copy_(embeds)
-        self._position.fill_(start)
-        self._graph.replay()
-        return self._hidden.clone()  # the next step writes over it
+        rows = -(-count // self._bucket) * self._bucket if self._bucket else 0
+        key = rows, start == 0
+        if key in self._recorded and start + rows <= self._length:
+            hidden = self._replayed(key, embeds[0], start)
+        else:
+            hidden = self._run(embeds[0], self._positions[start : self._used], self._used)
+            if rows and key not in self._recorded:
+                self._wanted.add(key)
+        self._position.fill_(self._used)
+        return hidden[None]
 
-    def _forward(self, embeds: Tensor, positions: Tensor) -> Tensor:
-        mask = torch.where(self._columns[None, :] <= positions[:, None], self._seen, self._unseen)[None, None]
-        return self._model(
-            inputs_embeds=embeds, past_key_values=self._cache, use_cache=True, cache_position=positions,
-            position_ids=positions[None], attention_mask=mask,
-        ).last_hidden_state  # fmt: skip
+    @torch.inference_mode()
+    def step(self, embeds: Tensor) -> Tensor:
+        """The hidden state (1, H) after one more token's embedding (1, H)."""
+        hidden = self._run(embeds, self._position, self._length)
+        self._position += 1
+        return hidden
+
+    @torch.inference_mode()
+    def moved(self, steps: int) -> None:
+        """`step` was run so many times; below 0: the last ones are to be forgotten."""
+        self._used += steps
+        if steps < 0:
+            self._position.fill_(self._used)
+
+    @torch.inference_mode()
+    def settle(self) -> None:
+        """Record what has been met; forgets everything that was taken in."""
+        for key in sorted(self._wanted):
+            rows, is_prompt = key
+            given = torch.zeros(rows, self._norm.shape[0], device=self._norm.device, dtype=self._norm.dtype)
+            out = torch.empty_like(given)
+            # a prompt starts at 0 and need not look at the rest of the cache
+            span = rows if is_prompt else self._length
+            self.begin()
+            graph = record(partial(self._record_into, out, given, span))
+            self._recorded[key] = graph, given, out
+        self._wanted.clear()
+        self.begin()
+
+    def _record_into(self, out: Tensor, given: Tensor, span: int) -> None:
+        out.copy_(self._run(given, self._position + self._positions[: len(given)], span))
+
+    def _replayed(self, key: tuple[int, bool], x: Tensor, start: int) -> Tensor:
+        """`_run` from a recorded graph, the last rows of which may hold nothing.
+
+        What they leave in the cache is overwritten before it is seen.
+        """
+        graph, given, out = self._recorded[key]
+        given[: len(x)] = x
+        self._position.fill_(start)
+        graph.replay()
+        return out[: len(x)].clone()
+
+    def _run(self, x: Tensor, positions: Tensor, span: int) -> Tensor:
+        """Hidden states (n, H) after embeddings (n, H), which see the first `span` columns of the cache."""
+        delta = torch.zeros_like(x)
+        for layer, keys, values in zip(self._layers, self._keys, self._values, strict=True):
+            x, queries = self._ops.before_attention(
+                x, delta, layer, keys, values, positions, self._cos, self._sin, self._shape
+            )
+            found = self._ops.attend(queries, keys[:, :span], values[:, :span], positions)
+            x, delta = self._ops.after_attention(x, found, layer, self._shape)
+        return layers.rms_norm(x + delta, self._norm, self._shape.norm_epsilon)
+
+
+def _operations(device: torch.device, shape: layers.Shape):
+    """The module whose functions a layer is made of on this device."""
+    if device.type != "cuda":
+        return layers
+    from commentator_lib.commentators.minicpmo import kernels
+
+    if not kernels.takes(shape):
+        raise ValueError(f"no kernels for heads of {shape.head_dim}")
+    return kernels

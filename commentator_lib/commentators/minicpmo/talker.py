@@ -18,11 +18,14 @@ from torch.nn import functional as F
 
 from commentator_lib.commentators.base import CommentatorError
 from commentator_lib.commentators.minicpmo.sequence import Sequence
+from commentator_lib.commentators.minicpmo.token_loop import TokenLoop
 
 AUDIO_TOKENS_PER_S = 25
 # A chunk of ten text tokens takes three to five seconds to say; a talker that does not close it by then is lost.
 _MOST_PER_TEXT_TOKEN = 20
 _PENALTY_WINDOW = 16
+# Of one comment: three minutes.
+_MOST_TOKENS = 4608
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +37,30 @@ class TalkerSampling:
     repetition_penalty: float = 1.05
 
 
-def penalise(logits: Tensor, recent: Tensor, penalty: float) -> Tensor:
-    """Logits (V,) of which those said n times in `recent` (ids) are pushed down by penalty^n."""
-    times = torch.zeros_like(logits).index_add_(0, recent, torch.ones_like(recent, dtype=logits.dtype))
+def penalise(logits: Tensor, said: Tensor, count: Tensor, penalty: float) -> Tensor:
+    """Logits (V,) of which those said n times of late are pushed down by penalty^n.
+
+    Of the ids `said` (most,) the first `count` (1,) are real.
+    """
+    places = count - 1 - torch.arange(_PENALTY_WINDOW, device=logits.device)
+    recent = said.gather(0, places.clamp(min=0))
+    times = torch.zeros_like(logits).index_add_(0, recent, (places >= 0).to(logits.dtype))
     factor = penalty**times
     return torch.where(logits < 0, logits * factor, logits / factor)
 
 
-def pick(logits: Tensor, sampling: TalkerSampling, generator: torch.Generator | None) -> Tensor:
-    """One id (1,): drawn within top p, and of those among the top k; never from fewer than `at_least`."""
-    values, ids = logits.softmax(dim=-1).topk(min(sampling.top_k, logits.shape[-1]))
+def pick(logits: Tensor, sampling: TalkerSampling, noise: Tensor) -> Tensor:
+    """One id (1,): drawn within top p, and of those among the top k; never from fewer than `at_least`.
+
+    `noise` (k,) is drawn from the exponential distribution: the largest of p / noise is a draw from p.
+    """
+    values, ids = logits.softmax(dim=-1).topk(len(noise))
     before = values.cumsum(dim=-1) - values
     rank = torch.arange(len(values), device=values.device)
     kept = torch.where(
         (before < sampling.top_p) | (rank < sampling.at_least), values, torch.zeros_like(values)
     )
-    return ids.gather(0, torch.multinomial(kept, 1, generator=generator))
+    return ids.gather(0, (kept / noise).argmax(dim=-1, keepdim=True))
 
 
 class Talker:
@@ -65,29 +76,43 @@ class Talker:
         generator: torch.Generator | None = None,
         sampling: TalkerSampling | None = None,
         most_per_text_token: int = _MOST_PER_TEXT_TOKEN,
+        graphs: bool = False,
     ) -> None:
         if (attention := getattr(tts, "attention_type", "full_attention")) != "full_attention":
             raise CommentatorError(
                 f"the checkpoint's talker uses {attention}, and only full_attention is known here: set speech=false"
             )
         self._tts = tts
-        self._sequence = sequence
         self._generator = generator
         self._sampling = sampling or TalkerSampling()
         self._most_per_text_token = most_per_text_token
         self._end_id = tts.config.num_audio_tokens - 1
         with torch.inference_mode():
-            self._head = tts.head_code[0].weight.detach().clone()  # weight norm is applied on reading
-            ids = torch.tensor(
-                [[tts.config.text_eos_token_id, tts.audio_bos_token_id]], device=self._head.device
-            )
+            head = tts.head_code[0].weight.detach().clone()  # weight norm is applied on reading
+            ids = torch.tensor([[tts.config.text_eos_token_id, tts.audio_bos_token_id]], device=head.device)
             self._text_end, self._audio_begin = tts.emb_text(ids).split(1, dim=1)
+
+        def pick_next(logits: Tensor, said: Tensor, count: Tensor, noise: Tensor) -> Tensor:
+            logits = penalise(logits, said, count, self._sampling.repetition_penalty)
+            return pick(logits, self._sampling, noise)
+
+        self._loop = TokenLoop(
+            sequence, tts.emb_code[0],
+            lambda hidden: F.linear(hidden[0], head).float() / self._sampling.temperature, pick_next,
+            hidden=self._audio_begin[0], vocabulary=head.shape[0], most=_MOST_TOKENS,
+            noise_width=min(self._sampling.top_k, head.shape[0]), generator=generator, graphs=graphs,
+        )  # fmt: skip
         self.begin()
 
     def begin(self) -> None:
         """Forget the comment before."""
-        self._sequence.begin()
-        self._said: list[Tensor] = []
+        self._loop.begin()
+        self._silent = True
+
+    def settle(self) -> None:
+        """Record what kinds of chunks were met, between two comments."""
+        self._loop.settle()
+        self.begin()
 
     @torch.inference_mode()
     def say(self, ids: Tensor, hidden: Tensor, last: bool) -> Iterator[int]:
@@ -98,25 +123,19 @@ class Talker:
         tts = self._tts
         spoken = tts.emb_text(ids) + F.normalize(tts.projector_semantic(hidden), p=2, dim=-1)
         embeds = torch.cat([spoken, *([self._text_end] if last else []), self._audio_begin], dim=1)
+        if embeds.shape[1] > self._loop.room:
+            return  # as much as it can say in one comment
+        self._loop.take(embeds)
         for _ in range(max(1, ids.shape[1]) * self._most_per_text_token):
-            if embeds.shape[1] > self._sequence.room:
-                return  # as much as it can say in one comment
-            logits = self._step(embeds)
-            if self._said:
-                recent = torch.cat(self._said[-_PENALTY_WINDOW:])
-                logits = penalise(logits, recent, self._sampling.repetition_penalty)
-                token = pick(logits, self._sampling, self._generator)
-            else:
-                token = torch.multinomial(logits.softmax(dim=-1), 1, generator=self._generator)
-            token_id = int(token)
-            if token_id == self._end_id:
+            if self._loop.room < 2:
                 return
-            self._said.append(token)
-            yield token_id
-            embeds = tts.emb_code[0](token[None])
+            token = self._loop.next(self._first if self._silent else None)
+            if token == self._end_id:
+                self._loop.retract()
+                return
+            self._silent = False
+            yield token
 
-    def _step(self, embeds: Tensor) -> Tensor:
-        """Take in embeddings (1, n, h); logits (V,) at the talker's temperature."""
-        hidden = self._sequence.take(embeds)
-        logits = F.linear(hidden[0, -1], self._head).float()
-        return logits / self._sampling.temperature
+    def _first(self, logits: Tensor) -> Tensor:
+        """A comment's first token is drawn from all."""
+        return torch.multinomial(logits.softmax(dim=-1), 1, generator=self._generator)

@@ -14,20 +14,28 @@ import contextlib
 import io
 import tempfile
 import wave
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from commentator_lib.commentators.minicpmo.flow import FlowSolver
+from commentator_lib.commentators.minicpmo.graphs import Recorded
+
 SAMPLE_RATE_HZ = 24_000
 REFERENCE_RATE_HZ = 16_000
 CHUNK_TOKENS = 25
+# The first chunk is short, so that the voice begins early: 0.4 s, and the next is there before it is over.
+FIRST_TOKENS = 10
 LOOKAHEAD_TOKENS = 3
 _SILENCE_TOKEN = 4218
 _MEL_FRAMES_PER_TOKEN = 2
 # What Token2wav keeps of the sound behind it, in mel frames (50 a second).
 _KEPT_FRAMES = 100
+# After so many chunks all caches have the length that they keep.
+_CHUNKS_UNTIL_STEADY = 4
+_PADDING_SAMPLES = 3840
 
 
 def soundfile_reads_for_torchaudio() -> None:
@@ -84,6 +92,54 @@ class Vocoder:
         with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):  # it prints
             path = write_wav(Path(folder) / "reference.wav", reference)
             self._caches = clone(_stream_caches(token2wav, str(path)))
+        token2wav.audio_tokenizer = None  # half a gigabyte, and only for the recording
+        self.begin()
+
+    @torch.inference_mode()
+    def quicken(self) -> None:
+        """Replace Token2wav's inner parts by recorded ones, on a GPU and where they are known: float32 stepaudio2.
+
+        Raises what PyTorch raises where they cannot be recorded; then all is as before.
+        """
+        token2wav, cache = self._token2wav, self._caches[0]
+        if not _is_known(token2wav):
+            return
+        flow, hift, own_cache = token2wav.flow, token2wav.hift, cache["estimator_att_cache"]
+        solver = FlowSolver(flow.decoder, token2wav.n_timesteps, own_cache)
+        own_encode = flow.encoder.forward_chunk
+        encode = Recorded(
+            lambda xs, cnn, att: own_encode(xs=xs, last_chunk=False, cnn_cache=cnn, att_cache=att), tf32=True
+        )
+        speak = Recorded(hift)
+        parts = [solver.recorded, encode, speak]
+        try:
+            flow.decoder.forward_chunk = solver
+            flow.encoder.forward_chunk = _of_encoder(own_encode, encode)
+            token2wav.hift = speak
+            cache["estimator_att_cache"] = solver.reference_places
+            self._meet_all_shapes(parts)
+        except Exception:
+            del flow.decoder.forward_chunk, flow.encoder.forward_chunk
+            token2wav.hift, cache["estimator_att_cache"] = hift, own_cache
+            self.begin()
+            raise
+        nothing = torch.zeros(0)
+        for part in (flow.decoder, flow.decoder.estimator):  # up to two gigabytes that nothing uses any more
+            part.att_cache_buffer, part.cnn_cache_buffer = nothing, nothing
+
+    def _meet_all_shapes(self, parts: list[Recorded]) -> None:
+        """Speak a comment in which all lengths of chunk and cache occur, and record them.
+
+        Its rest is as long as a rest can be, so that there is a graph that any other rest fits into.
+        """
+        self.begin()
+        for part in parts:
+            part.recording = True
+        for _ in range(FIRST_TOKENS + (_CHUNKS_UNTIL_STEADY + 1) * CHUNK_TOKENS - 1):
+            self.push(_SILENCE_TOKEN)
+        list(self.finish())
+        for part in parts:
+            part.recording = False
         self.begin()
 
     def begin(self) -> None:
@@ -91,16 +147,20 @@ class Vocoder:
         self._token2wav.stream_cache, self._token2wav.hift_cache_dict = clone(self._caches)
         self._tokens: list[int] = [_SILENCE_TOKEN] * LOOKAHEAD_TOKENS
         self._empty = True
+        self.spoken_tokens = -LOOKAHEAD_TOKENS  # the silence in front
 
     def push(self, token: int) -> np.ndarray | None:
-        """Add a token; a second of sound, float32 (N,) at 24 kHz, when one is full."""
+        """Add a token; sound, float32 (N,) at 24 kHz, when there is enough for a chunk: a short one, then seconds."""
         self._tokens.append(token)
         self._empty = False
-        if len(self._tokens) < CHUNK_TOKENS + LOOKAHEAD_TOKENS:
+        wanted = FIRST_TOKENS if self.spoken_tokens < 0 else CHUNK_TOKENS
+        if len(self._tokens) < wanted + LOOKAHEAD_TOKENS:
             return None
+        first = self.spoken_tokens < 0
         sound = self._sound(self._tokens, last=False)
-        self._tokens = self._tokens[CHUNK_TOKENS:]
-        return sound
+        self._tokens = self._tokens[wanted:]
+        self.spoken_tokens += wanted
+        return _without_padding(sound) if first else sound
 
     def finish(self) -> Iterator[np.ndarray]:
         """The rest of the comment."""
@@ -129,6 +189,36 @@ def _stream_caches(token2wav, path: str):
             device = next(token2wav.flow.parameters()).device
             with torch.amp.autocast(device.type, dtype=torch.float16):
                 return token2wav.set_stream_cache(path)
+
+
+def _without_padding(sound: np.ndarray) -> np.ndarray:
+    """A first chunk without the silence that Token2wav puts in front of it for the overlap that it holds back."""
+    heard = np.flatnonzero(sound)
+    return sound[min(heard[0], _PADDING_SAMPLES) :] if len(heard) else sound
+
+
+def _is_known(token2wav) -> bool:
+    """Whether the inner parts are those that can be replaced: stepaudio2's flow and HiFT, in float32."""
+    estimator = getattr(getattr(getattr(token2wav, "flow", None), "decoder", None), "estimator", None)
+    blocks = getattr(estimator, "blocks", None)
+    return (
+        not getattr(token2wav, "float16", False)
+        and blocks is not None
+        and all(hasattr(blocks[0], name) for name in ("attn", "conv", "mlp", "norm3", "adaLN_modulation"))
+        and hasattr(token2wav.flow.encoder, "forward_chunk")
+        and hasattr(token2wav, "hift")
+    )
+
+
+def _of_encoder(own: Callable[..., tuple], recorded: Recorded) -> Callable[..., tuple]:
+    """The encoder's `forward_chunk`: a comment's last chunk, of any length, the own way, all others recorded."""
+
+    def forward_chunk(xs, last_chunk=False, cnn_cache=None, att_cache=None):
+        if last_chunk:
+            return own(xs=xs, last_chunk=True, cnn_cache=cnn_cache, att_cache=att_cache)
+        return recorded(xs, cnn_cache, att_cache)
+
+    return forward_chunk
 
 
 def _trim_buffers(token2wav, reference_s: float) -> None:

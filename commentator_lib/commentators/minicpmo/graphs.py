@@ -1,0 +1,129 @@
+"""CUDA graphs: a function's kernels recorded once and replayed as one, with no Python in between.
+
+PyTorch's own helpers (make_graphed_callables, torch.compile's reduce-overhead) share one stream and one memory pool
+for recording; two graphs of theirs cannot run at once, and here the voice runs beside the language model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+_WARM_RUNS = 2
+_MOST_SHAPES = 8
+
+
+class Recording:
+    """A recorded `run`. It keeps `run`, since the graph reads the memory of what `run` refers to."""
+
+    def __init__(self, graph: torch.cuda.CUDAGraph, run: Callable[[], object]) -> None:
+        self._run = run
+        self.replay = graph.replay
+
+
+def record(run: Callable[[], object]) -> Recording:
+    """`run` as a CUDA graph; it is run a few times before.
+
+    On a stream of its own, and not PyTorch's common one for recording: a matrix product's workspace belongs to the
+    stream that it was recorded on, and two graphs that share one and run at once wait for each other for ever.
+    """
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(_WARM_RUNS):
+            run()
+    stream.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+        run()
+    torch.cuda.current_stream().wait_stream(stream)
+    return Recording(graph, run)
+
+
+class Recorded:
+    """`run(*tensors)`, which returns a tuple of tensors, by a graph for each set of shapes.
+
+    New shapes are recorded while `recording` is set, at most 8 of them, and run as they are else. `tf32`: float32
+    products are recorded on tensor cores, with 10 bits of each factor.
+    """
+
+    def __init__(self, run: Callable[..., tuple[Tensor, ...]], tf32: bool = False) -> None:
+        self._run = run
+        self._tf32 = tf32
+        self._graphs: dict[tuple, tuple] = {}
+        self.recording = False
+
+    @torch.inference_mode()
+    def __call__(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        key = tuple(tensor.shape for tensor in tensors)
+        if key not in self._graphs:
+            if not self.recording or len(self._graphs) >= _MOST_SHAPES:
+                return self._run(*tensors)
+            self._graphs[key] = self._record(tensors)
+        graph, given, found = self._graphs[key]
+        for static, tensor in zip(given, tensors, strict=True):
+            static.copy_(tensor)
+        graph.replay()
+        return tuple(tensor.clone() for tensor in found)
+
+    def _record(self, tensors: tuple[Tensor, ...]) -> tuple:
+        given = [tensor.clone() for tensor in tensors]
+        constants = _Constants()
+        found: list[tuple[Tensor, ...]] = []
+
+        def run() -> None:
+            constants.begin()
+            with constants:
+                found[:] = [self._run(*given)]
+
+        before = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("high" if self._tf32 else before)
+        try:
+            graph = record(run)
+        finally:
+            torch.set_float32_matmul_precision(before)
+        return graph, given, found[0]
+
+
+class _Constants(TorchFunctionMode):
+    """Lets code be recorded that was not written for it.
+
+    What it copies from the host in each call is copied in the first one and kept: the same tables every time. And
+    torch.istft, which asks the GPU whether its windows add up to anything, gives way to `istft`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kept: list[Tensor] = []
+        self._next = 0
+
+    def begin(self) -> None:
+        self._next = 0
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if function is torch.istft:
+            return istft(*args, **kwargs)
+        if function is not torch.Tensor.to or args[0].device.type != "cpu":
+            return function(*args, **kwargs)
+        if self._next == len(self._kept):
+            self._kept.append(function(*args, **kwargs))
+        self._next += 1
+        return self._kept[self._next - 1]
+
+
+def istft(spectrum: Tensor, n_fft: int, hop_length: int, win_length: int, window: Tensor) -> Tensor:
+    """torch.istft, centred, for a window as long as the transform: (B, n_fft/2 + 1, frames) complex to (B, samples)."""
+    if win_length != n_fft:
+        raise ValueError(f"a window of {win_length} for a transform of {n_fft}")
+    pieces = torch.fft.irfft(spectrum, n=n_fft, dim=1) * window[:, None]
+    weights = (window**2)[None, :, None].expand(1, n_fft, spectrum.shape[-1])
+    length = n_fft + hop_length * (spectrum.shape[-1] - 1)
+    summed, weight = (
+        F.fold(part, (1, length), (1, n_fft), stride=(1, hop_length))[:, 0, 0] for part in (pieces, weights)
+    )
+    return (summed / weight)[:, n_fft // 2 : length - n_fft // 2]
