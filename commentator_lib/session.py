@@ -512,6 +512,8 @@ class _Run:
     def _warm_up(self) -> None:
         before = meters.vram_used_bytes()
         started_s = time.monotonic()
+        if expect := getattr(self._commentator, "expect_frames", None):
+            expect(self._source.info.width, self._source.info.height)
         self._commentator.warm_up()
         self._loaded = {
             "load_s": round(time.monotonic() - started_s, 3),

@@ -656,7 +656,7 @@ class _Kept:
     def __init__(self, commentator, most_tokens: int) -> None:
         self._commentator, self._most_tokens = commentator, most_tokens
         self.name, self.has_voice = commentator.name, commentator.has_voice
-        self.warm_up = commentator.warm_up
+        self.warm_up, self.expect_frames = commentator.warm_up, commentator.expect_frames
 
     def comment(self, request: CommentRequest):
         return self._commentator.comment(replace(request, max_new_tokens=self._most_tokens))

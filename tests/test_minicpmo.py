@@ -535,6 +535,27 @@ def test_a_torchaudio_that_does_not_load_is_named_and_not_the_voices_files(monke
         loading._mend_torchaudio()
 
 
+def test_a_session_lets_it_meet_the_size_of_the_frames_before_the_first_comment(checkpoints, monkeypatch):
+    commentator = MiniCPMOCommentator(settings_for(checkpoints["bf16"], speech=False))
+    sizes = []
+    own = commentator._comment
+    monkeypatch.setattr(
+        commentator, "_comment", lambda request: sizes.append(request.frames[0].image.shape) or own(request)
+    )
+    source = MadeSource(1.0)
+    session = LiveSession(
+        source, settings_for(checkpoints["bf16"], speech=False), commentator=commentator, mode="replay"
+    )
+    session.run()
+    assert sizes[0] == (source.info.height, source.info.width, 3) != (448, 448, 3)
+    sizes.clear()
+    commentator.expect_frames(64, 36)
+    for _ in range(2):
+        commentator.warm_up()
+    assert sizes == [(36, 64, 3)]  # each size once
+    commentator.close()
+
+
 def test_what_cannot_be_recorded_after_a_comment_costs_no_comment(loaded, monkeypatch):
     tries = []
 

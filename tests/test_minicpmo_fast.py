@@ -406,6 +406,44 @@ def test_the_flow_model_says_the_same_over_fixed_places_and_whatever_the_length_
         solver(mu, spks, mu, 10, 1.0, *ours)
 
 
+class Token2Wav:
+    """As much of Token2wav as can be put on graphs and fail at it."""
+
+    class Encoder:
+        def forward_chunk(self, xs, last_chunk, cnn_cache, att_cache):
+            return xs, cnn_cache, att_cache
+
+    float16, n_timesteps, cache = False, Flow.steps, None
+
+    def __init__(self):
+        self.flow = SimpleNamespace(decoder=Flow().eval(), encoder=self.Encoder())
+        self.hift = lambda mel, source: (mel, source)
+
+    def set_stream_cache(self, path):
+        start = torch.zeros(1, Flow.mel, 20)
+        _, _, attention = self.flow.decoder.forward_chunk(start, torch.zeros(1, Flow.mel), start)
+        return {"estimator_att_cache": attention}, {}
+
+    def stream(self, tokens, prompt, last_chunk, return_waveform):
+        nothing = torch.zeros(1)
+        self.flow.encoder.forward_chunk(nothing, last_chunk=last_chunk, cnn_cache=nothing, att_cache=nothing)
+        return np.ones(960 * len(tokens), np.float32)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="shows what happens where nothing can be recorded")
+def test_a_vocoder_that_cannot_be_recorded_stays_as_it_was():
+    from commentator_lib.commentators.minicpmo.vocoder import Vocoder
+
+    token2wav = Token2Wav()
+    vocoder = Vocoder(token2wav, np.zeros(16_000, np.float32))
+    hift, cache = token2wav.hift, vocoder._caches[0]["estimator_att_cache"]
+    with pytest.raises((RuntimeError, AssertionError)):
+        vocoder.quicken()
+    assert token2wav.hift is hift and vocoder._caches[0]["estimator_att_cache"] is cache
+    assert not {"forward_chunk"} & (vars(token2wav.flow.decoder).keys() | vars(token2wav.flow.encoder).keys())
+    assert len(list(vocoder.finish())) == 0 and vocoder.push(5) is None
+
+
 def test_softmax_attention_needs_no_order():
     """Why keys may stand anywhere: the flow model gives them no positions."""
     torch.manual_seed(0)

@@ -61,8 +61,9 @@ class Commentator(Protocol):
     """`comment` runs on the inference thread; closing its iterator cancels the comment.
 
     Saying nothing is the text "...". A commentator that holds a GPU has a `close()` that frees it, after
-    which `warm_up` loads it again. One that speaks with a voice of its own says so by `has_voice = True`,
-    and sends each piece of text together with its sound.
+    which `warm_up` loads it again. One that is slow on frames of a size that it has not met yet has an
+    `expect_frames(width, height)`, which is called before `warm_up`. One that speaks with a voice of its own
+    says so by `has_voice = True`, and sends each piece of text together with its sound.
     """
 
     name: str

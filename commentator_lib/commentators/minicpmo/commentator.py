@@ -74,16 +74,26 @@ class MiniCPMOCommentator:
         self._loaded: Loaded | None = None
         self._speaker: _Speaker | None = None
         self._settles = True
+        self._frame_size, self._met_size = (448, 448), (0, 0)
 
     @property
     def has_voice(self) -> bool:
         """Whether it speaks itself: where it was loaded with its voice."""
         return self._settings.speech if self._loaded is None else self._loaded.vocoder is not None
 
+    def expect_frames(self, width: int, height: int) -> None:
+        """The next `warm_up` will meet frames of this size."""
+        self._frame_size = width, height
+
     def warm_up(self) -> None:
         """Load the model and say one short thing, so that the first comment is not slower than the others."""
-        if self._loaded is not None:
-            return
+        if self._loaded is None:
+            self._load_all()
+        if self._met_size != self._frame_size:
+            self._met_size = self._frame_size
+            self._say_hello()
+
+    def _load_all(self) -> None:
         import torch
 
         from commentator_lib.commentators.minicpmo.decode import Sampling, Writer, stop_ids, suppressed_ids
@@ -123,7 +133,10 @@ class MiniCPMOCommentator:
             made = made or talker(PlainSequence(model.tts.model), False)
             self._speaker = _Speaker(made, loaded.vocoder, loaded.device)
         free_gpu()
-        grey = Frame(0, 0.0, 0.0, np.full((448, 448, 3), 127, np.uint8))
+
+    def _say_hello(self) -> None:
+        width, height = self._frame_size
+        grey = Frame(0, 0.0, 0.0, np.full((height, width, 3), 127, np.uint8))
         try:
             for _ in self.comment(
                 CommentRequest([grey] * self._settings.frames_per_inference, "Say hello.", 12)
@@ -159,6 +172,7 @@ class MiniCPMOCommentator:
         from commentator_lib.commentators.minicpmo.loading import free_gpu
 
         self._loaded = self._speaker = self._writer = self._plain_writer = self._vision = None
+        self._met_size = (0, 0)
         free_gpu()
 
     def comment(self, request: CommentRequest) -> Iterator[CommentChunk]:
