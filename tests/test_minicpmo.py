@@ -556,6 +556,27 @@ def test_a_session_lets_it_meet_the_size_of_the_frames_before_the_first_comment(
     commentator.close()
 
 
+@pytest.mark.parametrize("where", ["_load_all", "_comment"])
+def test_too_little_memory_for_a_first_word_is_one_line_and_leaves_nothing_behind(
+    checkpoints, monkeypatch, where
+):
+    commentator = MiniCPMOCommentator(settings_for(checkpoints["bf16"], speech=False))
+
+    def too_large(*_request):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(commentator, where, too_large)
+        with pytest.raises(
+            CommentatorError, match="not even a short comment does beside it: .* speech=false"
+        ):
+            commentator.warm_up()
+    assert commentator._loaded is None
+    commentator.warm_up()
+    assert text_of(list(commentator.comment(request(speech=False))))
+    commentator.close()
+
+
 def test_what_cannot_be_recorded_after_a_comment_costs_no_comment(loaded, monkeypatch):
     tries = []
 

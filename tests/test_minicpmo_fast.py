@@ -265,6 +265,15 @@ def test_the_eyes_see_what_the_plain_way_sees(height, width):
         assert torch.allclose(looking.look(frames), eyes.plainly(frames, PROCESSOR), atol=1e-4)
 
 
+@torch.inference_mode()
+def test_sizes_are_forgotten_in_the_end(monkeypatch):
+    monkeypatch.setattr(vision, "_MOST_SIZES", 3)
+    looking = vision.Vision(Eyes().eval(), PROCESSOR)
+    for side in range(20, 30):
+        looking.look(pictures(1, side, side))
+    assert [key[1] for key in looking._prepared] == [27, 28, 29]
+
+
 def test_frames_of_several_sizes_or_cut_into_slices_are_left_to_the_model():
     looking = vision.Vision(Eyes(), PROCESSOR)
     assert looking.size([*pictures(1, 36, 64), *pictures(1, 64, 36)], 1) is None

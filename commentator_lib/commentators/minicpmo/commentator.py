@@ -87,11 +87,20 @@ class MiniCPMOCommentator:
 
     def warm_up(self) -> None:
         """Load the model and say one short thing, so that the first comment is not slower than the others."""
-        if self._loaded is None:
-            self._load_all()
-        if self._met_size != self._frame_size:
-            self._met_size = self._frame_size
-            self._say_hello()
+        import torch
+
+        try:
+            if self._loaded is None:
+                self._load_all()
+            if self._met_size != self._frame_size:
+                self._met_size = self._frame_size
+                self._say_hello()
+        except (torch.OutOfMemoryError, MemoryError):
+            self.close()
+            raise CommentatorError(
+                "the model fits into the GPU's memory, and not even a short comment does beside it: "
+                "end what else uses it, set speech=false, or take the AWQ INT4 checkpoint"
+            ) from None
 
     def _load_all(self) -> None:
         import torch
@@ -137,17 +146,9 @@ class MiniCPMOCommentator:
     def _say_hello(self) -> None:
         width, height = self._frame_size
         grey = Frame(0, 0.0, 0.0, np.full((height, width, 3), 127, np.uint8))
-        try:
-            for _ in self.comment(
-                CommentRequest([grey] * self._settings.frames_per_inference, "Say hello.", 12)
-            ):
-                pass
-        except MemoryError:
-            self.close()
-            raise CommentatorError(
-                "the model fits into the GPU's memory, and not even a short comment does beside it: "
-                "end what else uses it, set speech=false, or take the AWQ INT4 checkpoint"
-            ) from None
+        hello = CommentRequest([grey] * self._settings.frames_per_inference, "Say hello.", 12)
+        for _ in self.comment(hello):
+            pass
 
     def _recorded(self, make: Callable[[Sequence, bool], Any], model, length: int, bucket: int) -> Any:
         """What `make` makes of the written-out layers of `model` and CUDA graphs; None where that cannot be."""

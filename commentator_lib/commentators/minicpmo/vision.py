@@ -24,8 +24,8 @@ from commentator_lib.media import Frame
 
 # Pillow's fixed point: coefficients of 22 bits behind the point.
 _PRECISION = 1 << 22
-# So many numbers of frames and sizes are recorded.
-_MOST_GRAPHS = 8
+# So many numbers of frames and sizes are recorded, and so many remembered.
+_MOST_GRAPHS, _MOST_SIZES = 8, 32
 
 
 def bicubic(x: float) -> float:
@@ -111,6 +111,8 @@ class Vision:
             graph.replay()
             return out.clone()
         if key not in self._prepared:
+            while len(self._prepared) >= _MOST_SIZES:  # a programme of clips may have any number of sizes
+                del self._prepared[next(iter(self._prepared))]
             self._prepared[key] = self._prepare(key)
         return self._prepared[key](images)
 
@@ -119,8 +121,8 @@ class Vision:
         """Record what has been met, when there is time for that; until then it runs as it is."""
         if not self._graphs:
             return
-        for key in list(self._prepared)[:_MOST_GRAPHS]:
-            if key in self._recorded:
+        for key in self._prepared:
+            if key in self._recorded or len(self._recorded) >= _MOST_GRAPHS:
                 continue
             given = torch.zeros(key, dtype=torch.uint8, device=self._model.resampler.query.device)
             out = self._prepared[key](given)
