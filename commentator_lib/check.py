@@ -87,6 +87,7 @@ def check(settings: Settings) -> list[CheckLine]:
         ocr_line(),
         libraries_line(installed, minicpmo),
         gpu_line(gpu, needs_gpu(settings), minicpmo),
+        *graphs_lines(gpu, find_spec("triton") is not None, any(map(shutil.which, ("cc", "gcc", "clang")))),
         gpu_memory_line(gpu, checkpoint, settings.speech, minicpmo and needs_gpu(settings)),
         where,
         *voice_lines(settings, checkpoint),
@@ -490,6 +491,20 @@ def _torch_text(gpu: Gpu) -> str:
     if not gpu.torch:
         return "" if gpu.problem else "no PyTorch"
     return f"PyTorch {gpu.torch} for {gpu.built_for or 'processors only'}"
+
+
+def graphs_lines(gpu: Gpu, triton: bool, compiler: bool) -> list[CheckLine]:
+    """Whether MiniCPM-o runs as CUDA graphs on this GPU; nothing where there is none that it could use."""
+    if not gpu.usable or not gpu.built_for.startswith("CUDA"):
+        return []
+    lacking = [
+        *([] if triton else ["pip install triton"]),
+        *([] if compiler else ["install a C compiler (gcc), which Triton needs"]),
+    ]
+    if lacking:
+        found = "no CUDA graphs for MiniCPM-o: it runs all the same, many times slower"
+        return [CheckLine(None, "MiniCPM-o's speed", found, "; ".join(lacking))]
+    return [CheckLine(True, "MiniCPM-o's speed", "Triton and a C compiler are here: it runs as CUDA graphs")]
 
 
 def gpu_memory_line(gpu: Gpu, checkpoint: Checkpoint | None, speech: bool, needed: bool) -> CheckLine:

@@ -34,6 +34,7 @@ from commentator_lib.check import (
     format_lines,
     gpu_line,
     gpu_memory_line,
+    graphs_lines,
     jupyter_line,
     lacking,
     libraries_line,
@@ -355,6 +356,17 @@ def test_gpu_that_only_the_driver_sees(monkeypatch):
     gpu = read_gpu()
     assert gpu.torch == "" and "no PyTorch" in gpu_line(gpu, True).found
     assert "pip install" in gpu_line(gpu, True).mend
+
+
+def test_what_cuda_graphs_need():
+    gpu = Gpu(name="Card 9", torch="2.11.0", built_for="CUDA 12.8", usable=True)
+    (line,) = graphs_lines(gpu, True, True)
+    assert line.ok and "CUDA graphs" in line.found
+    (line,) = graphs_lines(gpu, False, False)
+    assert line.ok is None and "many times slower" in line.found
+    assert line.mend == "pip install triton; install a C compiler (gcc), which Triton needs"
+    assert graphs_lines(gpu, True, False)[0].mend.startswith("install a C compiler")
+    assert graphs_lines(Gpu(), True, True) == []
 
 
 def test_gpu_without_nvml(monkeypatch, no_driver):

@@ -7,6 +7,7 @@ itself is compared by test_minicpmo.py where MINICPMO_CODE_DIR is set, the GPU's
 
 from __future__ import annotations
 
+import weakref
 from types import SimpleNamespace
 
 import numpy as np
@@ -135,6 +136,20 @@ def test_a_layer_on_int4_is_the_awq_layer_and_joins_with_others():
     assert torch.equal(int4.matmul(x, whole), torch.cat(before, dim=-1))
     assert all(torch.equal(layer(x), result) for layer, result in zip(model.values(), before, strict=True))
     assert model["k_proj"].packed.data_ptr() == whole.packed[8:].data_ptr()
+
+
+def test_never_more_than_one_layer_is_in_memory_twice(monkeypatch):
+    model = nn.ModuleList([awq_layer() for _ in range(4)])
+    there = [weakref.ref(layer) for layer in model]
+    seen, own = [], int4.from_awq
+
+    def counting(*parts):
+        seen.append(sum(layer() is not None for layer in there))
+        return own(*parts)
+
+    monkeypatch.setattr(int4, "from_awq", counting)
+    assert int4.replace_awq_layers(model) == 4
+    assert seen == [4, 4, 3, 2] or seen == [4, 3, 2, 1]
 
 
 @pytest.mark.parametrize("changes", [{"inputs": 192, "group": 64}, {"bias": True}, {"group": 16}])

@@ -129,12 +129,13 @@ def replace_awq_layers(model: nn.Module) -> int:
 
     All stay where the kernel cannot take one of them: one with a bias, or of a size that does not fill its tiles.
     """
-    layers = {name: layer for name, layer in model.named_modules() if hasattr(layer, "qweight")}
-    if not all(_fits(layer) for layer in layers.values()):
+    names = [name for name, layer in model.named_modules() if hasattr(layer, "qweight")]
+    if not all(_fits(model.get_submodule(name)) for name in names):
         return 0
-    for name, layer in layers.items():
+    for name in names:  # one after another, so that never more than one layer is there twice
+        layer = model.get_submodule(name)
         model.set_submodule(name, Int4Linear(from_awq(layer.qweight, layer.qzeros, layer.scales)))
-    return len(layers)
+    return len(names)
 
 
 def _fits(layer: nn.Module) -> bool:
