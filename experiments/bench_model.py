@@ -144,12 +144,7 @@ class Bench:
         self.quick = False
         self.commentator = MiniCPMOCommentator(self.settings, load, graphs=False)
         self.result: dict[str, Any] = {}
-        with memory(self.result, "load"):
-            started_s = synchronised_s()
-            self.commentator.warm_up()
-            self.result["load_s"] = round(synchronised_s() - started_s, 1)
-        self._hold_talker()
-        self._describe("plain")
+        self._warm_up("load", "load_s", "plain")
         self._own_mels = self._mels() if self.speaks and "vocoder_error" in arguments.steps else []
 
     @property
@@ -167,15 +162,15 @@ class Bench:
         self.quick = True
         loaded = self.commentator._loaded
         self.commentator = MiniCPMOCommentator(self.settings, lambda: loaded)
-        with memory(self.result, "quick"):
+        self._warm_up("quick", "quicken_s", "our")
+
+    def _warm_up(self, step: str, took: str, whose: str) -> None:
+        """Make the commentator ready; the memory and time of that, and what then runs, go into the result."""
+        with memory(self.result, step):
             started_s = synchronised_s()
             self.commentator.warm_up()
-            self.result["quicken_s"] = round(synchronised_s() - started_s, 1)
+            self.result[took] = round(synchronised_s() - started_s, 1)
         self._hold_talker()
-        self._describe("our")
-
-    def _describe(self, whose: str) -> None:
-        """What runs, into the result."""
         self.result[f"{whose}_steps"] = type(self.commentator._writer._loop.sequence).__name__
         self.result[f"{whose}_layers"] = type(self.model.llm.model.layers[0].self_attn.q_proj).__name__
 

@@ -5,7 +5,6 @@ All are skipped without a GPU. Random weights, tiny sizes.
 
 from __future__ import annotations
 
-import gc
 import warnings
 
 import numpy as np
@@ -15,6 +14,7 @@ from commentator_lib.commentators.base import CommentRequest
 from commentator_lib.commentators.minicpmo.commentator import MiniCPMOCommentator
 from commentator_lib.config import load_settings
 from commentator_lib.media import Frame
+from tests.gpu import gpu_bytes
 from tests.tiny_minicpmo import make_checkpoint
 
 torch = pytest.importorskip("torch")
@@ -26,14 +26,6 @@ from commentator_lib.commentators.minicpmo.talker import Talker  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 GPU = "cuda"
-
-
-def gpu_bytes():
-    """In tensors; matrix products keep workspaces for each thread and stream, which do not count."""
-    gc.collect()
-    torch._C._cuda_clearCublasWorkspaces()
-    torch.cuda.empty_cache()
-    return torch.cuda.memory_allocated()
 
 
 def drawn(*shape, dtype=torch.float32, spread=0.3):

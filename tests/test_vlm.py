@@ -20,6 +20,7 @@ from commentator_lib.config import Settings
 from commentator_lib.media import Frame
 from commentator_lib.session import LiveSession
 from tests.doubles import Pictures, ToneVoice, still
+from tests.gpu import gpu_bytes
 from tests.test_session import eventually
 from tests.test_weights import the_only_line
 from tests.tiny_vlm import KINDS, TEMPLATE, lacking, make_checkpoint
@@ -848,14 +849,6 @@ def test_the_command_line_says_it_in_one_line_and_ends_with_2(copied, tmp_path, 
 
 
 # On a GPU
-
-
-def gpu_bytes():
-    """In tensors; matrix products keep workspaces for each thread and stream, which do not count."""
-    gc.collect()
-    torch._C._cuda_clearCublasWorkspaces()
-    torch.cuda.empty_cache()
-    return torch.cuda.memory_allocated()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

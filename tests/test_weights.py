@@ -23,6 +23,7 @@ from commentator_lib.commentators.weights import (
     tensor_bytes,
     weight_files,
 )
+from tests.test_project import loaded_by
 
 ROOT = Path(__file__).resolve().parent.parent
 TENSORS = {
@@ -70,12 +71,8 @@ def closed_port() -> int:
 
 
 def test_neither_pytorch_nor_transformers_is_imported():
-    code = (
-        "import sys, commentator_lib.commentators.weights; "
-        "print({'torch', 'transformers', 'huggingface_hub', 'safetensors'} & set(sys.modules))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert done.stdout.strip() == "set()"
+    loaded = loaded_by("import commentator_lib.commentators.weights")
+    assert not {"torch", "transformers", "huggingface_hub", "safetensors"} & loaded
 
 
 @pytest.mark.parametrize(

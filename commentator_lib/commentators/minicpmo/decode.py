@@ -24,7 +24,7 @@ from commentator_lib.commentators.minicpmo.token_loop import TokenLoop
 # The language model speaks to the talker in chunks of this many tokens; it was trained so.
 TEXT_CHUNK = 10
 # The repetition penalty looks at this many tokens before the chunk, and at the chunk.
-PENALTY_WINDOW = 128
+_PENALTY_WINDOW = 128
 # What cannot be spoken, one token each.
 UNSPEAKABLE = ":：；#“”‘’@*【】「」()（）[]&/$"
 _STOPS = ("<|tts_eos|>", "<|im_end|>", "<|endoftext|>", "</s>")
@@ -64,8 +64,8 @@ def penalty_start(generated):
     chunk_start = (generated - first) // TEXT_CHUNK * TEXT_CHUNK + first
     in_first = generated < first
     if isinstance(generated, Tensor):
-        return torch.where(in_first, 0, chunk_start - PENALTY_WINDOW).clamp(min=0)
-    return 0 if in_first else max(0, chunk_start - PENALTY_WINDOW)
+        return torch.where(in_first, 0, chunk_start - _PENALTY_WINDOW).clamp(min=0)
+    return 0 if in_first else max(0, chunk_start - _PENALTY_WINDOW)
 
 
 def penalise(logits: Tensor, said: Tensor, count: Tensor, penalty: float) -> Tensor:
@@ -73,7 +73,7 @@ def penalise(logits: Tensor, said: Tensor, count: Tensor, penalty: float) -> Ten
 
     Of the ids `said` (most,) the first `count` (1,) are real, of which those in the window count.
     """
-    places = penalty_start(count) + torch.arange(PENALTY_WINDOW + TEXT_CHUNK + 1, device=logits.device)
+    places = penalty_start(count) + torch.arange(_PENALTY_WINDOW + TEXT_CHUNK + 1, device=logits.device)
     # One gather and one scatter for all: equal ids write equal values. What is no token goes behind the last logit.
     recent = said.gather(0, places.clamp(max=len(said) - 1))
     ids = torch.where(places < count, recent, len(logits))

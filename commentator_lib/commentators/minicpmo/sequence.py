@@ -22,7 +22,8 @@ from commentator_lib.commentators.minicpmo.graphs import record
 class Sequence(Protocol):
     """`begin` forgets everything; `take` adds embeddings (1, n, H) and returns their hidden states (1, n, H).
 
-    `room` is how many more positions it can take in.
+    `room` is how many more positions it can take in. `step` is `take` for one token's embedding (1, H); `moved` is
+    told after each (1), and when the last ones are to be forgotten (below 0).
     """
 
     room: int
@@ -30,6 +31,10 @@ class Sequence(Protocol):
     def begin(self) -> None: ...
 
     def take(self, embeds: Tensor) -> Tensor: ...
+
+    def step(self, embeds: Tensor) -> Tensor: ...
+
+    def moved(self, steps: int) -> None: ...
 
 
 class PlainSequence:
@@ -50,12 +55,19 @@ class PlainSequence:
             inputs_embeds=embeds, past_key_values=self._cache, use_cache=True
         ).last_hidden_state
 
+    def step(self, embeds: Tensor) -> Tensor:
+        return self.take(embeds[None])[0]
+
+    def moved(self, steps: int) -> None:
+        if steps < 0:
+            self._cache.crop(steps)
+
 
 class LayeredSequence:
     """The past in a cache for `length` positions. ValueError for a decoder whose layers are not as layers.py has them.
 
-    `step` is `take` for one token at the position that the GPU itself counts, for recording: it tells nobody, and
-    `moved` must be told after each. `graphs`: `take` is recorded too, once for each multiple of `bucket` rows; it runs
+    `step` goes by the position that the GPU itself counts, so that it can be recorded, and tells nobody: hence
+    `moved`. `graphs`: `take` is recorded too, once for each multiple of `bucket` rows; it runs
     as it is until `settle` is called, when there is time for that.
     """
 

@@ -20,7 +20,6 @@ from commentator_lib.commentators.base import CommentatorError
 from commentator_lib.commentators.minicpmo.sequence import Sequence
 from commentator_lib.commentators.minicpmo.token_loop import TokenLoop
 
-AUDIO_TOKENS_PER_S = 25
 # A chunk of ten text tokens takes three to five seconds to say; a talker that does not close it by then is lost.
 _MOST_PER_TEXT_TOKEN = 20
 _PENALTY_WINDOW = 16

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from commentator_lib.commentators.minicpmo.graphs import record
-from commentator_lib.commentators.minicpmo.sequence import LayeredSequence, Sequence
+from commentator_lib.commentators.minicpmo.sequence import Sequence
 
 
 class TokenLoop:
@@ -79,14 +79,14 @@ class TokenLoop:
     @torch.inference_mode()
     def take(self, embeds: Tensor) -> None:
         """Take in embeddings (1, n, H)."""
-        self._settle()
+        self._take_last()
         self._hidden.copy_(self.sequence.take(embeds)[0, -1:])
         self._logits.copy_(self._head(self._hidden))
 
     @torch.inference_mode()
     def next(self, choose: Callable[[Tensor], Tensor] | None = None) -> int:
         """The next token. `choose(logits)` picks it in the place of `pick`."""
-        self._settle()
+        self._take_last()
         self._noise.exponential_(generator=self._generator)
         if choose is not None:
             self._keep(choose(self._logits))
@@ -99,14 +99,14 @@ class TokenLoop:
             return int(self._token)
         self._on_host.copy_(self._token, non_blocking=True)
         self._picked.record()
-        self._settle()
+        self._take_last()
         self._picked.synchronize()
         return int(self._on_host)
 
     @torch.inference_mode()
     def hidden(self) -> Tensor:
         """The hidden state (1, 1, H) after the last token."""
-        self._settle()
+        self._take_last()
         return self._hidden[None].clone()
 
     @torch.inference_mode()
@@ -117,19 +117,15 @@ class TokenLoop:
             self.sequence.moved(-1)
         self._stepped = True
 
-    def _settle(self) -> None:
+    def _take_last(self) -> None:
         """Take in the last token, if that was not done."""
         if self._stepped:
             return
         if self._graphs:
             self._graphs[1].replay()
-            self.sequence.moved(1)
-        elif isinstance(self.sequence, LayeredSequence):
-            self._take_one()
-            self.sequence.moved(1)
         else:
-            self._hidden.copy_(self.sequence.take(self._embed(self._token)[None])[0])
-            self._logits.copy_(self._head(self._hidden))
+            self._take_one()
+        self.sequence.moved(1)
         self._stepped = True
 
     def _pick_one(self) -> None:
