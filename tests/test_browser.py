@@ -158,7 +158,7 @@ def status(page):
 
 def test_live_demo_notebook_from_run_all_to_the_plots(lab, browser):
     """Run All, watch, turn knobs, ask, mute, replay, stop; then the plots."""
-    (lab.folder / "notebooks").mkdir()
+    (lab.folder / "notebooks").mkdir(exist_ok=True)
     shutil.copy(ROOT / "notebooks" / "01_live_demo.ipynb", lab.folder / "notebooks")
     with paged(browser) as page:
         open_notebook(page, lab, "notebooks/01_live_demo.ipynb")
@@ -203,7 +203,7 @@ def test_live_demo_notebook_from_run_all_to_the_plots(lab, browser):
 
 
 def test_mistakes_on_the_desk_are_one_line(lab, browser):
-    (lab.folder / "desk").mkdir()
+    (lab.folder / "desk").mkdir(exist_ok=True)
     cell = "from commentator_lib.desk import Desk\ndesk = Desk('demo', runs_dir=None)\ndesk"
     write_notebook(lab.folder / "desk" / "d.ipynb", [cell])
     with paged(browser) as page:
