@@ -31,7 +31,7 @@ from tests.tiny_minicpmo import REAL, make_assets, make_checkpoint
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from commentator_lib.commentators.minicpmo import awq, decode, loading, talker, vocoder  # noqa: E402
+from commentator_lib.commentators.minicpmo import awq, decode, loading, sampling, talker, vocoder  # noqa: E402
 from commentator_lib.commentators.minicpmo.sequence import LayeredSequence, PlainSequence  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -125,10 +125,10 @@ def says(monkeypatch, tokenizer, text):
     ids = [*tokenizer.encode(text, add_special_tokens=False), tokenizer.convert_tokens_to_ids("<|im_end|>")]
     queue = list(ids)
 
-    def pick(logits, sampling, noise):
+    def pick(logits, _sampling, noise):
         return torch.tensor([queue.pop(0) if queue else ids[-1]], device=logits.device)
 
-    monkeypatch.setattr(decode, "pick", pick)
+    monkeypatch.setattr(sampling, "pick", pick)
     return len(ids) - 1
 
 
@@ -170,7 +170,7 @@ def test_greedy_tokens_are_those_of_generate(loaded, way):
     model = loaded._loaded.model
     llm = model.llm
     sequence = PlainSequence(llm.model) if way == "plain" else LayeredSequence(llm.model, 600)
-    writer = decode.Writer(llm, sequence, decode.Sampling(temperature=0), most=40)
+    writer = decode.Writer(llm, sequence, sampling.Sampling(temperature=0), most=40)
     clock = commentator_module._StageClock(torch.device("cpu"))
     _, embeds = loaded._look(request(speech=False), False, clock)
     tokens = writer.generate([embeds], max_new_tokens=40, stops=loaded._stops, suppressed=[])
@@ -230,15 +230,15 @@ def test_words_and_letters_of_several_bytes_come_whole(loaded, monkeypatch):
         assert "".join(pieces) == text and not any("\ufffd" in piece for piece in pieces)
 
 
-def test_what_cannot_be_spoken_is_suppressed_in_speech_only(loaded):
+def test_what_cannot_be_spoken_is_suppressed_in_speech_only(loaded, monkeypatch):
     tokenizer = loaded._loaded.processor.tokenizer
     banned = set(decode.suppressed_ids(tokenizer))
     assert banned >= set(tokenizer.convert_tokens_to_ids(list("(:*")))
     wants = torch.full((loaded._loaded.model.config.vocab_size,), -1.0)
     wants[sorted(banned)[0]] = 5.0
     llm = loaded._loaded.model.llm
-    writer = decode.Writer(llm, PlainSequence(llm.model), decode.Sampling(temperature=0), most=3)
-    writer._loop._head = lambda _hidden: wants
+    writer = decode.Writer(llm, PlainSequence(llm.model), sampling.Sampling(temperature=0), most=3)
+    monkeypatch.setattr(llm.lm_head, "forward", lambda _hidden: wants[None])
     seen = []
     for suppressed in ([], sorted(banned)):
         tokens = writer.generate(
@@ -608,20 +608,20 @@ def test_a_first_chunk_is_short_and_without_the_silence_of_its_overlap(loaded):
 
 def test_the_penalty_looks_back_as_the_models_loop_does():
     counts = (0, 11, 128, 139, 140, 141, 151)
-    assert [decode.penalty_start(n) for n in counts] == [0, 0, 0, 3, 3, 13, 23]
-    assert [int(decode.penalty_start(torch.tensor([n]))) for n in counts] == [0, 0, 0, 3, 3, 13, 23]
+    assert [sampling.penalty_start(n) for n in counts] == [0, 0, 0, 3, 3, 13, 23]
+    assert [int(sampling.penalty_start(torch.tensor([n]))) for n in counts] == [0, 0, 0, 3, 3, 13, 23]
     logits = torch.tensor([2.0, -2.0, 1.0])
     said = torch.tensor([0, 1, 0, 2, 2])  # the last two are left from another comment
-    assert decode.penalise(logits, said, torch.tensor([3]), 2.0).tolist() == [1.0, -4.0, 1.0]
-    assert decode.penalise(logits, said, torch.tensor([0]), 2.0).tolist() == logits.tolist()
+    assert sampling.penalise(logits, said, torch.tensor([3]), 2.0).tolist() == [1.0, -4.0, 1.0]
+    assert sampling.penalise(logits, said, torch.tensor([0]), 2.0).tolist() == logits.tolist()
     said = torch.zeros(300, dtype=torch.long)
     said[200:] = 1
-    assert decode.penalise(logits, said, torch.tensor([290]), 2.0).tolist() == [1.0, -4.0, 1.0]
+    assert sampling.penalise(logits, said, torch.tensor([290]), 2.0).tolist() == [1.0, -4.0, 1.0]
     said[:170] = 2  # before the window of 280 − 128
-    assert decode.penalise(logits, said, torch.tensor([290]), 2.0).tolist() == [1.0, -4.0, 0.5]
+    assert sampling.penalise(logits, said, torch.tensor([290]), 2.0).tolist() == [1.0, -4.0, 0.5]
     said[:150] = 2
     said[150:] = 1
-    assert decode.penalise(logits, said, torch.tensor([290]), 2.0).tolist() == [2.0, -4.0, 1.0]
+    assert sampling.penalise(logits, said, torch.tensor([290]), 2.0).tolist() == [2.0, -4.0, 1.0]
 
 
 def noise(width, count, seed=0):
@@ -631,15 +631,15 @@ def noise(width, count, seed=0):
 
 def test_sampling_keeps_to_top_k_and_top_p():
     logits = torch.tensor([3.0, 2.9, 0.0, -9.0])
-    drawn = {int(decode.pick(logits, decode.Sampling(1.0, top_p=0.6), n)) for n in noise(4, 200)}
+    drawn = {int(sampling.pick(logits, sampling.Sampling(1.0, top_p=0.6), n)) for n in noise(4, 200)}
     assert drawn == {0, 1}  # the second begins at 0.52, the third at 0.97
-    drawn = {int(decode.pick(logits, decode.Sampling(1.0, top_p=1.0), n)) for n in noise(1, 20)}
+    drawn = {int(sampling.pick(logits, sampling.Sampling(1.0, top_p=1.0), n)) for n in noise(1, 20)}
     assert drawn == {0}
 
 
 def test_what_is_drawn_is_as_frequent_as_it_is_likely():
     logits = torch.tensor([0.5, 0.3, 0.2]).log()
-    drawn = [int(decode.pick(logits, decode.Sampling(1.0, top_p=1.0), n)) for n in noise(3, 4000)]
+    drawn = [int(sampling.pick(logits, sampling.Sampling(1.0, top_p=1.0), n)) for n in noise(3, 4000)]
     shares = [drawn.count(k) / len(drawn) for k in range(3)]
     assert shares == pytest.approx([0.5, 0.3, 0.2], abs=0.03)
     likeliest = talker.TalkerSampling(top_p=1.0, at_least=3)

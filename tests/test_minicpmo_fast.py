@@ -465,7 +465,7 @@ def test_a_vocoder_that_cannot_be_recorded_stays_as_it_was():
     vocoder = Vocoder(token2wav, np.zeros(16_000, np.float32))
     hift, cache = token2wav.hift, vocoder._caches[0]["estimator_att_cache"]
     with pytest.raises((RuntimeError, AssertionError)):
-        vocoder.quicken()
+        vocoder.quicken(SimpleNamespace(stream=None, pool=None))
     assert token2wav.hift is hift and vocoder._caches[0]["estimator_att_cache"] is cache
     assert not {"forward_chunk"} & (vars(token2wav.flow.decoder).keys() | vars(token2wav.flow.encoder).keys())
     assert len(list(vocoder.finish())) == 0 and vocoder.push(5) is None

@@ -40,6 +40,7 @@ from commentator_lib.config import Settings
 from commentator_lib.media import AudioChunk, Frame
 
 if TYPE_CHECKING:
+    from commentator_lib.commentators.minicpmo.graphs import Lane
     from commentator_lib.commentators.minicpmo.loading import Loaded
     from commentator_lib.commentators.minicpmo.sequence import Sequence
 
@@ -105,9 +106,11 @@ class MiniCPMOCommentator:
     def _load_all(self) -> None:
         import torch
 
-        from commentator_lib.commentators.minicpmo.decode import Sampling, Writer, stop_ids, suppressed_ids
+        from commentator_lib.commentators.minicpmo.decode import Writer, stop_ids, suppressed_ids
+        from commentator_lib.commentators.minicpmo.graphs import Lane
         from commentator_lib.commentators.minicpmo.int4 import quicken
         from commentator_lib.commentators.minicpmo.loading import free_gpu
+        from commentator_lib.commentators.minicpmo.sampling import Sampling
         from commentator_lib.commentators.minicpmo.sequence import PlainSequence
         from commentator_lib.commentators.minicpmo.talker import Talker
         from commentator_lib.commentators.minicpmo.vision import Vision
@@ -116,30 +119,34 @@ class MiniCPMOCommentator:
         model, tokenizer = loaded.model, loaded.processor.tokenizer
         self._stops, self._suppressed = stop_ids(tokenizer), suppressed_ids(tokenizer)
         quick = self._graphs and loaded.device.type == "cuda"
+        # The voice runs beside the language model; all else takes turns.
+        lane, voice_lane = (Lane(), Lane()) if quick else (None, None)
         if quick:
             quicken(model)
-            self._quicken_voice()
+            self._quicken_voice(voice_lane)
         self._vision = None
         if self._graphs and Vision.knows(model, loaded.processor):
-            self._vision = Vision(model, loaded.processor.image_processor, graphs=quick)
+            self._vision = Vision(model, loaded.processor.image_processor, lane)
         sampling = Sampling(temperature=self._settings.temperature)
         drawn = torch.Generator(loaded.device).manual_seed(self._settings.seed)
 
-        def writer(sequence: Sequence, graphs: bool) -> Writer:
-            return Writer(model.llm, sequence, sampling, most=_LONGEST_TEXT, generator=drawn, graphs=graphs)
+        def writer(sequence: Sequence, lane: Lane | None = None) -> Writer:
+            return Writer(model.llm, sequence, sampling, most=_LONGEST_TEXT, generator=drawn, lane=lane)
 
-        self._plain_writer = writer(PlainSequence(model.llm.model), False)
+        self._plain_writer = writer(PlainSequence(model.llm.model))
         self._writer = (
-            quick and self._recorded(writer, model.llm.model, _PROMPT_ROOM, _PROMPT_BUCKET)
+            lane and self._recorded(writer, model.llm.model, _PROMPT_ROOM, _PROMPT_BUCKET, lane)
         ) or self._plain_writer
         if loaded.vocoder is not None:
             drawn_too = torch.Generator(loaded.device).manual_seed(self._settings.seed + 1)
 
-            def talker(sequence: Sequence, graphs: bool) -> Talker:
-                return Talker(model.tts, sequence, drawn_too, graphs=graphs)
+            def talker(sequence: Sequence, lane: Lane | None = None) -> Talker:
+                return Talker(model.tts, sequence, drawn_too, lane=lane)
 
-            made = quick and self._recorded(talker, model.tts.model, _SPEECH_ROOM, _TEXT_BUCKET)
-            made = made or talker(PlainSequence(model.tts.model), False)
+            made = voice_lane and self._recorded(
+                talker, model.tts.model, _SPEECH_ROOM, _TEXT_BUCKET, voice_lane
+            )
+            made = made or talker(PlainSequence(model.tts.model))
             self._speaker = _Speaker(made, loaded.vocoder, loaded.device)
         free_gpu()
 
@@ -150,21 +157,23 @@ class MiniCPMOCommentator:
         for _ in self.comment(hello):
             pass
 
-    def _recorded(self, make: Callable[[Sequence, bool], Any], model, length: int, bucket: int) -> Any:
+    def _recorded(
+        self, make: Callable[[Sequence, Lane], Any], model, length: int, bucket: int, lane: Lane
+    ) -> Any:
         """What `make` makes of the written-out layers of `model` and CUDA graphs; None where that cannot be."""
         from commentator_lib.commentators.minicpmo.sequence import LayeredSequence
 
         try:
-            return make(LayeredSequence(model, length, graphs=True, bucket=bucket), True)
-        except (RuntimeError, ValueError, ImportError) as error:  # no Triton, no compiler, other layers
+            return make(LayeredSequence(model, length, lane, bucket), lane)
+        except Exception as error:  # no Triton, no compiler or one of another mind, other layers
             _warn_of_slowness(type(model).__name__, error)
             return None
 
-    def _quicken_voice(self) -> None:
+    def _quicken_voice(self, lane: Lane) -> None:
         if self._loaded.vocoder is None:
             return
         try:
-            self._loaded.vocoder.quicken()
+            self._loaded.vocoder.quicken(lane)
         except RuntimeError as error:
             _warn_of_slowness("the vocoder", error)
 
@@ -283,7 +292,8 @@ class MiniCPMOCommentator:
         """Text with its sound, as the voice gets on; the voice works while the next tokens come."""
         import torch
 
-        from commentator_lib.commentators.minicpmo.decode import TEXT_CHUNK, TextStream
+        from commentator_lib.commentators.minicpmo.decode import TextStream
+        from commentator_lib.commentators.minicpmo.sampling import TEXT_CHUNK
 
         text = TextStream(self._loaded.processor.tokenizer)
         given = 0

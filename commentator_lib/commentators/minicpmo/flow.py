@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from commentator_lib.commentators.minicpmo.graphs import Recorded
 
-# Token2wav keeps of the sound as much as the reference recording has, and 100 frames; and a chunk comes on top.
+# Token2wav keeps as many of the newest frames as the reference recording has, and the 100 oldest; a chunk comes on top.
 _KEPT_FRAMES = 100
 _LONGEST_CHUNK = 64
 # The fused attention kernels want masks in multiples of this.
@@ -49,7 +49,7 @@ class FlowSolver:
             [block.adaLN_modulation(self._times) for block in estimator.blocks], dim=1
         )
         self._reference = att_cache.shape[4]
-        length = 2 * self._reference + _KEPT_FRAMES + _LONGEST_CHUNK
+        length = 2 * max(self._reference, _KEPT_FRAMES) + _LONGEST_CHUNK
         length = -(-length // _ALIGNED) * _ALIGNED
         on_gpu = att_cache.device.type == "cuda"
         keys, values = att_cache.to(torch.float16 if on_gpu else att_cache.dtype).chunk(2, dim=5)
@@ -97,7 +97,7 @@ class FlowSolver:
         return found[:, :, :frames], kept, torch.tensor(places[:frames] + taken).view(1, 1, 1, 1, -1, 1)
 
     def _size_for(self, frames: int) -> int:
-        if self.recorded.recording:
+        if self.recorded.lane is not None:
             self._sizes.add(frames)
         return min((size for size in self._sizes if size >= frames), default=frames)
 

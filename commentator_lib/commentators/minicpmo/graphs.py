@@ -1,7 +1,8 @@
 """CUDA graphs: a function's kernels recorded once and replayed as one, with no Python in between.
 
 PyTorch's own helpers (make_graphed_callables, torch.compile's reduce-overhead) share one stream and one memory pool
-for recording; two graphs of theirs cannot run at once, and here the voice runs beside the language model.
+for recording; two graphs of theirs cannot run at once, and here the voice runs beside the language model. So there
+are two lanes: graphs of one lane share all that and never run at once.
 """
 
 from __future__ import annotations
@@ -17,6 +18,19 @@ _WARM_RUNS = 2
 _MOST_SHAPES = 8
 
 
+class Lane:
+    """Where graphs are recorded that never run at once: one stream, and one memory for what lies between their kernels.
+
+    What a graph leaves in that memory must be copied before the next one of its lane is replayed. Graphs that may run
+    at once need lanes of their own: a matrix product's workspace belongs to the stream that it was recorded on, and two
+    that share one and run at once wait for each other for ever.
+    """
+
+    def __init__(self) -> None:
+        self.stream = torch.cuda.Stream()
+        self.pool = torch.cuda.graph_pool_handle()
+
+
 class Recording:
     """A recorded `run`. It keeps `run`, since the graph reads the memory of what `run` refers to."""
 
@@ -25,52 +39,47 @@ class Recording:
         self.replay = graph.replay
 
 
-def record(run: Callable[[], object]) -> Recording:
-    """`run` as a CUDA graph; it is run a few times before.
-
-    On a stream of its own, and not PyTorch's common one for recording: a matrix product's workspace belongs to the
-    stream that it was recorded on, and two graphs that share one and run at once wait for each other for ever.
-    """
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
+def record(run: Callable[[], object], lane: Lane) -> Recording:
+    """`run` as a CUDA graph of `lane`; it is run a few times before."""
+    torch.cuda.synchronize()  # another graph of the lane may still be under way
+    with torch.cuda.stream(lane.stream):
         for _ in range(_WARM_RUNS):
             run()
-    stream.synchronize()
+    lane.stream.synchronize()
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+    with torch.cuda.graph(graph, lane.pool, lane.stream, capture_error_mode="thread_local"):
         run()
-    torch.cuda.current_stream().wait_stream(stream)
+    torch.cuda.synchronize()
     return Recording(graph, run)
 
 
 class Recorded:
     """`run(*tensors)`, which returns a tuple of tensors, by a graph for each set of shapes.
 
-    New shapes are recorded while `recording` is set, at most 8 of them, and run as they are else. `tf32`: float32
-    products are recorded on tensor cores, with 10 bits of each factor.
+    New shapes are recorded while `lane` is set, at most 8 of them, and run as they are else. `tf32`: float32 products
+    are recorded on tensor cores, with 10 bits of each factor.
     """
 
     def __init__(self, run: Callable[..., tuple[Tensor, ...]], tf32: bool = False) -> None:
         self._run = run
         self._tf32 = tf32
         self._graphs: dict[tuple, tuple] = {}
-        self.recording = False
+        self.lane: Lane | None = None
 
     @torch.inference_mode()
     def __call__(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         key = tuple(tensor.shape for tensor in tensors)
         if key not in self._graphs:
-            if not self.recording or len(self._graphs) >= _MOST_SHAPES:
+            if self.lane is None or len(self._graphs) >= _MOST_SHAPES:
                 return self._run(*tensors)
-            self._graphs[key] = self._record(tensors)
+            self._graphs[key] = self._record(tensors, self.lane)
         graph, given, found = self._graphs[key]
         for static, tensor in zip(given, tensors, strict=True):
             static.copy_(tensor)
         graph.replay()
         return tuple(tensor.clone() for tensor in found)
 
-    def _record(self, tensors: tuple[Tensor, ...]) -> tuple:
+    def _record(self, tensors: tuple[Tensor, ...], lane: Lane) -> tuple:
         given = [tensor.clone() for tensor in tensors]
         constants = _Constants()
         found: list[tuple[Tensor, ...]] = []
@@ -83,7 +92,7 @@ class Recorded:
         before = torch.get_float32_matmul_precision()
         torch.set_float32_matmul_precision("high" if self._tf32 else before)
         try:
-            graph = record(run)
+            graph = record(run, lane)
         finally:
             torch.set_float32_matmul_precision(before)
         return graph, given, found[0]

@@ -10,6 +10,7 @@ It is made for one row. For a prompt the weights are unpacked, layer by layer, a
 
 from __future__ import annotations
 
+import importlib.util
 from typing import NamedTuple
 
 import torch
@@ -38,6 +39,10 @@ class Int4(NamedTuple):
     @property
     def group_size(self) -> int:
         return self.packed.shape[1] * _BLOCK // self.scales.shape[0]
+
+    def rows(self, start: int, end: int) -> Int4:
+        """Some rows as views; both multiples of 8."""
+        return Int4(self.packed[start // _TILE_ROWS : end // _TILE_ROWS], self.scales[:, start:end])
 
 
 def pack(numbers: Tensor) -> Tensor:
@@ -82,7 +87,8 @@ def matmul(x: Tensor, weight: Int4) -> Tensor:
     if not rows.is_cuda:
         found = F.linear(rows, dequantise(*weight))
     elif rows.shape[0] <= _FEW_ROWS:
-        found = torch.ops.aten._weight_int4pack_mm(rows, weight.packed, weight.group_size, weight.scales)
+        scales = weight.scales.contiguous()
+        found = torch.ops.aten._weight_int4pack_mm(rows, weight.packed, weight.group_size, scales)
     else:
         from commentator_lib.commentators.minicpmo.int4_kernel import dequantise as dequantise_on_gpu
 
@@ -118,8 +124,7 @@ def joined(linears: list[Int4Linear]) -> Int4:
     start = 0
     for linear in linears:
         end = start + linear.out_features
-        linear.packed = whole.packed[start // _TILE_ROWS : end // _TILE_ROWS]
-        linear.scales = whole.scales[:, start:end].contiguous()
+        linear.packed, linear.scales = whole.rows(start, end)
         start = end
     return whole
 
@@ -146,6 +151,16 @@ def _fits(layer: nn.Module) -> bool:
 
 
 def quicken(model) -> None:
-    """Put an AWQ model's language layers on the int4 kernel, where the GPU has it; all else then is bfloat16 too."""
-    if torch.cuda.get_device_capability() >= (8, 0) and replace_awq_layers(model.llm):
-        model.to(torch.bfloat16)
+    """Put an AWQ model's language layers on the int4 kernel, where the GPU has it; all else then is bfloat16 too.
+
+    Who takes 4 bits wants the memory: the tables of the text's embeddings move to the host.
+    """
+    able = torch.cuda.get_device_capability() >= (8, 0) and importlib.util.find_spec("triton") is not None
+    if not able or not replace_awq_layers(model.llm):
+        return
+    from commentator_lib.commentators.minicpmo.host_table import HostTable
+
+    model.to(torch.bfloat16)
+    model.llm.model.embed_tokens = HostTable(model.llm.model.embed_tokens.weight)
+    if hasattr(model, "tts"):
+        model.tts.emb_text = HostTable(model.tts.emb_text.weight)

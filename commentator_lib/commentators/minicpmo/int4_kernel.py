@@ -12,7 +12,7 @@ _BLOCKS = 4
 
 
 @triton.jit
-def _unpack(packed, scales, out, rows, BLOCKS: tl.constexpr, GROUP: tl.constexpr, MANY: tl.constexpr):
+def _unpack(packed, scales, out, stride, BLOCKS: tl.constexpr, GROUP: tl.constexpr, MANY: tl.constexpr):
     """Eight rows of some blocks of 128 columns; see int4.pack for what stands where."""
     tile = tl.program_id(0)
     row = tl.arange(0, 8)[:, None]
@@ -22,17 +22,19 @@ def _unpack(packed, scales, out, rows, BLOCKS: tl.constexpr, GROUP: tl.constexpr
     place = (column % 32) // 8 + 4 * (column % 2)
     number = ((word >> (4 * place)) & 15) - 8
     row += tile * 8
-    at = ((column // GROUP) * rows + row) * 2
+    at = (column // GROUP) * stride + row * 2
     scale, offset = tl.load(scales + at).to(tl.float32), tl.load(scales + at + 1).to(tl.float32)
     value = number.to(tl.float32) * scale + offset
     tl.store(out + row * (BLOCKS * 128) + column, value.to(out.dtype.element_ty))
 
 
 def dequantise(packed: Tensor, scales: Tensor) -> Tensor:
-    """As int4.dequantise."""
+    """As int4.dequantise; both may be some of the rows of a larger weight."""
     tiles, blocks = packed.shape[:2]
     rows, columns = tiles * 8, blocks * 128
     many = next(many for many in (_BLOCKS, 2, 1) if blocks % many == 0)
     out = torch.empty(rows, columns, device=packed.device, dtype=torch.bfloat16)
-    _unpack[(tiles, blocks // many)](packed, scales, out, rows, blocks, columns // scales.shape[0], many)
+    _unpack[(tiles, blocks // many)](
+        packed, scales, out, scales.stride(0), blocks, columns // scales.shape[0], many
+    )
     return out

@@ -133,6 +133,22 @@ def before_attention(
     return x, rotate(query, cos, sin)
 
 
+def attention(
+    x: Tensor, delta: Tensor, layer: Layer, keys: Tensor, values: Tensor, positions: Tensor, span: int, cos: Tensor,
+    sin: Tensor, shape: Shape, _scratch: None = None,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """(x (n, H) with what the layer before left, what attention finds for it (n, heads·d)).
+
+    Keys and values of these tokens are written into the cache, of which the first `span` columns are looked at.
+    """
+    x, queries = before_attention(x, delta, layer, keys, values, positions, cos, sin, shape)
+    return x, attend(queries, keys[:, :span], values[:, :span], positions)
+
+
+def scratch(_shape: Shape, _device: torch.device) -> None:
+    """What `attention` needs beside its arguments: kernels.py has something."""
+
+
 def after_attention(x: Tensor, attended: Tensor, layer: Layer, shape: Shape) -> tuple[Tensor, Tensor]:
     """(x (n, H), what the layer adds to it): the sum is left to the next layer, whose norm reads it anyway."""
     x = x + linear(attended, layer.out)

@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers.cache_utils import DynamicCache
 
 from commentator_lib.commentators.minicpmo import layers
-from commentator_lib.commentators.minicpmo.graphs import record
+from commentator_lib.commentators.minicpmo.graphs import Lane, record
 
 
 class Sequence(Protocol):
@@ -67,19 +67,21 @@ class LayeredSequence:
     """The past in a cache for `length` positions. ValueError for a decoder whose layers are not as layers.py has them.
 
     `step` goes by the position that the GPU itself counts, so that it can be recorded, and tells nobody: hence
-    `moved`. `graphs`: `take` is recorded too, once for each multiple of `bucket` rows; it runs
-    as it is until `settle` is called, when there is time for that.
+    `moved`. With a `lane`, `take` is recorded too, once for each multiple of `bucket` rows; until `settle` is called,
+    when there is time for that, it runs as it is.
     """
 
     @torch.inference_mode()
-    def __init__(self, model, length: int, graphs: bool = False, bucket: int = 64) -> None:
+    def __init__(self, model, length: int, lane: Lane | None = None, bucket: int = 64) -> None:
         self._shape = layers.read_shape(model)
         self._ops = _operations(model.norm.weight.device, self._shape)
+        self._scratch = self._ops.scratch(self._shape, model.norm.weight.device)
         with torch.inference_mode(False):
             self._layers = layers.read_layers(model)
         self._norm = model.norm.weight
         self._length = length
-        self._bucket = bucket if graphs else 0
+        self._lane = lane
+        self._bucket = bucket if lane else 0
         self._recorded: dict[tuple[int, bool], tuple] = {}
         self._wanted: set[tuple[int, bool]] = set()
         device, dtype = self._norm.device, self._norm.dtype
@@ -142,7 +144,7 @@ class LayeredSequence:
             # a prompt starts at 0 and need not look at the rest of the cache
             span = rows if is_prompt else self._length
             self.begin()
-            graph = record(partial(self._record_into, out, given, span))
+            graph = record(partial(self._record_into, out, given, span), self._lane)
             self._recorded[key] = graph, given, out
         self._wanted.clear()
         self.begin()
@@ -165,10 +167,19 @@ class LayeredSequence:
         """Hidden states (n, H) after embeddings (n, H), which see the first `span` columns of the cache."""
         delta = torch.zeros_like(x)
         for layer, keys, values in zip(self._layers, self._keys, self._values, strict=True):
-            x, queries = self._ops.before_attention(
-                x, delta, layer, keys, values, positions, self._cos, self._sin, self._shape
+            x, found = self._ops.attention(
+                x,
+                delta,
+                layer,
+                keys,
+                values,
+                positions,
+                span,
+                self._cos,
+                self._sin,
+                self._shape,
+                self._scratch,
             )
-            found = self._ops.attend(queries, keys[:, :span], values[:, :span], positions)
             x, delta = self._ops.after_attention(x, found, layer, self._shape)
         return layers.rms_norm(x + delta, self._norm, self._shape.norm_epsilon)
 

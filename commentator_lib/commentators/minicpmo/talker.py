@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from commentator_lib.commentators.base import CommentatorError
+from commentator_lib.commentators.minicpmo.graphs import Lane
 from commentator_lib.commentators.minicpmo.sequence import Sequence
 from commentator_lib.commentators.minicpmo.token_loop import TokenLoop
 
@@ -75,7 +76,7 @@ class Talker:
         generator: torch.Generator | None = None,
         sampling: TalkerSampling | None = None,
         most_per_text_token: int = _MOST_PER_TEXT_TOKEN,
-        graphs: bool = False,
+        lane: Lane | None = None,
     ) -> None:
         if (attention := getattr(tts, "attention_type", "full_attention")) != "full_attention":
             raise CommentatorError(
@@ -99,7 +100,7 @@ class Talker:
             sequence, tts.emb_code[0],
             lambda hidden: F.linear(hidden[0], head).float() / self._sampling.temperature, pick_next,
             hidden=self._audio_begin[0], vocabulary=head.shape[0], most=_MOST_TOKENS,
-            noise_width=min(self._sampling.top_k, head.shape[0]), generator=generator, graphs=graphs,
+            noise_width=min(self._sampling.top_k, head.shape[0]), generator=generator, lane=lane,
         )  # fmt: skip
         self.begin()
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from commentator_lib.commentators.minicpmo.graphs import record
+from commentator_lib.commentators.minicpmo.graphs import Lane, record
 from commentator_lib.commentators.minicpmo.sequence import Sequence
 
 
@@ -22,7 +22,8 @@ class TokenLoop:
 
     `embed` turns a token (1,) into its embedding (1, H), `head` a hidden state (1, H) into float32 logits (V,).
     `pick(logits (V,), said (most,), count (1,), noise (width,))` returns the next token (1,): `said` are the ids
-    so far, of which the first `count` are real, `noise` is drawn anew for each from the exponential distribution.
+    so far, of which the first `count` are real, `noise` is drawn anew for each from the exponential distribution. It
+    may write over the logits.
     """
 
     @torch.inference_mode()
@@ -38,7 +39,7 @@ class TokenLoop:
         most: int,
         noise_width: int,
         generator: torch.Generator | None = None,
-        graphs: bool = False,
+        lane: Lane | None = None,
     ) -> None:
         self.sequence = sequence
         self._embed, self._head, self._pick = embed, head, pick
@@ -52,8 +53,8 @@ class TokenLoop:
         self._noise = torch.ones(noise_width, device=device)
         self._stepped = True
         self._graphs = None
-        if graphs:
-            self._graphs = record(self._pick_one), record(self._take_one)
+        if lane:
+            self._graphs = record(self._pick_one, lane), record(self._take_one, lane)
             self._picked = torch.cuda.Event()
             self._on_host = torch.zeros(1, dtype=torch.long, pin_memory=True)
         self.begin()

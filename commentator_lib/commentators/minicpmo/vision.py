@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from commentator_lib.commentators.minicpmo.graphs import record
+from commentator_lib.commentators.minicpmo.graphs import Lane, record
 from commentator_lib.media import Frame
 
 # Pillow's fixed point: coefficients of 22 bits behind the point.
@@ -70,10 +70,10 @@ def position_ids(height: int, width: int, side: int) -> Tensor:
 
 
 class Vision:
-    """The eyes of `model`. `image_processor` says how pictures are sized. `graphs`: record, on a GPU."""
+    """The eyes of `model`. `image_processor` says how pictures are sized. With a `lane` it is recorded."""
 
-    def __init__(self, model, image_processor, graphs: bool = False) -> None:
-        self._model, self._processor, self._graphs = model, image_processor, graphs
+    def __init__(self, model, image_processor, lane: Lane | None = None) -> None:
+        self._model, self._processor, self._lane = model, image_processor, lane
         self._recorded: dict[tuple[int, ...], tuple] = {}
         self._prepared: dict[tuple[int, ...], Callable[[Tensor], Tensor]] = {}
 
@@ -119,14 +119,18 @@ class Vision:
     @torch.inference_mode()
     def settle(self) -> None:
         """Record what has been met, when there is time for that; until then it runs as it is."""
-        if not self._graphs:
+        if self._lane is None:
             return
         for key in self._prepared:
             if key in self._recorded or len(self._recorded) >= _MOST_GRAPHS:
                 continue
             given = torch.zeros(key, dtype=torch.uint8, device=self._model.resampler.query.device)
             out = self._prepared[key](given)
-            self._recorded[key] = record(partial(_see_into, out, self._prepared[key], given)), given, out
+            self._recorded[key] = (
+                record(partial(_see_into, out, self._prepared[key], given), self._lane),
+                given,
+                out,
+            )
 
     def _prepare(self, shape: tuple[int, ...]) -> Callable[[Tensor], Tensor]:
         """What looks at images of this shape: all that depends on their size alone is worked out before."""

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from commentator_lib.commentators.minicpmo.flow import FlowSolver
-from commentator_lib.commentators.minicpmo.graphs import Recorded
+from commentator_lib.commentators.minicpmo.graphs import Lane, Recorded
 
 SAMPLE_RATE_HZ = 24_000
 REFERENCE_RATE_HZ = 16_000
@@ -96,8 +96,8 @@ class Vocoder:
         self.begin()
 
     @torch.inference_mode()
-    def quicken(self) -> None:
-        """Replace Token2wav's inner parts by recorded ones, on a GPU and where they are known: float32 stepaudio2.
+    def quicken(self, lane: Lane) -> None:
+        """Replace Token2wav's inner parts by ones recorded on `lane`, where they are known: float32 stepaudio2.
 
         Raises what PyTorch raises where they cannot be recorded; then all is as before.
         """
@@ -117,7 +117,7 @@ class Vocoder:
             flow.encoder.forward_chunk = _of_encoder(own_encode, encode)
             token2wav.hift = speak
             cache["estimator_att_cache"] = solver.reference_places
-            self._meet_all_shapes(parts)
+            self._meet_all_shapes(parts, lane)
         except Exception:
             del flow.decoder.forward_chunk, flow.encoder.forward_chunk
             token2wav.hift, cache["estimator_att_cache"] = hift, own_cache
@@ -127,19 +127,19 @@ class Vocoder:
         for part in (flow.decoder, flow.decoder.estimator):  # up to two gigabytes that nothing uses any more
             part.att_cache_buffer, part.cnn_cache_buffer = nothing, nothing
 
-    def _meet_all_shapes(self, parts: list[Recorded]) -> None:
+    def _meet_all_shapes(self, parts: list[Recorded], lane: Lane) -> None:
         """Speak a comment in which all lengths of chunk and cache occur, and record them.
 
         Its rest is as long as a rest can be, so that there is a graph that any other rest fits into.
         """
         self.begin()
         for part in parts:
-            part.recording = True
+            part.lane = lane
         for _ in range(FIRST_TOKENS + (_CHUNKS_UNTIL_STEADY + 1) * CHUNK_TOKENS - 1):
             self.push(_SILENCE_TOKEN)
         list(self.finish())
         for part in parts:
-            part.recording = False
+            part.lane = None
         self.begin()
 
     def begin(self) -> None:
