@@ -11,11 +11,13 @@ worth nothing.
   first_text_ms, first_sound_ms           from the frames
   speech_compute_s                        wall time of the comment for a second of its sound
   greedy_equal                            tokens that agree with the model's own, taken greedily, of how many
-  vram_idle_bytes, vram_peak_bytes        by the driver; torch_* by PyTorch's own count
+  vram_idle_bytes, vram_peak_bytes        by the driver; torch_* tensors, torch_reserved_* held, by PyTorch's count
+  start                                   from a checkpoint folder on the disk to the first comment's first sound
 
     python -m experiments.bench_model --checkpoint random --dtype bf16 --frames 4 --new-tokens 150 --json
     python -m experiments.bench_model --checkpoint random --dtype awq --compare seed --live 120
     python -m experiments.bench_model --checkpoint /models/MiniCPM-o-4_5-awq --live 120
+    python -m experiments.bench_model --checkpoint /models/MiniCPM-o-4_5-awq --steps start
 
 `random` is the full published size with drawn weights: true times and memory, no sensible words, and a talker that
 never ends by itself (so each text token gets eight audio tokens, 0.3 s, in our loop and in the model's). It needs
@@ -32,6 +34,7 @@ import time
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,14 +44,25 @@ from commentator_lib.commentators.base import CommentatorError, CommentRequest
 from commentator_lib.config import Settings, load_settings
 from commentator_lib.media import Frame
 from commentator_lib.meters import hardware
-from experiments.random_minicpmo import NoModelCodeError, code_folder, load_random, write_token2wav
+from experiments.random_minicpmo import (
+    NoModelCodeError,
+    code_folder,
+    draw_speech_tokenizer,
+    folder_bytes,
+    forget_files,
+    is_random,
+    load_random,
+    write_token2wav,
+)
 
 _PROMPT = "Describe what is happening in one or two sentences."
 _AUDIO_PER_TEXT_TOKEN = 8
 _TEXT_CHUNK = 10
 # The model's own code goes first: our loop then joins its weights and replaces parts of its vocoder.
 _OWN_STEPS = ("own_chat", "own_stream_text", "own_stream_speech")
-_STEPS = (*_OWN_STEPS, "text", "speech", "voice", "vocoder_error", "live", "vocoder_float16", "greedy_equal")
+_STEPS = (
+    "start", *_OWN_STEPS, "text", "speech", "voice", "vocoder_error", "live", "vocoder_float16", "greedy_equal",
+)  # fmt: skip
 # What `--compare seed` runs: the way of the nerdpudding project, which is the model's own code, and ours.
 _COMPARED = (*_OWN_STEPS, "text", "speech", "voice", "vocoder_error", "live")
 # What an H100 could do if nothing but the weights' way from its memory counted (2.9 TB/s): name, BF16, INT4.
@@ -96,11 +110,13 @@ def memory(into: dict[str, Any], name: str):
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
         into[f"{name}_torch_idle_bytes"] = torch.cuda.memory_allocated()
+        into[f"{name}_torch_reserved_idle_bytes"] = torch.cuda.memory_reserved()
         into[f"{name}_vram_idle_bytes"] = driver_bytes()
     yield
     if on_gpu:
         torch.cuda.synchronize()
         into[f"{name}_torch_peak_bytes"] = torch.cuda.max_memory_allocated()
+        into[f"{name}_torch_reserved_peak_bytes"] = torch.cuda.max_memory_reserved()
         into[f"{name}_vram_peak_bytes"] = driver_bytes()  # PyTorch keeps what it once took: this is the peak
 
 
@@ -116,7 +132,9 @@ class Bench:
     """One loaded model and what is measured on it."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
+        from commentator_lib.commentators.minicpmo.checkpoint import inspect_checkpoint
         from commentator_lib.commentators.minicpmo.commentator import MiniCPMOCommentator
+        from commentator_lib.commentators.weights import find_checkpoint
 
         self.arguments = arguments
         self.settings: Settings = load_settings(
@@ -128,6 +146,12 @@ class Bench:
             vocoder_float16=arguments.vocoder_float16,
         )
         load = None
+        self.random, self.dtype = arguments.checkpoint == "random", arguments.dtype
+        if not self.random:
+            self.dtype = inspect_checkpoint(find_checkpoint(arguments.checkpoint)).quantization or "bf16"
+        if not self.random and is_random(Path(arguments.checkpoint)):
+            self.random = True
+            draw_speech_tokenizer()
         if arguments.checkpoint == "random":
             code = code_folder(arguments.code)
 
@@ -141,9 +165,15 @@ class Bench:
                 )
 
         # plain until what is the model's own has been measured
-        self.quick = False
-        self.commentator = MiniCPMOCommentator(self.settings, load, graphs=False)
+        self.quick = "start" in arguments.steps
         self.result: dict[str, Any] = {}
+        self._own_mels: list[Any] = []
+        if self.quick:
+            forget_files(Path(arguments.checkpoint))
+        self._made_s = time.perf_counter()
+        self.commentator = MiniCPMOCommentator(self.settings, load, graphs=self.quick)
+        if self.quick:
+            return
         self._warm_up("load", "load_s", "plain")
         self._own_mels = self._mels() if self.speaks and "vocoder_error" in arguments.steps else []
 
@@ -152,7 +182,7 @@ class Bench:
         return not self.arguments.text_only
 
     def _hold_talker(self) -> None:
-        if self.arguments.checkpoint == "random" and self.speaks:
+        if self.random and self.speaks:
             self.commentator._speaker._talker._most_per_text_token = _AUDIO_PER_TEXT_TOKEN
 
     def quicken(self) -> None:
@@ -185,6 +215,7 @@ class Bench:
         """Each step by its name."""
         given = self.arguments
         return {
+            "start": self.start,
             "own_chat": lambda: self.own_text(given.own_tokens),
             "own_stream_text": lambda: self.own_stream(False, given.own_tokens),
             "own_stream_speech": lambda: self.own_stream(True, given.own_tokens),
@@ -197,6 +228,25 @@ class Bench:
             # last: it may turn the model to float32
             "greedy_equal": lambda: self.greedy_equal(given.own_tokens),
         }
+
+    def start(self) -> dict[str, Any]:
+        """The first comment of a process, its weights on the disk; imports are left out."""
+        folder = Path(self.arguments.checkpoint)
+        out: dict[str, Any] = {"read_bytes": folder_bytes(folder), "size": list(self.arguments.size)}
+        self.commentator.expect_frames(*self.arguments.size)
+        with memory(out, "start"):
+            self.commentator.warm_up()
+            out["ready_s"] = round(time.perf_counter() - self._made_s, 1)
+            out["steps"] = type(self.commentator._writer._loop.sequence).__name__
+            self._hold_talker()
+            request = CommentRequest(self.frames(0), _PROMPT, self.arguments.speech_tokens, self.speaks)
+            for chunk in self.commentator.comment(request):
+                what = "first_sound_s" if chunk.audio is not None else "first_text_s" if chunk.text else ""
+                if what and what not in out:
+                    out[what] = round(time.perf_counter() - self._made_s, 1)
+                if chunk.problem:
+                    raise RuntimeError(chunk.problem)
+        return out
 
     # --- ours
 
@@ -336,7 +386,7 @@ class Bench:
         module = sys.modules[_class_with(self.model, "streaming_generate").__module__]
         original = module.TTSStreamingGenerator
         bound = _AUDIO_PER_TEXT_TOKEN * _TEXT_CHUNK
-        held = (bound,) if self.arguments.checkpoint == "random" else ()
+        held = (bound,) if self.random else ()
         spent: dict[str, list[float]] = {"talker": [], "vocoder": []}
 
         class Held(original):
@@ -389,6 +439,7 @@ class Bench:
         """
         import torch
 
+        from commentator_lib.commentators.minicpmo.graphs import Lane
         from commentator_lib.commentators.minicpmo.sequence import LayeredSequence, PlainSequence
 
         out: dict[str, Any] = {"logits": self._logits_apart(min(new_tokens, 40))}
@@ -398,17 +449,17 @@ class Bench:
                 self._generate(embeds, new_tokens, greedy=True).sequences[0].tolist() for _ in range(2)
             )
         out["own_twice"] = _agree(once, again)
-        if self.arguments.dtype == "bf16" or self.arguments.device == "cpu":
+        if self.dtype == "bf16" or self.arguments.device == "cpu":
             self.commentator._writer = self.commentator._plain_writer = self.commentator._speaker = None
             self.commentator._loaded.vocoder = None
             torch.cuda.empty_cache()  # their memory first
             self.model.float()
             torch.cuda.empty_cache()
             out["weights"] = "float32"
-        model, graphs = self.model.llm.model, self.arguments.device == "cuda"
-        out["plain"] = self._tokens_equal(PlainSequence(model), False, new_tokens)
+        model, lane = self.model.llm.model, Lane() if self.arguments.device == "cuda" else None
+        out["plain"] = self._tokens_equal(PlainSequence(model), None, new_tokens)
         if not self.arguments.plain:
-            out["written out"] = self._tokens_equal(LayeredSequence(model, 1024, graphs), graphs, new_tokens)
+            out["written out"] = self._tokens_equal(LayeredSequence(model, 1024, lane), lane, new_tokens)
         return out
 
     def _logits_apart(self, steps: int) -> dict[str, Any]:
@@ -434,12 +485,13 @@ class Bench:
                 out[name] = max(apart)
         return out
 
-    def _tokens_equal(self, sequence, graphs: bool, new_tokens: int) -> dict[str, Any]:
+    def _tokens_equal(self, sequence, lane, new_tokens: int) -> dict[str, Any]:
         import torch
 
-        from commentator_lib.commentators.minicpmo.decode import Sampling, Writer
+        from commentator_lib.commentators.minicpmo.decode import Writer
+        from commentator_lib.commentators.minicpmo.sampling import Sampling
 
-        writer = Writer(self.model.llm, sequence, Sampling(temperature=0), most=new_tokens, graphs=graphs)
+        writer = Writer(self.model.llm, sequence, Sampling(temperature=0), most=new_tokens, lane=lane)
 
         def ours(parts, suppressed, stops) -> list[int]:
             tokens = writer.generate(parts, max_new_tokens=new_tokens, stops=stops, suppressed=suppressed)
@@ -571,7 +623,6 @@ class Bench:
         It runs by itself here, without the language model beside it.
         """
         import tempfile
-        from pathlib import Path
 
         import torch
 
@@ -766,7 +817,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         "--steps",
         nargs="+",
         choices=_STEPS,
-        help="which measures, of all; live needs --live too",
+        help="which measures, of all; live needs --live too, start a checkpoint folder and none of the model's own",
     )
     parser.add_argument(
         "--compare",
@@ -776,7 +827,13 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="print the JSON line alone")
     given = parser.parse_args(arguments)
     compared = _COMPARED if given.compare else ()
-    given.steps = {*compared, *(given.steps or ())} or set(_STEPS)
+    given.steps = {*compared, *(given.steps or ())} or {*_STEPS} - {"start"}
+    if "start" in given.steps and ({*_OWN_STEPS, "vocoder_error"} & given.steps or given.plain):
+        parser.error(
+            "start measures the recorded way alone: without --compare, --plain and the model's own steps"
+        )
+    if "start" in given.steps and not Path(given.checkpoint).is_dir():
+        parser.error(f"start wants a checkpoint folder, and {given.checkpoint} is none")
     return given
 
 
@@ -795,8 +852,8 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     bench = Bench(given)
     result: dict[str, Any] = {
         "checkpoint": given.checkpoint,
-        "weights": "random" if given.checkpoint == "random" else "as loaded",
-        "dtype": given.dtype,
+        "weights": "random" if bench.random else "as loaded",
+        "dtype": bench.dtype,
         "gpu": torch.cuda.get_device_name() if given.device == "cuda" else None,
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
         "hardware": hardware(),

@@ -5,13 +5,19 @@ The shapes are those that the model's own code and the public test fixtures agre
 part of this project: it is read from a folder, MiniCPMO45 of the public repository OpenBMB/MiniCPM-o-Demo.
 
 Everything made here is named "random" in every result.
+
+As a checkpoint folder, to measure a start from the disk (`bench_model --steps start`):
+
+    python -m experiments.random_minicpmo /tmp/random-awq --dtype awq
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -62,6 +68,15 @@ flow: !new:cosyvoice2.flow.flow.CausalMaskedDiffWithXvec
     estimator: !new:cosyvoice2.flow.decoder_dit.DiT
       {in_channels: 320, out_channels: 80, mlp_ratio: 4.0, depth: 16, num_heads: 8, head_dim: 64, hidden_size: 512}
 """
+
+
+# As the published 4-bit checkpoint has it, null included.
+_AWQ_CONFIG = {
+    "quant_method": "awq", "bits": 4, "group_size": _AWQ_GROUP, "version": "gemm", "zero_point": True,
+    "modules_to_not_convert": None,
+}  # fmt: skip
+_SHARD_BYTES = 4_000_000_000
+_DRAWN_TOKENIZER = "stands for weights that are drawn"
 
 
 class NoModelCodeError(Exception):
@@ -238,7 +253,7 @@ def write_token2wav(folder: Path) -> None:
         helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9),
         folder / "campplus.onnx",
     )
-    (folder / "speech_tokenizer_v2_25hz.onnx").write_text("stands for weights that are drawn")
+    (folder / "speech_tokenizer_v2_25hz.onnx").write_text(_DRAWN_TOKENIZER)
 
 
 def draw_speech_tokenizer() -> None:
@@ -250,7 +265,6 @@ def draw_speech_tokenizer() -> None:
 
 def load_random(code: Path, device: str, awq: bool, speech: bool = True, vocoder_float16: bool = False):
     """A `Loaded` of the full size with random weights, its voice included if `speech`."""
-    import numpy as np
     import torch
 
     from commentator_lib.commentators.minicpmo.loading import Loaded, load_vocoder
@@ -261,6 +275,100 @@ def load_random(code: Path, device: str, awq: bool, speech: bool = True, vocoder
         draw_speech_tokenizer()
         with tempfile.TemporaryDirectory(prefix="token2wav-random-") as name:
             write_token2wav(Path(name) / "token2wav")
-            noise = np.random.default_rng(0).normal(0, 0.05, 6 * 16_000).astype(np.float32)
-            vocoder = load_vocoder(model, Path(name), noise, vocoder_float16)
+            vocoder = load_vocoder(model, Path(name), _recording(), vocoder_float16)
     return Loaded(model, processor, torch.device(device), vocoder)
+
+
+def _recording():
+    """Six seconds of noise (N,) float32 at 16 kHz, as the voice to imitate."""
+    import numpy as np
+
+    return np.random.default_rng(0).normal(0, 0.05, 6 * 16_000).astype(np.float32)
+
+
+# --- as a folder
+
+
+def save_random(code: Path, folder: Path, device: str, awq: bool) -> None:
+    """Write the model of `make_model`, with a voice, as a checkpoint folder like the published ones."""
+    from commentator_lib.commentators.minicpmo.vocoder import write_wav
+
+    model, _processor = make_model(code, device, awq)
+    copy_code(code, folder)
+    config = {**_FULL, "torch_dtype": "float16" if awq else "bfloat16"}
+    if awq:
+        config["quantization_config"] = _AWQ_CONFIG
+    (folder / "config.json").write_text(json.dumps(config))
+    _save_weights(model, folder)
+    write_token2wav(folder / "assets" / "token2wav")
+    write_wav(folder / "assets" / "ref_audio.wav", _recording())
+    forget_files(folder)
+
+
+def _save_weights(model, folder: Path) -> None:
+    """The model's tensors in files of 4 GB, so that the host never holds more of them at once."""
+    from safetensors.torch import save_file
+    from tqdm import tqdm
+
+    shards: list[list[str]] = [[]]
+    used_bytes = 0
+    tensors = model.state_dict()
+    for name, tensor in tensors.items():
+        if shards[-1] and used_bytes + tensor.nbytes > _SHARD_BYTES:
+            shards.append([])
+            used_bytes = 0
+        shards[-1].append(name)
+        used_bytes += tensor.nbytes
+    where = {}
+    for number, names in enumerate(tqdm(shards, "weights", unit="file", leave=False), start=1):
+        file = f"model-{number:05d}-of-{len(shards):05d}.safetensors"
+        held = {name: tensors[name].detach().to("cpu", copy=True).contiguous() for name in names}
+        save_file(held, folder / file, metadata={"format": "pt"})
+        where |= dict.fromkeys(names, file)
+    total = sum(tensor.nbytes for tensor in tensors.values())
+    index = {"metadata": {"total_size": total}, "weight_map": where}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
+def is_random(folder: Path) -> bool:
+    """Whether `save_random` wrote this checkpoint."""
+    stand_in = Path(folder) / "assets" / "token2wav" / "speech_tokenizer_v2_25hz.onnx"
+    return stand_in.is_file() and stand_in.read_bytes() == _DRAWN_TOKENIZER.encode()
+
+
+def folder_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def forget_files(folder: Path) -> None:
+    """Let the next reader of these files find them on the disk, not in the system's memory (POSIX)."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with open(path, "rb") as file:
+                os.fsync(file.fileno())
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, help="where to; must be empty or not there (9 or 18 GB)")
+    parser.add_argument("--dtype", choices=("bf16", "awq"), default="awq", help="which weights to make")
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="where they are drawn")
+    parser.add_argument("--code", default="", help=f"the folder with the model's own code ({CODE_VARIABLE})")
+    given = parser.parse_args(arguments)
+    if given.folder.exists() and (not given.folder.is_dir() or any(given.folder.iterdir())):
+        parser.error(f"{given.folder} is there and not empty")
+    code = code_folder(given.code)
+    given.folder.mkdir(parents=True, exist_ok=True)
+    save_random(code, given.folder, given.device, given.dtype == "awq")
+    print(f"{given.folder}: {folder_bytes(given.folder) / 1e9:.1f} GB, random weights")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except NoModelCodeError as error:
+        print(f"random_minicpmo: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -794,13 +794,50 @@ def test_the_benchmark_runs_on_a_tiny_checkpoint(checkpoints, capsys):
     assert printed["plain_layers"] == printed["our_layers"] == "Linear"
 
 
+def test_the_benchmark_measures_a_start_from_the_disk(checkpoints):
+    from experiments import bench_model, random_minicpmo
+
+    folder = checkpoints["awq"]
+    result = bench_model.main(
+        ["--checkpoint", str(folder), "--device", "cpu", "--speech-tokens", "12", "--repeats", "1", "--json",
+         "--steps", "start", "speech"]
+    )  # fmt: skip
+    start = result["start"]
+    assert start["read_bytes"] == random_minicpmo.folder_bytes(folder) > 100_000
+    assert 0 < start["ready_s"] <= start["first_sound_s"]
+    assert result["weights"] == ("random" if REAL else "as loaded")
+    for wrong in (["--steps", "start"], ["--checkpoint", str(folder), "--steps", "start", "own_chat"]):
+        with pytest.raises(SystemExit, match="2"):
+            bench_model.parse(wrong)
+
+
+def test_random_weights_are_written_in_several_files(tmp_path, monkeypatch):
+    from safetensors.torch import load_file
+
+    from commentator_lib.commentators.weights import tensor_bytes
+    from experiments import random_minicpmo
+
+    monkeypatch.setattr(random_minicpmo, "_SHARD_BYTES", 500)
+    model = torch.nn.Sequential(*(torch.nn.Linear(10, 10) for _ in range(3)))
+    random_minicpmo._save_weights(model, tmp_path)
+    random_minicpmo.forget_files(tmp_path)
+    files = sorted(tmp_path.glob("*.safetensors"))
+    assert [file.name for file in files][0] == "model-00001-of-00003.safetensors" and len(files) == 3
+    found = {name: tensor for file in files for name, tensor in load_file(file).items()}
+    assert all(torch.equal(found[name], tensor) for name, tensor in model.state_dict().items())
+    assert sum(tensor_bytes(tmp_path).values()) == 3 * 440
+    assert not random_minicpmo.is_random(tmp_path)
+    with pytest.raises(SystemExit, match="2"):
+        random_minicpmo.main([str(tmp_path)])
+
+
 def test_every_step_of_the_benchmark_has_a_measure():
     from experiments import bench_model
 
     given = bench_model.parse(["--compare", "seed", "--steps", "greedy_equal"])
     assert set(
         bench_model.Bench.measures(
-            SimpleNamespace(arguments=given, voice=0, vocoder_error=0, vocoder_float16=0)
+            SimpleNamespace(arguments=given, start=0, voice=0, vocoder_error=0, vocoder_float16=0)
         )
     ) == set(bench_model._STEPS)
     assert given.steps == {*bench_model._COMPARED, "greedy_equal"}

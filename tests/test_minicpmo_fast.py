@@ -130,15 +130,17 @@ def test_a_layer_on_int4_is_the_awq_layer_and_joins_with_others():
     model = nn.ModuleDict({name: awq_layer(outputs=64, exact=True) for name in ("q_proj", "k_proj")})
     x = torch.randn(5, 256)
     wanted = [layer(x) for layer in model.values()]
-    assert int4.replace_awq_layers(model) == 2
+    int4.replace_awq_layers(model, int4.awq_layers(model))
     x = x.bfloat16()
     before = [layer(x) for layer in model.values()]
     for ours, theirs in zip(before, wanted, strict=True):
         assert float((ours.float() - theirs).norm() / theirs.norm()) < 0.01
-    whole = int4.joined(list(model.values()))
+    whole, again = int4.joined([list(model.values()), [model["q_proj"]]])
+    assert torch.equal(again.packed, whole.packed[:8]) and again.scales.dtype == torch.bfloat16
     assert torch.equal(int4.matmul(x, whole), torch.cat(before, dim=-1))
     assert all(torch.equal(layer(x), result) for layer, result in zip(model.values(), before, strict=True))
     assert model["k_proj"].packed.data_ptr() == whole.packed[8:].data_ptr()
+    assert model["q_proj"].packed.untyped_storage().data_ptr() == whole.scales.untyped_storage().data_ptr()
 
 
 def test_never_more_than_one_layer_is_in_memory_twice(monkeypatch):
@@ -151,14 +153,15 @@ def test_never_more_than_one_layer_is_in_memory_twice(monkeypatch):
         return own(*parts)
 
     monkeypatch.setattr(int4, "from_awq", counting)
-    assert int4.replace_awq_layers(model) == 4
+    int4.replace_awq_layers(model, int4.awq_layers(model))
+    assert all(type(layer) is int4.Int4Linear for layer in model)
     assert seen == [4, 4, 3, 2] or seen == [4, 3, 2, 1]
 
 
 @pytest.mark.parametrize("changes", [{"inputs": 192, "group": 64}, {"bias": True}, {"group": 16}])
 def test_all_awq_layers_stay_where_the_kernel_cannot_take_one(changes):
     model = nn.ModuleList([awq_layer(), awq_layer(**changes)])
-    assert int4.replace_awq_layers(model) == 0 and all(type(layer) is awq.AwqLinear for layer in model)
+    assert int4.awq_layers(model) == []
 
 
 # --- graphs

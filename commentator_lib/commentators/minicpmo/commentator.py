@@ -123,7 +123,6 @@ class MiniCPMOCommentator:
         lane, voice_lane = (Lane(), Lane()) if quick else (None, None)
         if quick:
             quicken(model)
-            self._quicken_voice(voice_lane)
         self._vision = None
         if self._graphs and Vision.knows(model, loaded.processor):
             self._vision = Vision(model, loaded.processor.image_processor, lane)
@@ -137,6 +136,10 @@ class MiniCPMOCommentator:
         self._writer = (
             lane and self._recorded(writer, model.llm.model, _PROMPT_ROOM, _PROMPT_BUCKET, lane)
         ) or self._plain_writer
+        # The voice after the language model, whose layers leave holes that something small would keep.
+        if quick:
+            free_gpu()
+            self._quicken_voice(voice_lane)
         if loaded.vocoder is not None:
             drawn_too = torch.Generator(loaded.device).manual_seed(self._settings.seed + 1)
 

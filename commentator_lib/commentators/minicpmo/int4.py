@@ -113,34 +113,51 @@ class Int4Linear(nn.Module):
         return matmul(x, self.weight)
 
 
-def joined(linears: list[Int4Linear]) -> Int4:
-    """Their weights as one; the layers become views of it."""
-    if len(linears) == 1:
-        return linears[0].weight
-    whole = Int4(
-        torch.cat([linear.packed for linear in linears]),
-        torch.cat([linear.scales for linear in linears], dim=1),
-    )
-    start = 0
-    for linear in linears:
-        end = start + linear.out_features
-        linear.packed, linear.scales = whole.rows(start, end)
-        start = end
-    return whole
+def joined(groups: list[list[Int4Linear]]) -> list[Int4]:
+    """Each group's weights as one, those of all groups in one block of memory; the layers become views of it.
 
-
-def replace_awq_layers(model: nn.Module) -> int:
-    """Put an Int4Linear in the place of every AWQ layer, AutoAWQ's or ours; how many.
-
-    All stay where the kernel cannot take one of them: one with a bias, or of a size that does not fill its tiles.
+    In one block, because PyTorch keeps tensors of a few MB together: what stays of a layer would hold on to the room of
+    what was converted and went, which added up to 0.4 GB.
     """
+    wholes = [
+        Int4(
+            torch.cat([linear.packed for linear in group]),
+            torch.cat([linear.scales for linear in group], dim=1),
+        )
+        for group in groups
+    ]
+    parts = _side_by_side([part for whole in wholes for part in whole])
+    wholes = [Int4(*pair) for pair in zip(parts[::2], parts[1::2], strict=True)]
+    for group, whole in zip(groups, wholes, strict=True):
+        start = 0
+        for linear in group:
+            end = start + linear.out_features
+            linear.packed, linear.scales = whole.rows(start, end)
+            start = end
+    if parts[0].is_cuda:
+        torch.cuda.empty_cache()  # or all layers would be held twice for a moment
+    return wholes
+
+
+def _side_by_side(tensors: list[Tensor]) -> list[Tensor]:
+    """Copies in one block of memory, of tensors whose sizes are multiples of 16 bytes."""
+    block = torch.empty(sum(t.nbytes for t in tensors), dtype=torch.uint8, device=tensors[0].device)
+    parts = block.split([t.nbytes for t in tensors])
+    return [part.view(t.dtype).view(t.shape).copy_(t) for part, t in zip(parts, tensors, strict=True)]
+
+
+def awq_layers(model: nn.Module) -> list[str]:
+    """The names of all AWQ layers, AutoAWQ's or ours; none where the kernel cannot take one of them: one with a bias,
+    or of a size that does not fill its tiles."""
     names = [name for name, layer in model.named_modules() if hasattr(layer, "qweight")]
-    if not all(_fits(model.get_submodule(name)) for name in names):
-        return 0
+    return names if all(_fits(model.get_submodule(name)) for name in names) else []
+
+
+def replace_awq_layers(model: nn.Module, names: list[str]) -> None:
+    """Put an Int4Linear in the place of each of these."""
     for name in names:  # one after another, so that never more than one layer is there twice
         layer = model.get_submodule(name)
         model.set_submodule(name, Int4Linear(from_awq(layer.qweight, layer.qzeros, layer.scales)))
-    return len(names)
 
 
 def _fits(layer: nn.Module) -> bool:
@@ -156,11 +173,15 @@ def quicken(model) -> None:
     Who takes 4 bits wants the memory: the tables of the text's embeddings move to the host.
     """
     able = torch.cuda.get_device_capability() >= (8, 0) and importlib.util.find_spec("triton") is not None
-    if not able or not replace_awq_layers(model.llm):
+    if not able or not (names := awq_layers(model.llm)):
         return
     from commentator_lib.commentators.minicpmo.host_table import HostTable
 
-    model.to(torch.bfloat16)
+    for part in model.children():  # before there are holes among the language layers, to lie in and keep
+        if part is not model.llm:
+            part.to(torch.bfloat16)
+    replace_awq_layers(model.llm, names)
+    model.llm.to(torch.bfloat16)
     model.llm.model.embed_tokens = HostTable(model.llm.model.embed_tokens.weight)
     if hasattr(model, "tts"):
         model.tts.emb_text = HostTable(model.tts.emb_text.weight)

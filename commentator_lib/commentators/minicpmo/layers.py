@@ -66,21 +66,25 @@ def read_layers(model) -> list[Layer]:
 
 def _read_layer(layer) -> Layer:
     attention, mlp = layer.self_attn, layer.mlp
+    groups = [
+        [attention.q_proj, attention.k_proj, attention.v_proj], [attention.o_proj], [mlp.gate_proj, mlp.up_proj],
+        [mlp.down_proj],
+    ]  # fmt: skip
+    int4 = isinstance(attention.q_proj, Int4Linear)
+    qkv, out, gate_up, down = joined(groups) if int4 else map(_join, groups)
     return Layer(
         layer.input_layernorm.weight,
-        _join([attention.q_proj, attention.k_proj, attention.v_proj]),
+        qkv,
         getattr(getattr(attention, "q_norm", None), "weight", None),
         getattr(getattr(attention, "k_norm", None), "weight", None),
-        _join([attention.o_proj]),
+        out,
         layer.post_attention_layernorm.weight,
-        _join([mlp.gate_proj, mlp.up_proj]),
-        _join([mlp.down_proj]),
+        gate_up,
+        down,
     )
 
 
-def _join(linears: list[nn.Module]) -> Tensor | Int4:
-    if isinstance(linears[0], Int4Linear):
-        return joined(linears)
+def _join(linears: list[nn.Module]) -> Tensor:
     if not all(isinstance(linear, nn.Linear) for linear in linears):
         raise ValueError(f"layers of {type(linears[0]).__name__} cannot be joined")
     if len(linears) == 1:
