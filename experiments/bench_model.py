@@ -451,7 +451,7 @@ class Bench:
         out["own_twice"] = _agree(once, again)
         if self.dtype == "bf16" or self.arguments.device == "cpu":
             self.commentator._writer = self.commentator._plain_writer = self.commentator._speaker = None
-            self.commentator._loaded.vocoder = None
+            self.commentator._loaded.vocoder = self.commentator._vision = None
             torch.cuda.empty_cache()  # their memory first
             self.model.float()
             torch.cuda.empty_cache()
@@ -839,22 +839,22 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
     given = parse(arguments)
-    if given.device == "cuda":
-        import torch
-
-        if not torch.cuda.is_available():
-            raise CommentatorError(
-                "this benchmark needs a GPU, and PyTorch sees none; --device cpu for a tiny checkpoint"
-            )
+    started_s = time.perf_counter()
     import torch
     import transformers
 
+    imports_s = round(time.perf_counter() - started_s, 1)
+    if given.device == "cuda" and not torch.cuda.is_available():
+        raise CommentatorError(
+            "this benchmark needs a GPU, and PyTorch sees none; --device cpu for a tiny checkpoint"
+        )
     bench = Bench(given)
     result: dict[str, Any] = {
         "checkpoint": given.checkpoint,
         "weights": "random" if bench.random else "as loaded",
         "dtype": bench.dtype,
         "gpu": torch.cuda.get_device_name() if given.device == "cuda" else None,
+        "imports_s": imports_s,
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
         "hardware": hardware(),
         "frames": given.frames,

@@ -805,7 +805,7 @@ def test_the_benchmark_measures_a_start_from_the_disk(checkpoints):
     start = result["start"]
     assert start["read_bytes"] == random_minicpmo.folder_bytes(folder) > 100_000
     assert 0 < start["ready_s"] <= start["first_sound_s"]
-    assert result["weights"] == ("random" if REAL else "as loaded")
+    assert result["weights"] == "as loaded" and result["dtype"] == "awq"
     for wrong in (["--steps", "start"], ["--checkpoint", str(folder), "--steps", "start", "own_chat"]):
         with pytest.raises(SystemExit, match="2"):
             bench_model.parse(wrong)

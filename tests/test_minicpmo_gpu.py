@@ -176,6 +176,21 @@ def test_a_stop_token_ends_it_and_the_next_comment_begins_anew(qwen):
     assert [t for t, _ in writer.generate([embeds], max_new_tokens=30, stops=[], suppressed=[])][:-1] == whole
 
 
+def test_longer_prompts_are_recorded_ahead(qwen):
+    lane = graphs.Lane()
+    sequence = LayeredSequence(qwen.model, 250, lane, 64, 3)
+    plain = PlainSequence(qwen.model)
+    sequence.take(drawn(1, 70, 128))
+    sequence.settle()
+    assert {rows for rows, _first in sequence._recorded} == {128, 192}  # 256 would not fit
+    for count in (20, 190, 100):
+        embeds = drawn(1, count, 128)
+        sequence.begin()
+        plain.begin()
+        assert torch.allclose(sequence.take(embeds), plain.take(embeds), atol=1e-4)
+    assert sequence._wanted == {(64, True)}
+
+
 def test_a_recorded_function_follows_its_inputs_and_its_shapes():
     calls = []
 

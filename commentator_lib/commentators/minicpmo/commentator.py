@@ -52,7 +52,9 @@ _TYPICAL_PER_TEXT_TOKEN = 8
 _PROMPT_ROOM = 1024
 _SPEECH_ROOM = 2048
 # Prompts are recorded once for each multiple of so many positions, chunks of text likewise (10 tokens, 1 or 2 signs).
-_PROMPT_BUCKET = 64
+# The prompts of a session are longer than the one that warms up, by its role, its rules and the last comment: 80 to 190
+# tokens with the profiles of this project.
+_PROMPT_BUCKET, _PROMPTS_AHEAD = 64, 4
 _TEXT_BUCKET = 12
 _LONGEST_TEXT = _LONGEST_PROMPT = 8192
 
@@ -134,7 +136,8 @@ class MiniCPMOCommentator:
 
         self._plain_writer = writer(PlainSequence(model.llm.model))
         self._writer = (
-            lane and self._recorded(writer, model.llm.model, _PROMPT_ROOM, _PROMPT_BUCKET, lane)
+            lane
+            and self._recorded(writer, model.llm.model, lane, _PROMPT_ROOM, _PROMPT_BUCKET, _PROMPTS_AHEAD)
         ) or self._plain_writer
         # The voice after the language model, whose layers leave holes that something small would keep.
         if quick:
@@ -147,7 +150,7 @@ class MiniCPMOCommentator:
                 return Talker(model.tts, sequence, drawn_too, lane=lane)
 
             made = voice_lane and self._recorded(
-                talker, model.tts.model, _SPEECH_ROOM, _TEXT_BUCKET, voice_lane
+                talker, model.tts.model, voice_lane, _SPEECH_ROOM, _TEXT_BUCKET
             )
             made = made or talker(PlainSequence(model.tts.model))
             self._speaker = _Speaker(made, loaded.vocoder, loaded.device)
@@ -161,13 +164,19 @@ class MiniCPMOCommentator:
             pass
 
     def _recorded(
-        self, make: Callable[[Sequence, Lane], Any], model, length: int, bucket: int, lane: Lane
+        self,
+        make: Callable[[Sequence, Lane], Any],
+        model,
+        lane: Lane,
+        length: int,
+        bucket: int,
+        ahead: int = 0,
     ) -> Any:
         """What `make` makes of the written-out layers of `model` and CUDA graphs; None where that cannot be."""
         from commentator_lib.commentators.minicpmo.sequence import LayeredSequence
 
         try:
-            return make(LayeredSequence(model, length, lane, bucket), lane)
+            return make(LayeredSequence(model, length, lane, bucket, ahead), lane)
         except Exception as error:  # no Triton, no compiler or one of another mind, other layers
             _warn_of_slowness(type(model).__name__, error)
             return None

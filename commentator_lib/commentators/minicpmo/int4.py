@@ -180,8 +180,9 @@ def quicken(model) -> None:
     for part in model.children():  # before there are holes among the language layers, to lie in and keep
         if part is not model.llm:
             part.to(torch.bfloat16)
-    replace_awq_layers(model.llm, names)
-    model.llm.to(torch.bfloat16)
-    model.llm.model.embed_tokens = HostTable(model.llm.model.embed_tokens.weight)
+    model.llm.model.embed_tokens = HostTable(model.llm.model.embed_tokens.weight.cpu().bfloat16())
     if hasattr(model, "tts"):
         model.tts.emb_text = HostTable(model.tts.emb_text.weight)
+    torch.cuda.empty_cache()
+    replace_awq_layers(model.llm, names)
+    model.llm.to(torch.bfloat16)

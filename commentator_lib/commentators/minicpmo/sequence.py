@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers.cache_utils import DynamicCache
 
 from commentator_lib.commentators.minicpmo import layers
-from commentator_lib.commentators.minicpmo.graphs import Lane, record
+from commentator_lib.commentators.minicpmo.graphs import Lane, Recording, record
 
 
 class Sequence(Protocol):
@@ -68,11 +68,14 @@ class LayeredSequence:
 
     `step` goes by the position that the GPU itself counts, so that it can be recorded, and tells nobody: hence
     `moved`. With a `lane`, `take` is recorded too, once for each multiple of `bucket` rows; until `settle` is called,
-    when there is time for that, it runs as it is.
+    when there is time for that, it runs as it is. With a prompt the next `ahead` multiples are recorded too: the next
+    prompts will be longer.
     """
 
     @torch.inference_mode()
-    def __init__(self, model, length: int, lane: Lane | None = None, bucket: int = 64) -> None:
+    def __init__(
+        self, model, length: int, lane: Lane | None = None, bucket: int = 64, ahead: int = 0
+    ) -> None:
         self._shape = layers.read_shape(model)
         self._ops = _operations(model.norm.weight.device, self._shape)
         self._scratch = self._ops.scratch(self._shape, model.norm.weight.device)
@@ -82,7 +85,8 @@ class LayeredSequence:
         self._length = length
         self._lane = lane
         self._bucket = bucket if lane else 0
-        self._recorded: dict[tuple[int, bool], tuple] = {}
+        self._ahead = ahead
+        self._recorded: dict[tuple[int, bool], Recording] = {}
         self._wanted: set[tuple[int, bool]] = set()
         device, dtype = self._norm.device, self._norm.dtype
         cache = (len(self._layers), self._shape.kv_heads, length, self._shape.head_dim)
@@ -92,6 +96,9 @@ class LayeredSequence:
         cos, sin = model.rotary_emb(self._norm, self._positions[None])
         self._cos, self._sin = cos[0].contiguous(), sin[0].contiguous()
         self._position = torch.zeros(1, dtype=torch.long, device=device)
+        # what goes into a recorded `take` and comes out, of any length
+        width = self._norm.shape[0]
+        self._given, self._out = torch.zeros(2, length if lane else 0, width, device=device, dtype=dtype)
         self.begin()
 
     @torch.inference_mode()
@@ -116,7 +123,8 @@ class LayeredSequence:
         else:
             hidden = self._run(embeds[0], self._positions[start : self._used], self._used)
             if rows and key not in self._recorded:
-                self._wanted.add(key)
+                longer = range(rows, rows + 1 + (start == 0) * self._ahead * self._bucket, self._bucket)
+                self._wanted |= {(n, start == 0) for n in longer if n <= self._length} - self._recorded.keys()
         self._position.fill_(self._used)
         return hidden[None]
 
@@ -137,31 +145,29 @@ class LayeredSequence:
     @torch.inference_mode()
     def settle(self) -> None:
         """Record what has been met; forgets everything that was taken in."""
-        for key in sorted(self._wanted):
+        for key in sorted(
+            self._wanted, reverse=True
+        ):  # the largest first: the others find room in its memory
             rows, is_prompt = key
-            given = torch.zeros(rows, self._norm.shape[0], device=self._norm.device, dtype=self._norm.dtype)
-            out = torch.empty_like(given)
             # a prompt starts at 0 and need not look at the rest of the cache
             span = rows if is_prompt else self._length
             self.begin()
-            graph = record(partial(self._record_into, out, given, span), self._lane)
-            self._recorded[key] = graph, given, out
+            self._recorded[key] = record(partial(self._run_recorded, rows, span), self._lane)
         self._wanted.clear()
         self.begin()
 
-    def _record_into(self, out: Tensor, given: Tensor, span: int) -> None:
-        out.copy_(self._run(given, self._position + self._positions[: len(given)], span))
+    def _run_recorded(self, rows: int, span: int) -> None:
+        self._out[:rows] = self._run(self._given[:rows], self._position + self._positions[:rows], span)
 
     def _replayed(self, key: tuple[int, bool], x: Tensor, start: int) -> Tensor:
         """`_run` from a recorded graph, the last rows of which may hold nothing.
 
         What they leave in the cache is overwritten before it is seen.
         """
-        graph, given, out = self._recorded[key]
-        given[: len(x)] = x
+        self._given[: len(x)] = x
         self._position.fill_(start)
-        graph.replay()
-        return out[: len(x)].clone()
+        self._recorded[key].replay()
+        return self._out[: len(x)].clone()
 
     def _run(self, x: Tensor, positions: Tensor, span: int) -> Tensor:
         """Hidden states (n, H) after embeddings (n, H), which see the first `span` columns of the cache."""

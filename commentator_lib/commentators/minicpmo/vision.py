@@ -16,7 +16,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from commentator_lib.commentators.minicpmo.graphs import Lane, record
@@ -74,6 +74,7 @@ class Vision:
 
     def __init__(self, model, image_processor, lane: Lane | None = None) -> None:
         self._model, self._processor, self._lane = model, image_processor, lane
+        self._projections = [_joined(layer.self_attn) for layer in model.vpm.encoder.layers]
         self._recorded: dict[tuple[int, ...], tuple] = {}
         self._prepared: dict[tuple[int, ...], Callable[[Tensor], Tensor]] = {}
 
@@ -135,6 +136,7 @@ class Vision:
     def _prepare(self, shape: tuple[int, ...]) -> Callable[[Tensor], Tensor]:
         """What looks at images of this shape: all that depends on their size alone is worked out before."""
         vpm, resampler, processor = self._model.vpm, self._model.resampler, self._processor
+        projections = self._projections
         _, height, width, _ = shape
         weight = vpm.embeddings.patch_embedding.weight
         device, dtype, patch = weight.device, weight.dtype, weight.shape[-1]
@@ -164,8 +166,8 @@ class Vision:
                 vpm.embeddings.patch_embedding.bias,
             )
             x = x + places
-            for layer in vpm.encoder.layers:
-                x = x + _attend(layer.self_attn, layer.layer_norm1(x))
+            for layer, projection in zip(vpm.encoder.layers, projections, strict=True):
+                x = x + _attend(layer.self_attn, projection, layer.layer_norm1(x))
                 x = x + layer.mlp(layer.layer_norm2(x))
             return _resample(resampler, vpm.post_layernorm(x), table)
 
@@ -176,12 +178,22 @@ def _see_into(out: Tensor, see: Callable[[Tensor], Tensor], images: Tensor) -> N
     out.copy_(see(images))
 
 
-def _attend(attention, x: Tensor) -> Tensor:
+@torch.no_grad()
+def _joined(attention) -> tuple[Tensor, Tensor]:
+    """Weight and bias of query, key and value as one product; the modules become views of them."""
+    parts = [attention.q_proj, attention.k_proj, attention.v_proj]
+    weight, bias = torch.cat([part.weight for part in parts]), torch.cat([part.bias for part in parts])
+    for part, own_weight, own_bias in zip(parts, weight.chunk(3), bias.chunk(3), strict=True):
+        part.weight, part.bias = (nn.Parameter(own, requires_grad=False) for own in (own_weight, own_bias))
+    return weight, bias
+
+
+def _attend(attention, projection: tuple[Tensor, Tensor], x: Tensor) -> Tensor:
     """SigLIP's attention on x (n, patches, H), by PyTorch's fused kernel."""
     count, length, width = x.shape
     query, key, value = (
-        project(x).view(count, length, attention.num_heads, -1).transpose(1, 2)
-        for project in (attention.q_proj, attention.k_proj, attention.v_proj)
+        part.view(count, length, attention.num_heads, -1).transpose(1, 2)
+        for part in F.linear(x, *projection).chunk(3, dim=-1)
     )
     found = F.scaled_dot_product_attention(query, key, value)
     return attention.out_proj(found.transpose(1, 2).reshape(count, length, width))

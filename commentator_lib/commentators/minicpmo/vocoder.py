@@ -126,6 +126,7 @@ class Vocoder:
         nothing = torch.zeros(0)
         for part in (flow.decoder, flow.decoder.estimator):  # up to two gigabytes that nothing uses any more
             part.att_cache_buffer, part.cnn_cache_buffer = nothing, nothing
+        torch.cuda.empty_cache()  # or the next small tensor would keep their room
 
     def _meet_all_shapes(self, parts: list[Recorded], lane: Lane) -> None:
         """Speak a comment in which all lengths of chunk and cache occur, and record them.
@@ -236,3 +237,6 @@ def _trim_buffers(token2wav, reference_s: float) -> None:
     frames = round(reference_s * CHUNK_TOKENS * _MEL_FRAMES_PER_TOKEN) + _KEPT_FRAMES + 2 * chunk
     decoder.att_cache_buffer = buffer[:steps, :, :, :, :frames].clone()
     decoder.cnn_cache_buffer = decoder.cnn_cache_buffer[:steps].clone()
+    del buffer
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
