@@ -540,19 +540,23 @@ def test_a_session_lets_it_meet_the_size_of_the_frames_before_the_first_comment(
     sizes = []
     own = commentator._comment
     monkeypatch.setattr(
-        commentator, "_comment", lambda request: sizes.append(request.frames[0].image.shape) or own(request)
+        commentator,
+        "_comment",
+        lambda request: sizes.append((len(request.frames), *request.frames[0].image.shape)) or own(request),
     )
     source = MadeSource(1.0)
     session = LiveSession(
         source, settings_for(checkpoints["bf16"], speech=False), commentator=commentator, mode="replay"
     )
     session.run()
-    assert sizes[0] == (source.info.height, source.info.width, 3) != (448, 448, 3)
+    size = source.info.height, source.info.width, 3
+    assert size != (448, 448, 3) and sizes[:4] == [(count, *size) for count in (1, 2, 3, 4)]
+    assert sizes[4] == (1, *size)  # the session's first comment: its window has just begun to fill
     sizes.clear()
     commentator.expect_frames(64, 36)
     for _ in range(2):
         commentator.warm_up()
-    assert sizes == [(36, 64, 3)]  # each size once
+    assert sizes == [(count, 36, 64, 3) for count in (1, 2, 3, 4)]  # each size once
     commentator.close()
 
 

@@ -57,6 +57,8 @@ _SPEECH_ROOM = 2048
 _PROMPT_BUCKET, _PROMPTS_AHEAD = 64, 4
 _TEXT_BUCKET = 12
 _LONGEST_TEXT = _LONGEST_PROMPT = 8192
+# So many pictures are warmed up for one by one, while a session's window fills.
+_FIRST_COUNTS = 4
 
 
 class MiniCPMOCommentator:
@@ -157,11 +159,13 @@ class MiniCPMOCommentator:
         free_gpu()
 
     def _say_hello(self) -> None:
+        """Short comments on as many pictures as a session's comments will see: its first ones see fewer."""
         width, height = self._frame_size
         grey = Frame(0, 0.0, 0.0, np.full((height, width, 3), 127, np.uint8))
-        hello = CommentRequest([grey] * self._settings.frames_per_inference, "Say hello.", 12)
-        for _ in self.comment(hello):
-            pass
+        most = self._settings.frames_per_inference
+        for count in sorted({*range(1, min(most, _FIRST_COUNTS)), most}):
+            for _ in self.comment(CommentRequest([grey] * count, "Say hello.", 12, speech=count == most)):
+                pass
 
     def _recorded(
         self,

@@ -25,7 +25,7 @@ from commentator_lib.media import Frame
 # Pillow's fixed point: coefficients of 22 bits behind the point.
 _PRECISION = 1 << 22
 # So many numbers of frames and sizes are recorded, and so many remembered.
-_MOST_GRAPHS, _MOST_SIZES = 8, 32
+_MOST_GRAPHS, _MOST_SIZES = 16, 32
 
 
 def bicubic(x: float) -> float:
