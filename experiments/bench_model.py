@@ -12,12 +12,22 @@ worth nothing.
   speech_compute_s                        wall time of the comment for a second of its sound
   greedy_equal                            tokens that agree with the model's own, taken greedily, of how many
   vram_idle_bytes, vram_peak_bytes        by the driver; torch_* tensors, torch_reserved_* held, by PyTorch's count
-  start                                   from a checkpoint folder on the disk to the first comment's first sound
+  start                                   a fresh process, its weights on the disk, to the first comment's sound:
+    imports_s, load_s, first_sound_s        Python and its packages; load, convert, record graphs, say hello; from the
+                                            first comment's frames. to_first_sound_s is their sum
+    weights_s                               of load_s: the checkpoint and its voice, before anything is recorded
+    read_bytes, disk_bytes                  the checkpoint's size; what came from a disk, by the kernel's count: far
+                                            less says that the system still had the files in its memory
 
     python -m experiments.bench_model --checkpoint random --dtype bf16 --frames 4 --new-tokens 150 --json
     python -m experiments.bench_model --checkpoint random --dtype awq --compare seed --live 120
     python -m experiments.bench_model --checkpoint /models/MiniCPM-o-4_5-awq --live 120
-    python -m experiments.bench_model --checkpoint /models/MiniCPM-o-4_5-awq --steps start
+    python -m experiments.bench_model --checkpoint /models/MiniCPM-o-4_5-awq --steps start speech
+
+or, a start without published weights:
+
+    python -m experiments.random_minicpmo /tmp/random-awq --dtype awq
+    python -m experiments.bench_model --checkpoint /tmp/random-awq --steps start
 
 `random` is the full published size with drawn weights: true times and memory, no sensible words, and a talker that
 never ends by itself (so each text token gets eight audio tokens, 0.3 s, in our loop and in the model's). It needs
@@ -29,6 +39,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -120,6 +131,21 @@ def memory(into: dict[str, Any], name: str):
         into[f"{name}_vram_peak_bytes"] = driver_bytes()  # PyTorch keeps what it once took: this is the peak
 
 
+def process_s() -> float:
+    """Seconds since this process began (Linux): psutil knows it to a whole second only."""
+    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+
+
+def disk_bytes() -> int | None:
+    """What this process had read from a disk, by the kernel's count; None where it does not count."""
+    try:
+        lines = Path("/proc/self/io").read_text().splitlines()
+    except OSError:  # not kept, or not shown in this container
+        return None
+    return int(dict(line.split(": ") for line in lines)["read_bytes"])
+
+
 def synchronised_s() -> float:
     import torch
 
@@ -133,7 +159,7 @@ class Bench:
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         from commentator_lib.commentators.minicpmo.checkpoint import inspect_checkpoint
-        from commentator_lib.commentators.minicpmo.commentator import MiniCPMOCommentator
+        from commentator_lib.commentators.minicpmo.commentator import MiniCPMOCommentator, _loader
         from commentator_lib.commentators.weights import find_checkpoint
 
         self.arguments = arguments
@@ -169,8 +195,10 @@ class Bench:
         self.result: dict[str, Any] = {}
         self._own_mels: list[Any] = []
         if self.quick:
-            forget_files(Path(arguments.checkpoint))
-        self._made_s = time.perf_counter()
+            self._imports_s = process_s()
+            forget_files(Path(arguments.checkpoint))  # which is not the start's own time
+            self._imported_s, self._disk_bytes = time.perf_counter(), disk_bytes()
+            load = self._timed(_loader(self.settings))
         self.commentator = MiniCPMOCommentator(self.settings, load, graphs=self.quick)
         if self.quick:
             return
@@ -200,9 +228,24 @@ class Bench:
             started_s = synchronised_s()
             self.commentator.warm_up()
             self.result[took] = round(synchronised_s() - started_s, 1)
+        self._warm(whose)
+
+    def _warm(self, whose: str) -> None:
+        """To be done once a commentator is ready."""
         self._hold_talker()
         self.result[f"{whose}_steps"] = type(self.commentator._writer._loop.sequence).__name__
         self.result[f"{whose}_layers"] = type(self.model.llm.model.layers[0].self_attn.q_proj).__name__
+
+    def _timed(self, load: Callable[[], Any]) -> Callable[[], Any]:
+        """The same loading; what it takes goes into the result."""
+
+        def timed():
+            started_s = synchronised_s()
+            loaded = load()
+            self.result["weights_s"] = round(synchronised_s() - started_s, 1)
+            return loaded
+
+        return timed
 
     @property
     def model(self):
@@ -230,20 +273,31 @@ class Bench:
         }
 
     def start(self) -> dict[str, Any]:
-        """The first comment of a process, its weights on the disk; imports are left out."""
+        """From this process's beginning to the first sound of its first comment, its weights on the disk."""
         folder = Path(self.arguments.checkpoint)
-        out: dict[str, Any] = {"read_bytes": folder_bytes(folder), "size": list(self.arguments.size)}
+        out: dict[str, Any] = {
+            "from": "disk",
+            "read_bytes": folder_bytes(folder),
+            "size": list(self.arguments.size),
+            "imports_s": round(self._imports_s, 1),
+        }
+        request = CommentRequest(self.frames(0), _PROMPT, self.arguments.speech_tokens, self.speaks)
         self.commentator.expect_frames(*self.arguments.size)
         with memory(out, "start"):
-            self.commentator.warm_up()
-            out["ready_s"] = round(time.perf_counter() - self._made_s, 1)
-            out["steps"] = type(self.commentator._writer._loop.sequence).__name__
-            self._hold_talker()
-            request = CommentRequest(self.frames(0), _PROMPT, self.arguments.speech_tokens, self.speaks)
+            with memory(out, "load"):
+                self.commentator.warm_up()
+            ready_s = synchronised_s()
+            out["load_s"] = round(ready_s - self._imported_s, 1)
+            out["weights_s"] = self.result.pop("weights_s")
+            if self._disk_bytes is not None:
+                out["disk_bytes"] = disk_bytes() - self._disk_bytes
+            self._warm("our")
             for chunk in self.commentator.comment(request):
-                what = "first_sound_s" if chunk.audio is not None else "first_text_s" if chunk.text else ""
-                if what and what not in out:
-                    out[what] = round(time.perf_counter() - self._made_s, 1)
+                now_s = time.perf_counter()
+                for what, there in (("text", chunk.text), ("sound", chunk.audio is not None)):
+                    if there and f"first_{what}_s" not in out:
+                        out[f"first_{what}_s"] = round(now_s - ready_s, 3)
+                        out[f"to_first_{what}_s"] = round(now_s - self._imported_s + self._imports_s, 1)
                 if chunk.problem:
                     raise RuntimeError(chunk.problem)
         return out

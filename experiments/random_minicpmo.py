@@ -293,6 +293,9 @@ def save_random(code: Path, folder: Path, device: str, awq: bool) -> None:
     """Write the model of `make_model`, with a voice, as a checkpoint folder like the published ones."""
     from commentator_lib.commentators.minicpmo.vocoder import write_wav
 
+    # The voice first: a package that it lacks is known before 9 or 18 GB are written.
+    write_token2wav(folder / "assets" / "token2wav")
+    write_wav(folder / "assets" / "ref_audio.wav", _recording())
     model, _processor = make_model(code, device, awq)
     copy_code(code, folder)
     config = {**_FULL, "torch_dtype": "float16" if awq else "bfloat16"}
@@ -300,8 +303,6 @@ def save_random(code: Path, folder: Path, device: str, awq: bool) -> None:
         config["quantization_config"] = _AWQ_CONFIG
     (folder / "config.json").write_text(json.dumps(config))
     _save_weights(model, folder)
-    write_token2wav(folder / "assets" / "token2wav")
-    write_wav(folder / "assets" / "ref_audio.wav", _recording())
     forget_files(folder)
 
 
@@ -361,6 +362,11 @@ def main(arguments: list[str] | None = None) -> None:
     if given.folder.exists() and (not given.folder.is_dir() or any(given.folder.iterdir())):
         parser.error(f"{given.folder} is there and not empty")
     code = code_folder(given.code)
+    if given.device == "cuda":
+        import torch
+
+        if not torch.cuda.is_available():
+            parser.error("PyTorch sees no GPU to draw the weights on: --device cpu does without, slowly")
     given.folder.mkdir(parents=True, exist_ok=True)
     save_random(code, given.folder, given.device, given.dtype == "awq")
     print(f"{given.folder}: {folder_bytes(given.folder) / 1e9:.1f} GB, random weights")
@@ -369,6 +375,6 @@ def main(arguments: list[str] | None = None) -> None:
 if __name__ == "__main__":
     try:
         main()
-    except NoModelCodeError as error:
+    except (NoModelCodeError, ImportError, OSError) as error:  # a package of the voice, a full disk
         print(f"random_minicpmo: {error}", file=sys.stderr)
         sys.exit(2)

@@ -808,7 +808,10 @@ def test_the_benchmark_measures_a_start_from_the_disk(checkpoints):
     )  # fmt: skip
     start = result["start"]
     assert start["read_bytes"] == random_minicpmo.folder_bytes(folder) > 100_000
-    assert 0 < start["ready_s"] <= start["first_sound_s"]
+    assert 0 <= start["weights_s"] <= start["load_s"] and 0 < start["to_first_text_s"]
+    whole_s = start["imports_s"] + start["load_s"] + start["first_sound_s"]
+    assert start["to_first_sound_s"] == pytest.approx(whole_s, abs=0.2)
+    assert start["from"] == "disk" and result["speech"]["sound_s"]["median"] > 0
     assert result["weights"] == "as loaded" and result["dtype"] == "awq"
     for wrong in (["--steps", "start"], ["--checkpoint", str(folder), "--steps", "start", "own_chat"]):
         with pytest.raises(SystemExit, match="2"):
@@ -864,3 +867,55 @@ def test_the_benchmark_without_the_models_code_or_a_gpu_is_one_line():
         with contextlib.suppress(IndexError):
             assert words in done.stderr.splitlines()[-1]
         assert done.returncode == 2
+
+
+def test_a_process_knows_how_long_it_has_run_and_what_it_read():
+    code = (
+        "import time; began = time.time(); from experiments import bench_model as b; "
+        "spent = time.time() - began; lived = b.process_s(); "
+        "assert spent < lived < spent + 30, (spent, lived); "
+        "time.sleep(1); assert 1 <= b.process_s() - lived < 10; "
+        "assert (b.disk_bytes() or 0) >= 0"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=120)
+
+
+def test_random_weights_without_a_gpu_the_models_code_or_an_empty_folder_are_one_line(tmp_path):
+    environment = {k: v for k, v in os.environ.items() if k != "MINICPMO_CODE_DIR"}
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "modeling_minicpmo.py").touch()
+    for arguments, words in (
+        ([str(tmp_path)], "not empty"),
+        ([str(tmp_path / "new")], "MINICPMO_CODE_DIR"),
+        ([str(tmp_path / "new"), "--code", str(tmp_path / "code")], "no GPU"),
+    ):
+        if words == "no GPU" and torch.cuda.is_available():
+            continue
+        done = subprocess.run(
+            [sys.executable, "-m", "experiments.random_minicpmo", *arguments],
+            capture_output=True, text=True, cwd=ROOT, timeout=120, env=environment,
+        )  # fmt: skip
+        assert done.returncode == 2 and words in done.stderr.splitlines()[-1], done.stderr
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.skipif(not REAL, reason="needs the model's own code")
+@pytest.mark.parametrize("kind", ["awq", "bf16"])
+def test_a_start_on_random_weights_from_the_disk(tmp_path, monkeypatch, kind):
+    from experiments import bench_model, random_minicpmo
+
+    (tmp_path / "code").mkdir()
+    tiny = {**random_minicpmo._FULL, **tiny_minicpmo._copy_real_code(tmp_path / "code")}
+    monkeypatch.setattr(random_minicpmo, "_FULL", tiny)
+    monkeypatch.setattr(random_minicpmo, "_SHARD_BYTES", 30_000_000)
+    folder = tmp_path / kind
+    random_minicpmo.main([str(folder), "--dtype", kind, "--device", "cpu", "--code", tiny_minicpmo.CODE_DIR])
+    assert random_minicpmo.is_random(folder) and len(list(folder.glob("*.safetensors"))) > 2
+    result = bench_model.main(
+        ["--checkpoint", str(folder), "--device", "cpu", "--new-tokens", "12", "--speech-tokens", "12",
+         "--repeats", "1", "--json", "--steps", "start", "text", "speech"]
+    )  # fmt: skip
+    assert result["weights"] == "random" and result["dtype"] == kind
+    assert result["our_layers"] == ("AwqLinear" if kind == "awq" else "Linear")
+    assert result["start"]["first_sound_s"] > 0 and result["speech"]["tokens"]["median"] == 12
+    assert result["start"]["read_bytes"] == random_minicpmo.folder_bytes(folder)
