@@ -275,11 +275,11 @@ def load_random(code: Path, device: str, awq: bool, speech: bool = True, vocoder
         draw_speech_tokenizer()
         with tempfile.TemporaryDirectory(prefix="token2wav-random-") as name:
             write_token2wav(Path(name) / "token2wav")
-            vocoder = load_vocoder(model, Path(name), _recording(), vocoder_float16)
+            vocoder = load_vocoder(model, Path(name), recording(), vocoder_float16)
     return Loaded(model, processor, torch.device(device), vocoder)
 
 
-def _recording():
+def recording():
     """Six seconds of noise (N,) float32 at 16 kHz, as the voice to imitate."""
     import numpy as np
 
@@ -295,7 +295,7 @@ def save_random(code: Path, folder: Path, device: str, awq: bool) -> None:
 
     # The voice first: a package that it lacks is known before 9 or 18 GB are written.
     write_token2wav(folder / "assets" / "token2wav")
-    write_wav(folder / "assets" / "ref_audio.wav", _recording())
+    write_wav(folder / "assets" / "ref_audio.wav", recording())
     model, _processor = make_model(code, device, awq)
     copy_code(code, folder)
     config = {**_FULL, "torch_dtype": "float16" if awq else "bfloat16"}

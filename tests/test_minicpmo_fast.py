@@ -162,6 +162,8 @@ def test_never_more_than_one_layer_is_in_memory_twice(monkeypatch):
 def test_all_awq_layers_stay_where_the_kernel_cannot_take_one(changes):
     model = nn.ModuleList([awq_layer(), awq_layer(**changes)])
     assert int4.awq_layers(model) == []
+    int4.replace_awq_layers(model, int4.awq_layers(model))
+    assert all(type(layer) is awq.AwqLinear for layer in model)
 
 
 # --- graphs

@@ -58,7 +58,7 @@ def test_kernels_say_what_the_layers_say(dtype, rows, heads, kv_heads, size, nor
     cos, sin = drawn(length, size, dtype=dtype), drawn(length, size, dtype=dtype)
     x, delta = drawn(rows, hidden, dtype=dtype), drawn(rows, hidden, dtype=dtype)
     cache = drawn(2, kv_heads, length + 50, size, dtype=dtype)
-    tolerance = 1e-5 if dtype == torch.float32 else 2**-5
+    tolerance = 1e-5 if dtype == torch.float32 else 2**-6
     for start in (0, 31, 32, length - rows):
         positions = torch.arange(start, start + rows, device=GPU)
         found = []
@@ -68,7 +68,8 @@ def test_kernels_say_what_the_layers_say(dtype, rows, heads, kv_heads, size, nor
             y, attended = way.attention(
                 x, delta, layer, keys, values, positions, length, cos, sin, shape, scratch
             )
-            found.append([y, attended, keys, values, *way.after_attention(y, attended, layer, shape)])
+            given = found[0][1] if found else attended  # each step beside its own, not all their roundings
+            found.append([y, attended, keys, values, *way.after_attention(y, given, layer, shape)])
         for ours, theirs in zip(*found, strict=True):
             scale = float(theirs.float().abs().max())
             assert float((ours.float() - theirs.float()).abs().max()) <= tolerance * max(1.0, scale)

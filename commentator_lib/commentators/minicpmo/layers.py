@@ -87,12 +87,21 @@ def _read_layer(layer) -> Layer:
 def _join(linears: list[nn.Module]) -> Tensor:
     if not all(isinstance(linear, nn.Linear) for linear in linears):
         raise ValueError(f"layers of {type(linears[0]).__name__} cannot be joined")
-    if len(linears) == 1:
-        return linears[0].weight
-    weight = torch.cat([linear.weight for linear in linears])
-    for linear, part in zip(linears, weight.split([linear.out_features for linear in linears]), strict=True):
-        linear.weight = nn.Parameter(part, requires_grad=False)
-    return weight
+    return linears[0].weight if len(linears) == 1 else join(linears)[0]
+
+
+def join(linears: list[nn.Linear]) -> tuple[Tensor, Tensor | None]:
+    """Weight and bias of these layers as one product; the modules become views of it."""
+    sizes = [linear.out_features for linear in linears]
+    found: dict[str, Tensor | None] = {"weight": None, "bias": None}
+    for name in found:
+        parts = [getattr(linear, name) for linear in linears]
+        if parts[0] is None:
+            continue
+        found[name] = whole = torch.cat(parts)
+        for linear, part in zip(linears, whole.split(sizes), strict=True):
+            setattr(linear, name, nn.Parameter(part, requires_grad=False))
+    return found["weight"], found["bias"]
 
 
 def rms_norm(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:

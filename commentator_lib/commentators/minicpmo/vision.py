@@ -16,10 +16,11 @@ from functools import partial
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from commentator_lib.commentators.minicpmo.graphs import Lane, record
+from commentator_lib.commentators.minicpmo.layers import join
 from commentator_lib.media import Frame
 
 # Pillow's fixed point: coefficients of 22 bits behind the point.
@@ -74,7 +75,9 @@ class Vision:
 
     def __init__(self, model, image_processor, lane: Lane | None = None) -> None:
         self._model, self._processor, self._lane = model, image_processor, lane
-        self._projections = [_joined(layer.self_attn) for layer in model.vpm.encoder.layers]
+        attentions = [layer.self_attn for layer in model.vpm.encoder.layers]
+        with torch.no_grad():
+            self._projections = [join([own.q_proj, own.k_proj, own.v_proj]) for own in attentions]
         self._recorded: dict[tuple[int, ...], tuple] = {}
         self._prepared: dict[tuple[int, ...], Callable[[Tensor], Tensor]] = {}
 
@@ -176,16 +179,6 @@ class Vision:
 
 def _see_into(out: Tensor, see: Callable[[Tensor], Tensor], images: Tensor) -> None:
     out.copy_(see(images))
-
-
-@torch.no_grad()
-def _joined(attention) -> tuple[Tensor, Tensor]:
-    """Weight and bias of query, key and value as one product; the modules become views of them."""
-    parts = [attention.q_proj, attention.k_proj, attention.v_proj]
-    weight, bias = torch.cat([part.weight for part in parts]), torch.cat([part.bias for part in parts])
-    for part, own_weight, own_bias in zip(parts, weight.chunk(3), bias.chunk(3), strict=True):
-        part.weight, part.bias = (nn.Parameter(own, requires_grad=False) for own in (own_weight, own_bias))
-    return weight, bias
 
 
 def _attend(attention, projection: tuple[Tensor, Tensor], x: Tensor) -> Tensor:
