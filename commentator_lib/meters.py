@@ -37,12 +37,17 @@ def _nvml_device():
 
 
 def vram_used_bytes() -> int | None:
-    """Memory in use on the first GPU, by the driver's count; None without a GPU."""
+    """Memory in use on the first GPU, by the driver's count, as nvidia-smi has it: without what the driver holds back
+    for itself (from driver 510 on; before, that was counted in). None without a GPU."""
     device = _nvml_device()
     if device is None:
         return None
     pynvml, handle = device
-    return int(pynvml.nvmlDeviceGetMemoryInfo(handle).used)
+    try:
+        memory = pynvml.nvmlDeviceGetMemoryInfo(handle, version=pynvml.nvmlMemory_v2)
+    except pynvml.NVMLError:
+        memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+    return int(memory.used)
 
 
 def torch_vram_bytes(reset_peak: bool = False) -> tuple[int, int] | None:

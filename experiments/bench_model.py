@@ -15,7 +15,7 @@ worth nothing.
   start                                   a fresh process, its weights on the disk, to the first comment's sound:
     imports_s, load_s, first_sound_s        Python and its packages; load, convert, record graphs, say hello; from the
                                             first comment's frames. to_first_sound_s is their sum
-    weights_s                               of load_s: the checkpoint and its voice, before anything is recorded
+    weights_s                               of load_s: the checkpoint, before anything of it is converted
     read_bytes, disk_bytes                  the checkpoint's size; what came from a disk, by the kernel's count: far
                                             less says that the system still had the files in its memory
 
@@ -41,9 +41,10 @@ import argparse
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ from commentator_lib.capture import SourceInfo
 from commentator_lib.commentators.base import CommentatorError, CommentRequest
 from commentator_lib.config import Settings, load_settings
 from commentator_lib.media import Frame
-from commentator_lib.meters import hardware
+from commentator_lib.meters import hardware, vram_used_bytes
 from experiments.random_minicpmo import (
     NoModelCodeError,
     code_folder,
@@ -107,8 +108,32 @@ def driver_bytes() -> int | None:
 
     if not torch.cuda.is_available():
         return None
-    free, total = torch.cuda.mem_get_info()
-    return total - free
+    used = vram_used_bytes()
+    if used is None:  # no binding to ask the driver with
+        free, total = torch.cuda.mem_get_info()
+        used = total - free
+    return used
+
+
+class _DriverPeak:
+    """The most that the driver has counted meanwhile, asked twenty times a second: what PyTorch gives back in between
+    was taken all the same."""
+
+    def __enter__(self) -> _DriverPeak:
+        self.bytes = driver_bytes()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def _watch(self) -> None:
+        while not self._ended.wait(0.05):
+            self.bytes = max(self.bytes, driver_bytes())
+
+    def __exit__(self, *_error) -> None:
+        self._ended.set()
+        self._thread.join()
+        self.bytes = max(self.bytes, driver_bytes())
 
 
 @contextmanager
@@ -124,12 +149,13 @@ def memory(into: dict[str, Any], name: str):
         into[f"{name}_torch_idle_bytes"] = torch.cuda.memory_allocated()
         into[f"{name}_torch_reserved_idle_bytes"] = torch.cuda.memory_reserved()
         into[f"{name}_vram_idle_bytes"] = driver_bytes()
-    yield
+    with _DriverPeak() if on_gpu else nullcontext() as peak:
+        yield
     if on_gpu:
         torch.cuda.synchronize()
         into[f"{name}_torch_peak_bytes"] = torch.cuda.max_memory_allocated()
         into[f"{name}_torch_reserved_peak_bytes"] = torch.cuda.max_memory_reserved()
-        into[f"{name}_vram_peak_bytes"] = driver_bytes()  # PyTorch keeps what it once took: this is the peak
+        into[f"{name}_vram_peak_bytes"] = peak.bytes
 
 
 def process_s() -> float:
@@ -267,7 +293,7 @@ class Bench:
             "speech": lambda: self.ours(True, given.speech_tokens),
             "voice": self.voice,
             "vocoder_error": self.vocoder_error,
-            "live": lambda: self.live(given.live, given.live_tokens),
+            "live": lambda: self.live(given.live, given.live_tokens, given.live_clip),
             "vocoder_float16": self.vocoder_float16,
             # last: it may turn the model to float32
             "greedy_equal": lambda: self.greedy_equal(given.own_tokens),
@@ -716,18 +742,20 @@ class Bench:
 
     # --- live
 
-    def live(self, seconds: float, comment_tokens: int) -> dict[str, Any]:
-        """A live run in real time on moving pictures, headless: no failed cycle, and memory that stays."""
+    def live(self, seconds: float, comment_tokens: int, clip: str = "") -> dict[str, Any]:
+        """A live run in real time, headless, on `clip` or on made pictures: no failed cycle, and memory that stays."""
         from commentator_lib.session import LiveSession
 
         settings = self.settings.changed(change_threshold=0.0, delay_init_s=0.6)
         kept = _Kept(self.commentator, comment_tokens)
-        session = LiveSession(_MovingPictures(seconds), settings, commentator=kept, voice=_NoVoice())
+        source = clip or _MovingPictures(seconds)
+        session = LiveSession(source, settings, commentator=kept, voice=_NoVoice(), duration_s=seconds)
         session.run()
         cycles = session.log.cycles
         heard = cycles[cycles.heard_from_s.notna()]
         out: dict[str, Any] = {
             "seconds": seconds,
+            "source": Path(session.source.info.spec).name,
             "delay_last_s": round(float(heard.delay_applied_s.iloc[-1]), 3) if len(heard) else None,
             "outcomes": session.log.header["outcomes"],
             "failed": int((cycles.outcome == "failed").sum()),
@@ -865,6 +893,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--vocoder-float16", action="store_true", help="Token2wav in half precision")
     parser.add_argument(
         "--live", type=float, default=0.0, metavar="SECONDS", help="and a live run of this length"
+    )
+    parser.add_argument(
+        "--live-clip", default="", metavar="FILE", help="the video of that run; else a moving square"
     )
     parser.add_argument("--live-tokens", type=int, default=20, help="token cap of that run")
     parser.add_argument(

@@ -197,9 +197,13 @@ def _draw(model, device: str, seed: int) -> None:
 
 
 class _RandomSpeechTokenizer:
-    """Stands for the reference recording's tokenizer, which is an ONNX file of its own: as many tokens, drawn."""
+    """Stands for the reference recording's tokenizer, which is an ONNX file of its own: as many tokens, drawn, and as
+    much memory (496 MB in CosyVoice 2)."""
 
     def cuda(self):
+        import torch
+
+        self._weights = torch.empty(496_000_000, dtype=torch.uint8, device="cuda")
         return self
 
     def eval(self):
@@ -270,13 +274,14 @@ def load_random(code: Path, device: str, awq: bool, speech: bool = True, vocoder
     from commentator_lib.commentators.minicpmo.loading import Loaded, load_vocoder
 
     model, processor = make_model(code, device, awq)
-    vocoder = None
-    if speech:
+
+    def make_vocoder():
         draw_speech_tokenizer()
         with tempfile.TemporaryDirectory(prefix="token2wav-random-") as name:
             write_token2wav(Path(name) / "token2wav")
-            vocoder = load_vocoder(model, Path(name), recording(), vocoder_float16)
-    return Loaded(model, processor, torch.device(device), vocoder)
+            return load_vocoder(model, Path(name), recording(), vocoder_float16)
+
+    return Loaded(model, processor, torch.device(device), make_vocoder if speech else None)
 
 
 def recording():

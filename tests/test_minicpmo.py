@@ -31,7 +31,7 @@ from tests.tiny_minicpmo import REAL, make_assets, make_checkpoint
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from commentator_lib.commentators.minicpmo import awq, decode, loading, sampling, talker, vocoder  # noqa: E402
+from commentator_lib.commentators.minicpmo import awq, decode, loading, memory, sampling, talker, vocoder  # noqa: E402
 from commentator_lib.commentators.minicpmo.sequence import LayeredSequence, PlainSequence  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -282,7 +282,7 @@ def test_a_voice_that_fails_leaves_the_text(loaded, monkeypatch, part):
 
 def test_out_of_memory_is_one_failed_comment_and_frees_what_it_held(loaded, monkeypatch):
     freed = []
-    monkeypatch.setattr(loading, "free_gpu", lambda: freed.append(True))
+    monkeypatch.setattr(memory, "free_gpu", lambda: freed.append(True))
     with monkeypatch.context() as patch:
 
         def too_much(_data):
@@ -504,7 +504,11 @@ def test_half_precision_is_mended_where_the_recording_meets_halved_layers(checkp
 @only_own_code
 def test_the_vocoders_buffers_are_cut_to_what_a_comment_can_use(loaded):
     decoder = loaded._loaded.model.tts.audio_tokenizer.flow.decoder
-    assert decoder.att_cache_buffer.shape[0] == 10 and decoder.att_cache_buffer.shape[4] == 100 + 100 + 2 * 56
+    assert decoder.att_cache_buffer.shape == (10, 1, 2, 1, 100 + 100 + 2 * 56, 2)
+    assert decoder.cnn_cache_buffer.shape == (10, 1, 2, 4, 2)
+    other = torch.nn.Module()
+    other.register_buffer("att_cache_buffer", torch.zeros(16, 1, 2, 1, 1000, 2))
+    assert other.att_cache_buffer.shape == (16, 1, 2, 1, 1000, 2)  # only while a vocoder is made
 
 
 def test_torchaudio_reads_wav_files_without_torchcodec(tmp_path, monkeypatch):
@@ -550,13 +554,13 @@ def test_a_session_lets_it_meet_the_size_of_the_frames_before_the_first_comment(
     )
     session.run()
     size = source.info.height, source.info.width, 3
-    assert size != (448, 448, 3) and sizes[:4] == [(count, *size) for count in (1, 2, 3, 4)]
+    assert size != (448, 448, 3) and sizes[:4] == [(count, *size) for count in (4, 3, 2, 1)]
     assert sizes[4] == (1, *size)  # the session's first comment: its window has just begun to fill
     sizes.clear()
     commentator.expect_frames(64, 36)
     for _ in range(2):
         commentator.warm_up()
-    assert sizes == [(count, 36, 64, 3) for count in (1, 2, 3, 4)]  # each size once
+    assert sizes == [(count, 36, 64, 3) for count in (4, 3, 2, 1)]  # each size once
     commentator.close()
 
 

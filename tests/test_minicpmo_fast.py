@@ -23,7 +23,7 @@ from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 from transformers import LlamaConfig, LlamaModel, Qwen3Config, Qwen3Model  # noqa: E402
 
-from commentator_lib.commentators.minicpmo import awq, graphs, int4, layers, vision  # noqa: E402
+from commentator_lib.commentators.minicpmo import awq, graphs, int4, layers, shortlist, slim, vision  # noqa: E402
 from commentator_lib.commentators.minicpmo.flow import FlowSolver  # noqa: E402
 from commentator_lib.commentators.minicpmo.sequence import LayeredSequence, PlainSequence  # noqa: E402
 
@@ -166,6 +166,56 @@ def test_all_awq_layers_stay_where_the_kernel_cannot_take_one(changes):
     assert all(type(layer) is awq.AwqLinear for layer in model)
 
 
+def test_converting_to_bfloat16_leaves_the_rotary_embeddings_frequencies():
+    """In bfloat16 a frequency is 1 part in 512 off: an angle, by position 600, half a radian."""
+    model = decoder("qwen3", head_dim=128).half()
+    model.rotary_emb.inv_freq.data = model.rotary_emb.original_inv_freq.clone()
+    before = [(value.data_ptr(), value.bfloat16()) for value in model.parameters()]
+    slim.to_bfloat16(model)
+    after = [(value.data_ptr(), value.data) for value in model.parameters()]
+    assert [place for place, _ in after] == [place for place, _ in before]
+    assert all(torch.equal(now, then) for (_, now), (_, then) in zip(after, before, strict=True))
+    assert {value.dtype for value in model.parameters()} == {torch.bfloat16}
+    assert model.rotary_emb.inv_freq.dtype == torch.float32
+    assert (
+        model.rotary_emb.inv_freq.bfloat16().float() * 600 - model.rotary_emb.inv_freq * 600
+    ).abs().max() > 0.5
+    assert torch.equal(model.rotary_emb.inv_freq, model.rotary_emb.original_inv_freq)
+
+
+# --- the output head
+
+
+@pytest.mark.parametrize("outliers", [False, True])
+def test_the_likeliest_tokens_are_those_of_the_whole_head(outliers):
+    torch.manual_seed(0)
+    weight = torch.randn(20_000, 256) * 0.02
+    if outliers:  # a few columns far larger than the others, as trained heads have them
+        weight[:, :4] *= 20
+    whole = nn.Linear(256, 20_000, bias=False).bfloat16()
+    whole.weight.data = weight.bfloat16()
+    head = shortlist.ShortlistHead(whole.weight)
+    assert head.out_features == 20_000 and head.numbers.dtype == torch.int8
+    for _ in range(20):
+        hidden = torch.randn(1, 256).bfloat16()
+        wanted, found = whole(hidden)[0], head(hidden)[0]
+        assert found.shape == wanted.shape and found.dtype == wanted.dtype
+        likeliest = wanted.topk(100)
+        assert torch.equal(found[likeliest.indices], likeliest.values)
+        assert torch.equal(found.topk(100).values, likeliest.values)
+        assert found.argmax() == wanted.argmax()
+
+
+def test_eight_bits_are_as_near_as_eight_bits_can_be():
+    torch.manual_seed(0)
+    weight = torch.randn(300, 64).bfloat16()
+    weight[7] = 0
+    numbers, scales = shortlist.quantise(weight)
+    assert int(numbers.abs().max()) == 127 and not numbers[7].any()
+    apart = (numbers.float() * scales[:, None] - weight.float()).abs()
+    assert bool((apart <= scales[:, None] * 0.51).all())
+
+
 # --- graphs
 
 
@@ -294,7 +344,7 @@ def test_sizes_are_forgotten_in_the_end(monkeypatch):
     looking = vision.Vision(Eyes().eval(), PROCESSOR)
     for side in range(20, 30):
         looking.look(pictures(1, side, side))
-    assert [key[1] for key in looking._prepared] == [27, 28, 29]
+    assert [height for height, _width in looking._prepared] == [27, 28, 29]
 
 
 def test_frames_of_several_sizes_or_cut_into_slices_are_left_to_the_model():
@@ -441,19 +491,20 @@ def test_the_flow_model_says_the_same_over_fixed_places_and_whatever_the_length_
 class Token2Wav:
     """As much of Token2wav as can be put on graphs and fail at it."""
 
-    class Encoder:
+    class Encoder(nn.Module):
         def forward_chunk(self, xs, last_chunk, cnn_cache, att_cache):
             return xs, cnn_cache, att_cache
 
     float16, n_timesteps, cache = False, Flow.steps, None
 
     def __init__(self):
-        self.flow = SimpleNamespace(decoder=Flow().eval(), encoder=self.Encoder())
-        self.hift = lambda mel, source: (mel, source)
+        self.flow = nn.ModuleDict({"decoder": Flow().eval(), "encoder": self.Encoder()})
+        self.hift = nn.Identity()
 
     def set_stream_cache(self, path):
         start = torch.zeros(1, Flow.mel, 20)
         _, _, attention = self.flow.decoder.forward_chunk(start, torch.zeros(1, Flow.mel), start)
+        self.flow.decoder.estimator.att_cache_buffer = attention
         return {"estimator_att_cache": attention}, {}
 
     def stream(self, tokens, prompt, last_chunk, return_waveform):
@@ -469,9 +520,13 @@ def test_a_vocoder_that_cannot_be_recorded_stays_as_it_was():
     token2wav = Token2Wav()
     vocoder = Vocoder(token2wav, np.zeros(16_000, np.float32))
     hift, cache = token2wav.hift, vocoder._caches[0]["estimator_att_cache"]
+    weights = {name: value.clone() for name, value in token2wav.flow.decoder.state_dict().items()}
     with pytest.raises((RuntimeError, AssertionError)):
         vocoder.quicken(SimpleNamespace(stream=None, pool=None))
     assert token2wav.hift is hift and vocoder._caches[0]["estimator_att_cache"] is cache
+    kept = token2wav.flow.decoder.state_dict()
+    assert all(torch.equal(kept[name], value) for name, value in weights.items())
+    assert token2wav.flow.decoder.estimator.att_cache_buffer.shape == cache.shape
     assert not {"forward_chunk"} & (vars(token2wav.flow.decoder).keys() | vars(token2wav.flow.encoder).keys())
     assert len(list(vocoder.finish())) == 0 and vocoder.push(5) is None
 

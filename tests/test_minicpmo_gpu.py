@@ -20,7 +20,17 @@ from tests.tiny_minicpmo import make_checkpoint
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from commentator_lib.commentators.minicpmo import decode, graphs, int4, layers, sampling  # noqa: E402
+from commentator_lib.commentators.minicpmo import (  # noqa: E402
+    decode,
+    graphs,
+    int4,
+    layers,
+    memory,
+    sampling,
+    shortlist,
+    slim,
+)
+from commentator_lib.commentators.minicpmo.flow import FlowSolver  # noqa: E402
 from commentator_lib.commentators.minicpmo.sequence import LayeredSequence, PlainSequence  # noqa: E402
 from commentator_lib.commentators.minicpmo.talker import Talker  # noqa: E402
 
@@ -130,6 +140,69 @@ def test_rows_from_the_hosts_memory_are_the_tables():
         assert torch.equal(HostTable(table.weight)(ids), table(ids))
 
 
+@pytest.mark.parametrize(("count", "width"), [(20_000, 256), (5_003, 640), (100, 4096)])
+def test_the_head_in_8_bits_finds_the_likeliest_and_the_whole_one_says_how_likely(count, width):
+    torch.manual_seed(0)
+    whole = torch.nn.Linear(width, count, bias=False, device=GPU, dtype=torch.bfloat16)
+    head = shortlist.ShortlistHead(whole.weight)
+    assert not head.exact.is_cuda and head.numbers.is_cuda
+    for _ in range(10):
+        hidden = drawn(1, width, dtype=torch.bfloat16)
+        exact = (whole.weight.float() @ hidden[0].float()).bfloat16()
+        found = head(hidden)[0]
+        likeliest = exact.topk(min(100, count)).indices
+        assert float((found[likeliest].float() - exact[likeliest].float()).abs().max()) <= 2**-8
+        assert torch.equal(found.topk(20).values, exact.topk(20).values) or found.argmax() == exact.argmax()
+        apart = (found.float() - exact.float()).norm() / exact.float().norm()
+        assert 0 <= float(apart) < 0.02
+
+
+def test_compacted_tensors_are_the_same_and_leave_no_holes():
+    torch.manual_seed(0)
+    memory.free_gpu()
+    many = [torch.randn(700_000, device=GPU) for _ in range(60)]  # of 2.8 MB: seven share a piece of 20
+    kept = many[::7]
+    part = kept[0][100:200]
+    before = [tensor.clone() for tensor in kept]
+    del many
+    memory.free_gpu()
+    held = torch.cuda.memory_reserved()
+    memory.compact([], [*kept, part, torch.zeros(3)])
+    assert torch.cuda.memory_reserved() < held - 60 * 2**20
+    assert all(torch.equal(now, then) for now, then in zip(kept, before, strict=True))
+    kept[0][150] = 7
+    assert float(part[50]) == 7
+
+
+def test_float16_becomes_bfloat16_in_its_own_memory():
+    layer = torch.nn.Linear(3001, 257, device=GPU, dtype=torch.float16)
+    place, wanted = layer.weight.data_ptr(), layer.weight.bfloat16()
+    slim.to_bfloat16(layer)
+    assert layer.weight.data_ptr() == place and torch.equal(layer.weight, wanted)
+
+
+def test_the_flow_model_in_half_precision_is_near_the_whole_one():
+    from tests.test_minicpmo_fast import Flow
+
+    with torch.device(GPU), torch.inference_mode(False):
+        flow, reference = Flow().eval(), 120
+    with torch.device(GPU), torch.inference_mode():
+        spks, start = drawn(1, flow.mel), drawn(1, flow.mel, reference)
+        _, conv, attention = flow.forward_chunk(start, spks, start)
+        mus = [drawn(1, flow.mel, 50, spread=1.0) for _ in range(3)]
+        own, wanted = (conv, attention), []
+        for mu in mus:
+            mel, *own = flow.forward_chunk(mu, spks, torch.zeros_like(mu), *own)
+            wanted.append(mel)
+        solver = FlowSolver(flow, flow.steps, attention)
+        assert not next(flow.estimator.blocks.parameters()).is_cuda
+        ours = conv, solver.reference_places
+        for mu, mel in zip(mus, wanted, strict=True):
+            found, *ours = solver(mu, spks, torch.zeros_like(mu), flow.steps, 1.0, *ours)
+            assert ours[0].dtype == torch.float16
+            assert 0 < float((found - mel).norm() / mel.norm()) < 2e-3
+
+
 @pytest.fixture(scope="module")
 def qwen():
     config = transformers.Qwen3Config(
@@ -231,8 +304,10 @@ def test_a_checkpoint_from_disk_speaks_and_frees_the_gpu(tmp_path, kind):
         warnings.simplefilter("error", UserWarning)  # "no CUDA graphs for …"
         commentator.warm_up()
     assert type(commentator._writer._loop.sequence) is LayeredSequence
-    query = commentator._loaded.model.llm.model.layers[0].self_attn.q_proj
+    llm = commentator._loaded.model.llm
+    query = llm.model.layers[0].self_attn.q_proj
     assert type(query) is (int4.Int4Linear if kind == "awq" else torch.nn.Linear)
+    assert type(llm.lm_head) is (shortlist.ShortlistHead if kind == "awq" else torch.nn.Linear)
     chunks = list(commentator.comment(request()))
     assert sum(chunk.output_tokens for chunk in chunks) == 24
     assert sum(chunk.audio.duration_s for chunk in chunks if chunk.audio is not None) > 1

@@ -169,8 +169,8 @@ def fresh_meter():
     meters._nvml_device.cache_clear()
 
 
-def nvml(monkeypatch, fails=False):
-    """A double of the driver's binding, with its names and types."""
+def nvml(monkeypatch, fails=False, old=False):
+    """A double of the driver's binding, with its names and types; `old`: of a driver before 510."""
 
     class NVMLError(Exception):
         pass
@@ -179,19 +179,26 @@ def nvml(monkeypatch, fails=False):
         if fails:
             raise NVMLError("driver not loaded")
 
+    def memory(_handle, version=None):
+        if version is not None and old:
+            raise NVMLError("Function Not Found")
+        return types.SimpleNamespace(used=8_600_000_000 if version is None else 8_000_000_000)
+
     fake = types.SimpleNamespace(
         NVMLError=NVMLError,
         nvmlInit=init,
         nvmlDeviceGetHandleByIndex=lambda k: k,
-        nvmlDeviceGetMemoryInfo=lambda handle: types.SimpleNamespace(used=8_600_000_000),
+        nvmlMemory_v2=2,
+        nvmlDeviceGetMemoryInfo=memory,
         nvmlDeviceGetName=lambda handle: "Some GPU",
     )
     monkeypatch.setitem(sys.modules, "pynvml", fake)
 
 
-def test_gpu_memory_by_the_drivers_count(fresh_meter, monkeypatch):
-    nvml(monkeypatch)
-    assert meters.vram_used_bytes() == 8_600_000_000 and meters.hardware()["gpu"] == "Some GPU"
+@pytest.mark.parametrize(("old", "used"), [(False, 8_000_000_000), (True, 8_600_000_000)])
+def test_gpu_memory_by_the_drivers_count(fresh_meter, monkeypatch, old, used):
+    nvml(monkeypatch, old=old)
+    assert meters.vram_used_bytes() == used and meters.hardware()["gpu"] == "Some GPU"
 
 
 def test_no_driver_or_no_binding_is_no_gpu(fresh_meter, monkeypatch):

@@ -115,6 +115,8 @@ class _Flow(nn.Module):
     def __init__(self):
         super().__init__()
         self.spk_embed_affine_layer = nn.Linear(4, 4)
+        for value in self.parameters():  # the real one reads its weights from files
+            value.data.fill_(0.5)
         self.decoder = nn.Module()
         self.decoder.register_buffer("att_cache_buffer", torch.zeros(16, 1, 2, 1, 1000, 2), persistent=False)
         self.decoder.register_buffer("cnn_cache_buffer", torch.zeros(16, 1, 2, 4, 2), persistent=False)

@@ -18,6 +18,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -112,21 +113,21 @@ class MiniCPMOCommentator:
 
         from commentator_lib.commentators.minicpmo.decode import Writer, stop_ids, suppressed_ids
         from commentator_lib.commentators.minicpmo.graphs import Lane
-        from commentator_lib.commentators.minicpmo.int4 import quicken
-        from commentator_lib.commentators.minicpmo.loading import free_gpu
+        from commentator_lib.commentators.minicpmo.memory import compact, free_gpu, small_workspaces
         from commentator_lib.commentators.minicpmo.sampling import Sampling
         from commentator_lib.commentators.minicpmo.sequence import PlainSequence
+        from commentator_lib.commentators.minicpmo.slim import slim
         from commentator_lib.commentators.minicpmo.talker import Talker
         from commentator_lib.commentators.minicpmo.vision import Vision
 
+        small_workspaces()
         self._loaded = loaded = self._load()
         model, tokenizer = loaded.model, loaded.processor.tokenizer
         self._stops, self._suppressed = stop_ids(tokenizer), suppressed_ids(tokenizer)
         quick = self._graphs and loaded.device.type == "cuda"
         # The voice runs beside the language model; all else takes turns.
         lane, voice_lane = (Lane(), Lane()) if quick else (None, None)
-        if quick:
-            quicken(model)
+        slimmed = quick and slim(model)
         self._vision = None
         if self._graphs and Vision.knows(model, loaded.processor):
             self._vision = Vision(model, loaded.processor.image_processor, lane)
@@ -134,6 +135,8 @@ class MiniCPMOCommentator:
         drawn = torch.Generator(loaded.device).manual_seed(self._settings.seed)
 
         def writer(sequence: Sequence, lane: Lane | None = None) -> Writer:
+            if slimmed and lane:
+                compact([model])  # all is converted and joined by now, and nothing is recorded yet
             return Writer(model.llm, sequence, sampling, most=_LONGEST_TEXT, generator=drawn, lane=lane)
 
         self._plain_writer = writer(PlainSequence(model.llm.model))
@@ -141,9 +144,10 @@ class MiniCPMOCommentator:
             lane
             and self._recorded(writer, model.llm.model, lane, _PROMPT_ROOM, _PROMPT_BUCKET, _PROMPTS_AHEAD)
         ) or self._plain_writer
-        # The voice after the language model, whose layers leave holes that something small would keep.
+        # The voice when the language model has become small: it brings what it needs once, and then frees.
+        free_gpu()
+        loaded.load_voice()
         if quick:
-            free_gpu()
             self._quicken_voice(voice_lane)
         if loaded.vocoder is not None:
             drawn_too = torch.Generator(loaded.device).manual_seed(self._settings.seed + 1)
@@ -163,7 +167,8 @@ class MiniCPMOCommentator:
         width, height = self._frame_size
         grey = Frame(0, 0.0, 0.0, np.full((height, width, 3), 127, np.uint8))
         most = self._settings.frames_per_inference
-        for count in sorted({*range(1, min(most, _FIRST_COUNTS)), most}):
+        # The most first: its prompt is the longest, and what is recorded later finds room in the memory of that.
+        for count in sorted({*range(1, min(most, _FIRST_COUNTS)), most}, reverse=True):
             for _ in self.comment(CommentRequest([grey] * count, "Say hello.", 12, speech=count == most)):
                 pass
 
@@ -195,7 +200,7 @@ class MiniCPMOCommentator:
 
     def close(self) -> None:
         """Free the GPU; `warm_up` loads again."""
-        from commentator_lib.commentators.minicpmo.loading import free_gpu
+        from commentator_lib.commentators.minicpmo.memory import free_gpu
 
         self._loaded = self._speaker = self._writer = self._plain_writer = self._vision = None
         self._met_size = (0, 0)
@@ -205,7 +210,7 @@ class MiniCPMOCommentator:
         """One comment; text that is spoken comes with its sound. Frames (H, W, 3) uint8 of any sizes."""
         import torch
 
-        from commentator_lib.commentators.minicpmo.loading import free_gpu
+        from commentator_lib.commentators.minicpmo.memory import free_gpu
 
         self.warm_up()
         problem = ""
@@ -262,7 +267,10 @@ class MiniCPMOCommentator:
         model, processor = self._loaded.model, self._loaded.processor
         vision = self._vision
         size = vision and vision.size(request.frames, self._settings.max_slice_nums)
-        with clock.stage("preprocess"):
+        if size:  # the GPU looks while the words become tokens
+            with clock.stage("vision", wait=False):
+                seen = vision.look(request.frames)
+        with clock.stage("preprocess", wait=not size):
             content = "\n".join(["<image>./</image>"] * len(request.frames) + [request.prompt])
             prompt = processor.tokenizer.apply_chat_template(
                 [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True,
@@ -275,7 +283,8 @@ class MiniCPMOCommentator:
                 ids, bounds, *_ = processor._convert(
                     prompt.replace("<image>./</image>", image), _LONGEST_PROMPT
                 )
-                inputs: Any = {"input_ids": ids[None].to(self._loaded.device), "image_bound": [bounds]}
+                ids = ids[None].to(self._loaded.device, non_blocking=True)
+                inputs: Any = {"input_ids": ids, "image_bound": [bounds]}
             else:
                 pictures = [Image.fromarray(frame.image) for frame in request.frames]
                 inputs = processor(
@@ -285,9 +294,8 @@ class MiniCPMOCommentator:
         with clock.stage("vision"), torch.inference_mode():
             if size:
                 places = torch.cat([torch.arange(start, end) for start, end in inputs["image_bound"][0]])
-                seen = vision.look(request.frames)
                 embeds = model.llm.model.embed_tokens(inputs["input_ids"])
-                embeds[0, places.to(embeds.device)] = seen.to(embeds.dtype)
+                embeds[0, places.to(embeds.device, non_blocking=True)] = seen.to(embeds.dtype)
             else:
                 wanted = ("input_ids", "pixel_values", "tgt_sizes", "image_bound")
                 embeds, _ = model.get_vllm_embedding({key: inputs[key] for key in wanted})
@@ -318,6 +326,7 @@ class MiniCPMOCommentator:
         sent = 0
         said = ""
         yield started
+        first = next(tokens)  # before the voice's thread asks for the interpreter too
         with self._speaker.comment(clock) as speaker:
 
             def chunk_of(piece: _Spoken) -> CommentChunk:
@@ -326,7 +335,7 @@ class MiniCPMOCommentator:
                 sound = None if piece.samples is None else AudioChunk(piece.samples, speaker.rate_hz)
                 return CommentChunk(text.push(new), sound, 0, problem=piece.problem)
 
-            for token, hidden in tokens:
+            for token, hidden in chain([first], tokens):
                 if hidden is not None:
                     hiddens.append(hidden)
                 last = token is None
@@ -486,18 +495,19 @@ class _Speaker:
 
 
 class _StageClock:
-    """Seconds spent in each stage. The GPU is waited for at a stage's end, or the next would pay for it."""
+    """Seconds spent in each stage. The GPU is waited for at a stage's end, or the next would pay for it; `wait` False
+    lets the next run beside it."""
 
     def __init__(self, device) -> None:
         self.seconds = dict.fromkeys(MODEL_STAGES, 0.0)
         self._on_gpu = device.type == "cuda"
 
     @contextlib.contextmanager
-    def stage(self, name: str) -> Iterator[None]:
+    def stage(self, name: str, wait: bool = True) -> Iterator[None]:
         started_s = time.perf_counter()
         try:
             yield
-            if self._on_gpu:
+            if wait and self._on_gpu:
                 import torch
 
                 torch.cuda.current_stream().synchronize()

@@ -58,10 +58,10 @@ class Writer:
         self, llm, sequence: Sequence, sampling: Sampling, *, most: int, generator: torch.Generator | None = None,
         lane: Lane | None = None,
     ) -> None:  # fmt: skip
-        head, table = llm.lm_head.weight, llm.model.embed_tokens
-        self._device = head.device
+        vocabulary, hidden = llm.lm_head.out_features, llm.model.norm.weight[None]
+        self._device = hidden.device
         # Added to the logits: what must not be said. A buffer, since recorded graphs read it.
-        self._bans = torch.zeros(head.shape[0], device=head.device)
+        self._bans = torch.zeros(vocabulary, device=self._device)
         self.most = most
         rules = _rules(recorded=lane is not None)
 
@@ -71,9 +71,9 @@ class Writer:
             return rules.pick(logits, sampling, noise)
 
         self._loop = TokenLoop(
-            sequence, table, lambda hidden: llm.lm_head(hidden)[0] + self._bans, pick_next,
-            hidden=head[:1], vocabulary=head.shape[0], most=most,
-            noise_width=min(sampling.top_k, head.shape[0]), generator=generator, lane=lane,
+            sequence, llm.model.embed_tokens, lambda hidden: llm.lm_head(hidden)[0] + self._bans, pick_next,
+            hidden=hidden, vocabulary=vocabulary, most=most,
+            noise_width=min(sampling.top_k, vocabulary), generator=generator, lane=lane,
         )  # fmt: skip
 
     def settle(self) -> None:

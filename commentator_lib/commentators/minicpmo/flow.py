@@ -3,9 +3,9 @@
 Its own loop grows, copies and cuts the keys and values of all steps with every chunk (half a gigabyte), and launches
 five thousand kernels from Python, which is what a second of sound costs. Its attention knows no positions, so it does
 not matter where in the cache a key stands: here each stands where there was room, and what is not to be seen is masked.
-On a CPU the numbers are the same but for the order of sums. On a GPU keys, values and the attention are float16 and
-the products TF32 (its convolutions are, by PyTorch's default, in its own loop too); `experiments.bench_model` measures
-what that changes in the sound.
+On a CPU the numbers are the same but for the order of sums. On a GPU the layers, their keys and values are float16, and
+what is added up from layer to layer is float32. Float16 has the 10 bits of TF32, which is what its convolutions are by
+PyTorch's default, in its own loop too; `experiments.bench_model` measures what that changes in the sound.
 
 The caller (stepaudio2's Token2wav) carries the cache from chunk to chunk and cuts it to what it wants remembered. It is
 given a list of places in the cache's stead, and cuts that.
@@ -13,8 +13,10 @@ given a list of places in the cache's stead, and cuts that.
 
 from __future__ import annotations
 
+import copy
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from commentator_lib.commentators.minicpmo.graphs import Recorded
@@ -31,7 +33,10 @@ class FlowSolver:
 
     @torch.inference_mode()
     def __init__(self, decoder, steps: int, att_cache: Tensor) -> None:
-        """`att_cache` (steps, layers, 2, heads, n, 2·d) is what the reference recording of n frames left."""
+        """`att_cache` (steps, layers, 2, heads, n, 2·d) is what the reference recording of n frames left.
+
+        The layers that stand in `decoder` go to the host's memory: other ones run.
+        """
         self._decoder = decoder
         self._steps = steps
         estimator = decoder.estimator
@@ -51,10 +56,12 @@ class FlowSolver:
         self._reference = att_cache.shape[4]
         length = 2 * max(self._reference, _KEPT_FRAMES) + _LONGEST_CHUNK
         length = -(-length // _ALIGNED) * _ALIGNED
-        on_gpu = att_cache.device.type == "cuda"
-        keys, values = att_cache.to(torch.float16 if on_gpu else att_cache.dtype).chunk(2, dim=5)
-        self._keys = keys.new_zeros(*keys.shape[:4], length, keys.shape[5])
-        self._values = torch.zeros_like(self._keys)
+        dtype = torch.float16 if weight.is_cuda else weight.dtype
+        with torch.inference_mode(False):
+            self.blocks = nn.ModuleList(_running(block, dtype) for block in estimator.blocks)
+        keys, values = att_cache[:steps].to(dtype).chunk(2, dim=5)
+        size = *keys.shape[:4], length, keys.shape[5]
+        self._keys, self._values = torch.zeros(2, *size, device=weight.device, dtype=dtype)
         self._keys[:, :, :, :, : self._reference] = keys
         self._values[:, :, :, :, : self._reference] = values
         self._sizes: set[int] = set()
@@ -90,9 +97,10 @@ class FlowSolver:
         visible[taken + places[:frames]] = 0
         noise = self._decoder.rand_noise[:, :, len(taken) : len(taken) + frames] * temperature
         noise, mu, cond = (F.pad(part, (0, size - frames)) for part in (noise, mu, cond))
+        dtype = self._keys.dtype
         found, kept = self.recorded(
-            noise, mu, spks, cond, cnn_cache, torch.tensor(places, device=mu.device),
-            visible.to(mu.device, self._keys.dtype),
+            noise, mu, spks, cond, cnn_cache[: self._steps].to(dtype), torch.tensor(places, device=mu.device),
+            visible.to(mu.device, dtype),
         )  # fmt: skip
         return found[:, :, :frames], kept, torch.tensor(places[:frames] + taken).view(1, 1, 1, 1, -1, 1)
 
@@ -118,7 +126,7 @@ class FlowSolver:
         kept = []
         for step in range(self._steps):
             hidden = estimator.in_proj(torch.cat([x.expand(2, -1, -1), given], dim=1).transpose(1, 2))
-            for number, block in enumerate(estimator.blocks):
+            for number, block in enumerate(self.blocks):
                 hidden, convolved = self._block(
                     block, hidden, self._modulations[step, number], cnn[step, number], self._keys[step, number],
                     self._values[step, number], places, mask,
@@ -133,17 +141,27 @@ class FlowSolver:
         mask: Tensor,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """One layer on x (2, n, H): its output, and what its convolution keeps."""
-        attention = block.attn
+        attention, dtype = block.attn, keys.dtype
         shift_a, scale_a, gate_a, shift_m, scale_m, gate_m, shift_c, scale_c, gate_c = modulation.chunk(
             9, dim=-1
         )
-        normed = block.norm1(x) * (1 + scale_a) + shift_a
-        query = attention.q_norm(attention.to_heads(attention.to_q(normed))).to(keys.dtype)
-        key = attention.k_norm(attention.to_heads(attention.to_k(normed)))
-        keys.index_copy_(2, places, key.to(keys.dtype))
-        values.index_copy_(2, places, attention.to_heads(attention.to_v(normed)).to(keys.dtype))
-        found = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask).to(x.dtype)
+        normed = (block.norm1(x) * (1 + scale_a) + shift_a).to(dtype)
+        query, key, value = (
+            attention.to_heads(of(normed)) for of in (attention.to_q, attention.to_k, attention.to_v)
+        )
+        keys.index_copy_(2, places, attention.k_norm(key))
+        values.index_copy_(2, places, value)
+        found = F.scaled_dot_product_attention(attention.q_norm(query), keys, values, attn_mask=mask)
         x = x + gate_a * attention.proj(found.transpose(1, 2).reshape(*x.shape[:2], -1))
-        convolved, kept = block.conv.forward_chunk(block.norm3(x) * (1 + scale_c) + shift_c, cnn)
+        convolved, kept = block.conv.forward_chunk((block.norm3(x) * (1 + scale_c) + shift_c).to(dtype), cnn)
         x = x + gate_c * convolved
-        return x + gate_m * block.mlp(block.norm2(x) * (1 + scale_m) + shift_m), kept
+        return x + gate_m * block.mlp((block.norm2(x) * (1 + scale_m) + shift_m).to(dtype)), kept
+
+
+def _running(block: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """A layer as it will run, without what makes its modulations; `block` itself goes to the host's memory."""
+    modulate, block.adaLN_modulation = block.adaLN_modulation, None
+    running = copy.deepcopy(block).to(dtype)
+    block.adaLN_modulation = modulate
+    block.cpu()
+    return running

@@ -42,6 +42,7 @@ class Recording:
 def record(run: Callable[[], object], lane: Lane) -> Recording:
     """`run` as a CUDA graph of `lane`; it is run a few times before."""
     torch.cuda.synchronize()  # another graph of the lane may still be under way
+    torch.cuda.empty_cache()  # or it would run beside what the same thing left when it was not yet recorded
     with torch.cuda.stream(lane.stream):
         for _ in range(_WARM_RUNS):
             run()

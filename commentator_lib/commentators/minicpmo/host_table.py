@@ -12,6 +12,8 @@ import triton
 import triton.language as tl
 from torch import Tensor, nn
 
+from commentator_lib.commentators.minicpmo.memory import in_host_memory
+
 
 @triton.jit
 def _fetch(table, ids, out, size, BLOCK: tl.constexpr):
@@ -26,12 +28,12 @@ def _fetch(table, ids, out, size, BLOCK: tl.constexpr):
 
 
 class HostTable(nn.Module):
-    """Stands for an nn.Embedding with this `weight` (V, H); ids (...) on the GPU give rows (..., H)."""
+    """Stands for an nn.Embedding with this `weight` (V, H) on a GPU; ids (...) there give bfloat16 rows (..., H)."""
 
     def __init__(self, weight: Tensor) -> None:
         super().__init__()
         self.num_embeddings = len(weight)
-        self.weight = weight.detach().cpu().pin_memory()  # not a parameter, which would move with the model
+        self.weight = in_host_memory(weight)  # not a parameter, which would move with the model
 
     def forward(self, ids: Tensor) -> Tensor:
         size = self.weight.shape[1]

@@ -13,11 +13,11 @@ something to be mended, so that a newer checkpoint needs none:
 from __future__ import annotations
 
 import contextlib
-import gc
 import importlib.util
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ import torch
 import transformers
 import transformers.dynamic_module_utils as remote_code
 from transformers import AutoConfig, AutoModel, AutoProcessor
+from transformers.modeling_utils import no_init_weights
 
 from commentator_lib.commentators.base import CommentatorError
 from commentator_lib.commentators.minicpmo.checkpoint import (
@@ -33,7 +34,14 @@ from commentator_lib.commentators.minicpmo.checkpoint import (
     find_reference_audio,
     read_reference_audio,
 )
-from commentator_lib.commentators.minicpmo.vocoder import Vocoder, soundfile_reads_for_torchaudio
+from commentator_lib.commentators.minicpmo.memory import free_gpu
+from commentator_lib.commentators.minicpmo.vocoder import (
+    FLOW_STEPS,
+    REFERENCE_RATE_HZ,
+    Vocoder,
+    small_buffers,
+    soundfile_reads_for_torchaudio,
+)
 
 # What AWQ leaves as it is in the published checkpoint.
 NOT_QUANTISED = (
@@ -45,46 +53,47 @@ _AUDIO_ENCODER = ("apm.", "audio_projection_layer.", "audio_avg_pooler.")
 
 @dataclass(slots=True)
 class Loaded:
-    """A model that is ready. `vocoder` is None where nothing is to be spoken."""
+    """A model that is ready, but for its vocoder: `make_vocoder`, None where nothing is to be spoken, makes it when
+    there is room for it on the GPU."""
 
     model: Any
     processor: Any
     device: torch.device
+    make_vocoder: Callable[[], Vocoder] | None = None
     vocoder: Vocoder | None = None
+
+    def load_voice(self) -> None:
+        if self.vocoder is None and self.make_vocoder is not None:
+            self.vocoder = self.make_vocoder()
 
 
 def load(
     checkpoint: Checkpoint, device: str, speech: bool, assets_path: str = "", reference_audio_path: str = "",
     vocoder_float16: bool = False,
 ) -> Loaded:  # fmt: skip
-    """Load a checkpoint, with its voice if `speech`. CommentatorError with one line for what stands against it."""
+    """Load a checkpoint, whose voice can be loaded then if `speech`. CommentatorError with one line for what stands
+    against it."""
     where = torch.device(device)
-    reference = assets = None
+    reference = assets = make_vocoder = None
     if speech:  # the voice's files first: they are checked in a moment, the weights take a minute
         assets = find_assets(checkpoint, assets_path)
         reference = read_reference_audio(find_reference_audio(assets, reference_audio_path))
     try:
         model, processor = _load_model(checkpoint, where, speech)
         check_position_table(model)
-        vocoder = load_vocoder(model, assets, reference, vocoder_float16) if speech else None
     except torch.OutOfMemoryError as error:
         free_gpu()
         raise CommentatorError(
             f"the GPU's memory is too small for {checkpoint.folder}: {first_line(error)}"
         ) from None
-    return Loaded(model, processor, where, vocoder)
+    if speech:
+        make_vocoder = partial(load_vocoder, model, assets, reference, vocoder_float16)
+    return Loaded(model, processor, where, make_vocoder)
 
 
 def first_line(error: BaseException) -> str:
     text = str(error).strip().splitlines()
     return text[0] if text else type(error).__name__
-
-
-def free_gpu() -> None:
-    """Give back what nothing refers to any more."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 @contextlib.contextmanager
@@ -189,12 +198,15 @@ def _has_positions(table: torch.Tensor) -> bool:
 def load_vocoder(model, assets: Path, reference, float16: bool) -> Vocoder:
     """The model's Token2wav, from `assets`, with the voice of `reference` (N,) float32 mono at 16 kHz."""
     options: dict[str, Any] = {"model_dir": str(assets / "token2wav"), "enable_float16": float16}
-    if "streaming" in inspect.signature(model.init_tts).parameters:
-        options["streaming"] = True  # where it exists, its default is another vocoder that cannot stream
+    # where `streaming` exists, its default is another vocoder that cannot stream
+    known = inspect.signature(model.init_tts).parameters
+    options |= {k: v for k, v in {"streaming": True, "n_timesteps": FLOW_STEPS}.items() if k in known}
     try:
         if importlib.util.find_spec("torchaudio") is not None:
             _mend_torchaudio()
-        model.init_tts(**options)
+        # all of its weights are read from files: drawing them first takes seconds
+        with small_buffers(len(reference) / REFERENCE_RATE_HZ), no_init_weights():
+            model.init_tts(**options)
         vocoder = Vocoder(model.tts.audio_tokenizer, reference)
     except ImportError as error:
         raise CommentatorError(

@@ -79,7 +79,8 @@ class Vision:
         with torch.no_grad():
             self._projections = [join([own.q_proj, own.k_proj, own.v_proj]) for own in attentions]
         self._recorded: dict[tuple[int, ...], tuple] = {}
-        self._prepared: dict[tuple[int, ...], Callable[[Tensor], Tensor]] = {}
+        self._met: set[tuple[int, ...]] = set()
+        self._prepared: dict[tuple[int, int], Callable[[Tensor], Tensor]] = {}
 
     @staticmethod
     def knows(model, processor) -> bool:
@@ -108,39 +109,42 @@ class Vision:
         """Embeddings (n · queries, H) of frames of one size."""
         device = self._model.resampler.query.device
         images = torch.from_numpy(np.stack([frame.image for frame in frames])).to(device)
-        key = tuple(images.shape)
-        if key in self._recorded:
-            graph, given, out = self._recorded[key]
+        shape = tuple(images.shape)
+        if shape in self._recorded:
+            graph, given, out = self._recorded[shape]
             given.copy_(images)
             graph.replay()
             return out.clone()
-        if key not in self._prepared:
+        self._met.add(shape)
+        return self._seeing(shape)(images)
+
+    def _seeing(self, shape: tuple[int, ...]) -> Callable[[Tensor], Tensor]:
+        """What looks at any number of images of this shape's height and width."""
+        size = shape[1:3]
+        if size not in self._prepared:
             while len(self._prepared) >= _MOST_SIZES:  # a programme of clips may have any number of sizes
                 del self._prepared[next(iter(self._prepared))]
-            self._prepared[key] = self._prepare(key)
-        return self._prepared[key](images)
+            self._prepared[size] = self._prepare(*size)
+        return self._prepared[size]
 
     @torch.inference_mode()
     def settle(self) -> None:
         """Record what has been met, when there is time for that; until then it runs as it is."""
+        met, self._met = self._met, set()
         if self._lane is None:
             return
-        for key in self._prepared:
-            if key in self._recorded or len(self._recorded) >= _MOST_GRAPHS:
-                continue
-            given = torch.zeros(key, dtype=torch.uint8, device=self._model.resampler.query.device)
-            out = self._prepared[key](given)
-            self._recorded[key] = (
-                record(partial(_see_into, out, self._prepared[key], given), self._lane),
-                given,
-                out,
-            )
+        for shape in sorted(met, reverse=True):  # the largest first: the others find room in its memory
+            if len(self._recorded) >= _MOST_GRAPHS:
+                return
+            given = torch.zeros(shape, dtype=torch.uint8, device=self._model.resampler.query.device)
+            out: list[Tensor] = []
+            graph = record(partial(_see_into, out, self._seeing(shape), given), self._lane)
+            self._recorded[shape] = graph, given, out[0]
 
-    def _prepare(self, shape: tuple[int, ...]) -> Callable[[Tensor], Tensor]:
-        """What looks at images of this shape: all that depends on their size alone is worked out before."""
+    def _prepare(self, height: int, width: int) -> Callable[[Tensor], Tensor]:
+        """What looks at images of this size: all that depends on it alone is worked out before."""
         vpm, resampler, processor = self._model.vpm, self._model.resampler, self._processor
         projections = self._projections
-        _, height, width, _ = shape
         weight = vpm.embeddings.patch_embedding.weight
         device, dtype, patch = weight.device, weight.dtype, weight.shape[-1]
         wanted_width, wanted_height = processor.find_best_resize(
@@ -177,8 +181,8 @@ class Vision:
         return see
 
 
-def _see_into(out: Tensor, see: Callable[[Tensor], Tensor], images: Tensor) -> None:
-    out.copy_(see(images))
+def _see_into(out: list[Tensor], see: Callable[[Tensor], Tensor], images: Tensor) -> None:
+    out[:] = [see(images)]
 
 
 def _attend(attention, projection: tuple[Tensor, Tensor], x: Tensor) -> Tensor:

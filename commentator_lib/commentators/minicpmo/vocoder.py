@@ -19,9 +19,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_buffer_registration_hook
 
 from commentator_lib.commentators.minicpmo.flow import FlowSolver
 from commentator_lib.commentators.minicpmo.graphs import Lane, Recorded
+from commentator_lib.commentators.minicpmo.memory import compact
 
 SAMPLE_RATE_HZ = 24_000
 REFERENCE_RATE_HZ = 16_000
@@ -29,6 +32,8 @@ CHUNK_TOKENS = 25
 # The first chunk is short, so that the voice begins early: 0.4 s, and the next is there before it is over.
 FIRST_TOKENS = 10
 LOOKAHEAD_TOKENS = 3
+# Steps of the flow model from noise to sound.
+FLOW_STEPS = 10
 _SILENCE_TOKEN = 4218
 _MEL_FRAMES_PER_TOKEN = 2
 # What Token2wav keeps of the sound behind it, in mel frames (50 a second).
@@ -36,6 +41,8 @@ _KEPT_FRAMES = 100
 # After so many chunks all caches have the length that they keep.
 _CHUNKS_UNTIL_STEADY = 4
 _PADDING_SAMPLES = 3840
+# The flow model's buffers: those with so many dimensions have the steps as the first.
+_BUFFERS = {"att_cache_buffer": 6, "cnn_cache_buffer": 5}
 
 
 def soundfile_reads_for_torchaudio() -> None:
@@ -79,6 +86,14 @@ def clone(cache):
     return cache
 
 
+def tensors_in(cache) -> list[Tensor]:
+    """The tensors of nested containers."""
+    if torch.is_tensor(cache):
+        return [cache]
+    parts = cache.values() if isinstance(cache, dict) else cache
+    return [tensor for part in parts for tensor in tensors_in(part)]
+
+
 class Vocoder:
     """Sound of one comment after another, in the voice of `reference` (N,) float32 mono at 16 kHz.
 
@@ -88,12 +103,11 @@ class Vocoder:
 
     def __init__(self, token2wav, reference: np.ndarray) -> None:
         self._token2wav = token2wav
-        _trim_buffers(token2wav, len(reference) / REFERENCE_RATE_HZ)
         with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):  # it prints
             path = write_wav(Path(folder) / "reference.wav", reference)
-            self._caches = clone(_stream_caches(token2wav, str(path)))
+            caches = _stream_caches(token2wav, str(path))
         token2wav.audio_tokenizer = None  # half a gigabyte, and only for the recording
-        self.begin()
+        self._caches = clone(caches)  # they are views of what the next chunk is written into
 
     @torch.inference_mode()
     def quicken(self, lane: Lane) -> None:
@@ -105,27 +119,34 @@ class Vocoder:
         if not _is_known(token2wav):
             return
         flow, hift, own_cache = token2wav.flow, token2wav.hift, cache["estimator_att_cache"]
-        solver = FlowSolver(flow.decoder, token2wav.n_timesteps, own_cache)
+        device = own_cache.device
+        # What nothing will use any more goes first: there is no room for it beside what is recorded.
+        token2wav.stream_cache = None
+        buffers = _take_buffers(flow.decoder)
+        cache["estimator_att_cache"] = own_cache = own_cache.cpu()
         own_encode = flow.encoder.forward_chunk
         encode = Recorded(
             lambda xs, cnn, att: own_encode(xs=xs, last_chunk=False, cnn_cache=cnn, att_cache=att), tf32=True
         )
         speak = Recorded(hift)
-        parts = [solver.recorded, encode, speak]
         try:
+            solver = FlowSolver(flow.decoder, token2wav.n_timesteps, own_cache)
+            compact([flow, hift, solver.blocks], tensors_in(self._caches))
             flow.decoder.forward_chunk = solver
             flow.encoder.forward_chunk = _of_encoder(own_encode, encode)
             token2wav.hift = speak
             cache["estimator_att_cache"] = solver.reference_places
-            self._meet_all_shapes(parts, lane)
+            self._meet_all_shapes([solver.recorded, encode, speak], lane)
         except Exception:
-            del flow.decoder.forward_chunk, flow.encoder.forward_chunk
-            token2wav.hift, cache["estimator_att_cache"] = hift, own_cache
+            for part in (flow.decoder, flow.encoder):
+                vars(part).pop("forward_chunk", None)
+            with torch.inference_mode(False):
+                flow.decoder.to(device)
+            for part, name, shape in buffers:
+                setattr(part, name, torch.zeros(shape, device=device, dtype=own_cache.dtype))
+            token2wav.hift, cache["estimator_att_cache"] = hift, own_cache.to(device)
             self.begin()
             raise
-        nothing = torch.zeros(0)
-        for part in (flow.decoder, flow.decoder.estimator):  # up to two gigabytes that nothing uses any more
-            part.att_cache_buffer, part.cnn_cache_buffer = nothing, nothing
         torch.cuda.empty_cache()  # or the next small tensor would keep their room
 
     def _meet_all_shapes(self, parts: list[Recorded], lane: Lane) -> None:
@@ -222,21 +243,36 @@ def _of_encoder(own: Callable[..., tuple], recorded: Recorded) -> Callable[..., 
     return forward_chunk
 
 
-def _trim_buffers(token2wav, reference_s: float) -> None:
-    """Cut the flow model's attention buffer to what a comment can use.
+@contextlib.contextmanager
+def small_buffers(reference_s: float) -> Iterator[None]:
+    """A Token2wav that is made meanwhile gets attention buffers for a comment after a recording of so many seconds.
 
-    It is made for 16 steps and 20 s; 10 steps are taken, and what is kept behind the prompt is 2 s. In float32
-    that comes to 0.7 GB instead of 2.1 for a prompt of 6 s.
+    Its own are made for 16 steps and 20 s, 2.1 GB in float32; 10 steps are taken, and what is kept behind the recording
+    is 2 s: 0.7 GB for one of 6 s.
     """
-    decoder = getattr(getattr(token2wav, "flow", None), "decoder", None)
-    buffer = getattr(decoder, "att_cache_buffer", None)
-    if buffer is None or buffer.ndim != 6:
-        return
-    steps = token2wav.n_timesteps
     chunk = _MEL_FRAMES_PER_TOKEN * (CHUNK_TOKENS + LOOKAHEAD_TOKENS)
     frames = round(reference_s * CHUNK_TOKENS * _MEL_FRAMES_PER_TOKEN) + _KEPT_FRAMES + 2 * chunk
-    decoder.att_cache_buffer = buffer[:steps, :, :, :, :frames].clone()
-    decoder.cnn_cache_buffer = decoder.cnn_cache_buffer[:steps].clone()
-    del buffer
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+
+    def cut(_module: nn.Module, name: str, buffer: Tensor) -> Tensor | None:
+        if name not in _BUFFERS or buffer is None:
+            return None
+        if buffer.ndim == _BUFFERS[name]:
+            buffer = buffer[:FLOW_STEPS]
+        return (buffer[..., :frames, :] if name == "att_cache_buffer" else buffer).clone()
+
+    hook = register_module_buffer_registration_hook(cut)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def _take_buffers(decoder) -> list[tuple[nn.Module, str, torch.Size]]:
+    """Free the flow model's buffers; where they were, and their shapes."""
+    taken = []
+    for part in (decoder, decoder.estimator):
+        for name in _BUFFERS:
+            if (buffer := getattr(part, name, None)) is not None:
+                taken.append((part, name, buffer.shape))
+                setattr(part, name, torch.zeros(0))
+    return taken
