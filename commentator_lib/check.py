@@ -73,6 +73,8 @@ def check(settings: Settings) -> list[CheckLine]:
     installed = read_versions({r.name for rs in requirements.values() for r in rs} | set(_LIBRARIES))
     minicpmo = settings.commentator == "minicpmo"
     gpu = read_gpu()
+    triton, compiler = find_spec("triton") is not None, any(map(shutil.which, ("cc", "gcc", "clang")))
+    slim = triton and compiler and gpu.usable and gpu.capability >= (8, 0)
     checkpoint, where = read_checkpoint(settings)
     return [
         python_line(sys.version_info[:3], platform.platform()),
@@ -87,8 +89,8 @@ def check(settings: Settings) -> list[CheckLine]:
         ocr_line(),
         libraries_line(installed, minicpmo),
         gpu_line(gpu, needs_gpu(settings), minicpmo),
-        *graphs_lines(gpu, find_spec("triton") is not None, any(map(shutil.which, ("cc", "gcc", "clang")))),
-        gpu_memory_line(gpu, checkpoint, settings.speech, minicpmo and needs_gpu(settings)),
+        *graphs_lines(gpu, triton, compiler),
+        gpu_memory_line(gpu, checkpoint, settings.speech, minicpmo and needs_gpu(settings), slim),
         where,
         *voice_lines(settings, checkpoint),
         server_line(
@@ -413,6 +415,7 @@ class Gpu:
     free_bytes: int | None = None
     total_bytes: int | None = None
     problem: str = ""
+    capability: tuple[int, int] = (0, 0)
 
 
 def read_gpu() -> Gpu:
@@ -448,6 +451,7 @@ def _by_torch() -> dict:
         if not torch.cuda.is_available():
             return seen
         seen |= {"usable": True, "name": torch.cuda.get_device_name()}
+        seen |= {"capability": torch.cuda.get_device_capability()}
         free, total = torch.cuda.mem_get_info()  # what loading a model will ask
         return {**seen, "free_bytes": free, "total_bytes": total}
     except Exception as error:  # a broken PyTorch, a full or a faulty GPU: each says so in its own way
@@ -507,26 +511,32 @@ def graphs_lines(gpu: Gpu, triton: bool, compiler: bool) -> list[CheckLine]:
     return [CheckLine(True, "MiniCPM-o's speed", "Triton and a C compiler are here: it runs as CUDA graphs")]
 
 
-def gpu_memory_line(gpu: Gpu, checkpoint: Checkpoint | None, speech: bool, needed: bool) -> CheckLine:
-    """Free and total, and what of MiniCPM-o fits into it: the checkpoint that is set, else the published ones."""
+def gpu_memory_line(
+    gpu: Gpu, checkpoint: Checkpoint | None, speech: bool, needed: bool, slim: bool = False
+) -> CheckLine:
+    """Free and total, and what of MiniCPM-o fits into it: the checkpoint that is set, else the published ones.
+
+    `slim`: 4 bits take less here (minicpmo/slim.py).
+    """
     what = "GPU memory"
     published = [(c, spoken) for c in (PUBLISHED_BF16, PUBLISHED_AWQ) for spoken in (True, False)]
     if gpu.free_bytes is None or gpu.total_bytes is None:
-        return CheckLine(None, what, f"none to be read; MiniCPM-o takes {_sizes(published)}")
-    fitting = [(c, spoken) for c, spoken in published if needed_bytes(c, spoken) <= gpu.free_bytes]
+        return CheckLine(None, what, f"none to be read; MiniCPM-o takes {_sizes(published, slim)}")
+    fitting = [(c, spoken) for c, spoken in published if needed_bytes(c, spoken, slim) <= gpu.free_bytes]
     found = (
         f"{bytes_text(gpu.free_bytes)} of {bytes_text(gpu.total_bytes)} free; of MiniCPM-o fits: "
-        f"{_sizes(fitting) or 'nothing'}"
+        f"{_sizes(fitting, slim) or 'nothing'}"
     )
     if left := [pair for pair in published if pair not in fitting]:
-        found += f"; does not fit: {_sizes(left)}"
-    problem = memory_problem(checkpoint or PUBLISHED_AWQ, speech, gpu.free_bytes, gpu.total_bytes)
+        found += f"; does not fit: {_sizes(left, slim)}"
+    problem = memory_problem(checkpoint or PUBLISHED_AWQ, speech, gpu.free_bytes, gpu.total_bytes, slim)
     return CheckLine(_state(not problem, needed), what, found, problem)
 
 
-def _sizes(variants: Iterable[tuple[Checkpoint, bool]]) -> str:
+def _sizes(variants: Iterable[tuple[Checkpoint, bool]], slim: bool) -> str:
     return ", ".join(
-        f"{checkpoint.label} {'with' if speech else 'without'} speech ({bytes_text(needed_bytes(checkpoint, speech))})"
+        f"{checkpoint.label} {'with' if speech else 'without'} speech "
+        f"({bytes_text(needed_bytes(checkpoint, speech, slim))})"
         for checkpoint, speech in variants
     )
 

@@ -305,8 +305,9 @@ def fake_torch(monkeypatch, available=True, cuda="12.8", hip=None, memory=(20 * 
     torch.__version__ = "2.11.0"
     torch.version = types.SimpleNamespace(cuda=cuda, hip=hip)
     torch.cuda = types.SimpleNamespace(
-        is_available=lambda: available, get_device_name=lambda: "Card 9", mem_get_info=mem_get_info
-    )
+        is_available=lambda: available, get_device_name=lambda: "Card 9", mem_get_info=mem_get_info,
+        get_device_capability=lambda: (8, 9),
+    )  # fmt: skip
     monkeypatch.setitem(sys.modules, "torch", torch)
 
 
@@ -337,7 +338,7 @@ def test_gpu_that_driver_and_pytorch_see(monkeypatch):
     fake_driver(monkeypatch)
     fake_torch(monkeypatch)
     gpu = read_gpu()
-    assert gpu == Gpu("Card 9", "570.1", True, "2.11.0", "CUDA 12.8", True, 20 * GB, 24 * GB)
+    assert gpu == Gpu("Card 9", "570.1", True, "2.11.0", "CUDA 12.8", True, 20 * GB, 24 * GB, "", (8, 9))
     line = gpu_line(gpu, True)
     assert line.ok is True and not line.mend
     assert line.found == "Card 9, driver 570.1, PyTorch 2.11.0 for CUDA 12.8"

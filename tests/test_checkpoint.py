@@ -483,6 +483,8 @@ def test_published_checkpoints_come_near_what_was_measured():
     weights = sum(size for part, size in PUBLISHED_BF16.part_bytes.items() if part != "audio_encoder")
     assert weights == pytest.approx(17.0 * 2**30, rel=0.02)
     assert needed_bytes(PUBLISHED_AWQ, False) == pytest.approx(8.6e9, rel=0.01)
+    assert 8.5e9 < needed_bytes(PUBLISHED_AWQ, True, slim=True) < 9.5e9 < needed_bytes(PUBLISHED_AWQ, True)
+    assert needed_bytes(PUBLISHED_BF16, True, slim=True) == needed_bytes(PUBLISHED_BF16, True)
 
 
 GB = 1_000_000_000
@@ -508,6 +510,12 @@ def test_too_little_memory_says_what_would_fit(case):
     assert "\n" not in line and f"{free}.0 GB of {total}.0 GB is free" in line
     assert all(word in line for word in words), line
     assert not any(word in line for word in others), line
+
+
+def test_four_bits_with_speech_fit_where_they_are_made_smaller():
+    assert memory_problem(PUBLISHED_AWQ, True, 10 * GB, 10 * GB, slim=True) == ""
+    line = memory_problem(PUBLISHED_BF16, True, 10 * GB, 10 * GB, slim=True)
+    assert "about 8.6 GB without speech, 9.3 GB with" in line
 
 
 def test_memory_that_just_fits_and_just_does_not(tmp_path):

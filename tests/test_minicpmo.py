@@ -781,6 +781,7 @@ def test_code_that_does_not_load_names_the_version_it_is_written_for(checkpoints
 def test_too_little_memory_says_how_much_is_needed(checkpoints, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (1_000_000_000, 8_000_000_000))
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (7, 5))
     with pytest.raises(CommentatorError, match=r"needs .* GB.* 1\.0 GB"):
         MiniCPMOCommentator(
             load_settings(environment={}, commentator="minicpmo", model_path=str(checkpoints["bf16"]))

@@ -362,26 +362,33 @@ def _decode(path: Path) -> tuple[np.ndarray, int, float]:
     return samples, rate_hz, max(declared_s, len(samples) / rate_hz)
 
 
-def needed_bytes(checkpoint: Checkpoint, speech: bool) -> int:
+def needed_bytes(checkpoint: Checkpoint, speech: bool, slim: bool = False) -> int:
     """GPU memory that it takes: the weights that are loaded (never the audio encoder, the talker with speech only)
-    and what it works in."""
+    and what it works in.
+
+    `slim`: on a GPU for which slim.py makes 4 bits smaller. There the vocoder comes when the tables of the embeddings
+    have gone, and finds room in what they took: 8.5 GB at most were measured, an empty CUDA context not counted.
+    """
     left_out = {"audio_encoder"} if speech else {"audio_encoder", "talker"}
     weights = sum(size for part, size in checkpoint.part_bytes.items() if part not in left_out)
-    return weights + TEXT_WORKING_BYTES + (TOKEN2WAV_BYTES if speech else 0)
+    beside = speech and not (slim and checkpoint.quantization)
+    return weights + TEXT_WORKING_BYTES + (TOKEN2WAV_BYTES if beside else 0)
 
 
-def memory_problem(checkpoint: Checkpoint, speech: bool, free_bytes: int, total_bytes: int) -> str:
+def memory_problem(
+    checkpoint: Checkpoint, speech: bool, free_bytes: int, total_bytes: int, slim: bool = False
+) -> str:
     """ "" where it fits into the GPU's free memory, else one line: what it needs, what there is, what would fit."""
-    needed = needed_bytes(checkpoint, speech)
+    needed = needed_bytes(checkpoint, speech, slim)
     if needed <= free_bytes:
         return ""
     ways = []
     if needed <= total_bytes:
         ways.append(f"end what else holds {bytes_text(total_bytes - free_bytes)} of it (nvidia-smi names it)")
-    silent = needed_bytes(checkpoint, speech=False)
+    silent = needed_bytes(checkpoint, False, slim)
     if speech and silent <= free_bytes:
         ways.append(f"set speech=false ({bytes_text(silent)})")
-    awq_silent, awq_speaking = (needed_bytes(PUBLISHED_AWQ, spoken) for spoken in (False, True))
+    awq_silent, awq_speaking = (needed_bytes(PUBLISHED_AWQ, spoken, slim) for spoken in (False, True))
     if not checkpoint.quantization and awq_silent <= free_bytes:
         and_with = f", {bytes_text(awq_speaking)} with" if speech and awq_speaking <= free_bytes else ""
         ways.append(

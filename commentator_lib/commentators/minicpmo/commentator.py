@@ -552,8 +552,10 @@ def _loader(settings: Settings) -> Callable[[], Loaded]:
                 f"MiniCPM-o needs a GPU, and PyTorch {torch.__version__} sees none: commentator=basic-eye needs none; "
                 "device=cpu runs it all the same, far below real time"
             )
+        from commentator_lib.commentators.minicpmo.slim import able
+
         free_bytes, total_bytes = torch.cuda.mem_get_info()
-        if problem := memory_problem(checkpoint, settings.speech, free_bytes, total_bytes):
+        if problem := memory_problem(checkpoint, settings.speech, free_bytes, total_bytes, able()):
             raise CommentatorError(problem)
         device = "cuda"
 

@@ -15,10 +15,14 @@ from commentator_lib.commentators.minicpmo.int4 import awq_layers, replace_awq_l
 from commentator_lib.commentators.minicpmo.shortlist import ShortlistHead
 
 
+def able() -> bool:
+    """Whether PyTorch's GPU has the kernels."""
+    return importlib.util.find_spec("triton") is not None and torch.cuda.get_device_capability() >= (8, 0)
+
+
 def slim(model) -> bool:
-    """Do so with an AWQ model, where the GPU has the kernels; all else then is bfloat16 too. Whether it was done."""
-    able = torch.cuda.get_device_capability() >= (8, 0) and importlib.util.find_spec("triton") is not None
-    if not able or not (names := awq_layers(model.llm)):
+    """Do so with an AWQ model, where that can be; all else then is bfloat16 too. Whether it was done."""
+    if not able() or not (names := awq_layers(model.llm)):
         return False
     from commentator_lib.commentators.minicpmo.host_table import HostTable
 
