@@ -23,7 +23,7 @@ from experiments.match import FPS, draw, write_script
 from experiments.sweep import RESULTS, help_text, load_results, results_id, run_app
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-# The last lines of two runs of bench_model --compare seed, by dtype.
+# What bench_model measured, by dtype; `run` and `own_run` say when, and with which command.
 MODEL_RESULTS = DOCS / "minicpmo_h100.json"
 KNOBS = ["frame_stride", "change_threshold", "speech_max_new_tokens"]
 HEATED = ["response_error_median_s", "missed_3s", "dead_air_share", "false_triggers_per_min", "busy_share"]

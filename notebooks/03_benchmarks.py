@@ -120,9 +120,9 @@ analysis.against_published(results[results.policy == "playout"], machine, first.
 # %% [markdown]
 # ## MiniCPM-o 4.5 on a GPU: each stage, before and after
 #
-# Not measured here: the shipped numbers of one H100, with **random weights** of the full size (true times, no sensible
-# words), the model's own code and ours in one run. `python -m experiments.bench_model --compare seed` makes them anew;
-# its last line is what `docs/minicpmo_h100.json` holds for each kind of weights.
+# Not measured here: the shipped numbers of H100s, with **random weights** of the full size (true times, no sensible
+# words), the model's own code and ours. `python -m experiments.bench_model --compare seed` makes them anew, both in one
+# run; which runs these are from, `docs/minicpmo_h100.json` says under `run` and `own_run`.
 
 # %%
 import json  # noqa: E402
