@@ -917,6 +917,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         parser.error(
             "start measures the recorded way alone: without --compare, --plain and the model's own steps"
         )
+    if given.live_clip and not Path(given.live_clip).is_file():
+        parser.error(f"--live-clip wants a video file, and {given.live_clip} is none")
     if "start" in given.steps and not Path(given.checkpoint).is_dir():
         parser.error(f"start wants a checkpoint folder, and {given.checkpoint} is none")
     return given

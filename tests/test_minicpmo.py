@@ -26,6 +26,7 @@ from commentator_lib.config import load_settings
 from commentator_lib.media import Frame
 from commentator_lib.session import LiveSession
 from tests import tiny_minicpmo
+from tests.clips import make_clip
 from tests.tiny_minicpmo import REAL, make_assets, make_checkpoint
 
 torch = pytest.importorskip("torch")
@@ -803,13 +804,13 @@ def test_the_benchmark_runs_on_a_tiny_checkpoint(checkpoints, capsys):
     assert printed["plain_layers"] == printed["our_layers"] == "Linear"
 
 
-def test_the_benchmark_measures_a_start_from_the_disk(checkpoints):
+def test_the_benchmark_measures_a_start_from_the_disk_and_a_live_run_of_a_clip(checkpoints, tmp_path):
     from experiments import bench_model, random_minicpmo
 
-    folder = checkpoints["awq"]
+    folder, clip = checkpoints["awq"], make_clip(tmp_path / "clip.mp4", frames=50)
     result = bench_model.main(
         ["--checkpoint", str(folder), "--device", "cpu", "--speech-tokens", "12", "--repeats", "1", "--json",
-         "--steps", "start", "speech"]
+         "--steps", "start", "speech", "live", "--live", "1", "--live-tokens", "10", "--live-clip", str(clip)]
     )  # fmt: skip
     start = result["start"]
     assert start["read_bytes"] == random_minicpmo.folder_bytes(folder) > 100_000
@@ -818,7 +819,12 @@ def test_the_benchmark_measures_a_start_from_the_disk(checkpoints):
     assert start["to_first_sound_s"] == pytest.approx(whole_s, abs=0.2)
     assert start["from"] == "disk" and result["speech"]["sound_s"]["median"] > 0
     assert result["weights"] == "as loaded" and result["dtype"] == "awq"
-    for wrong in (["--steps", "start"], ["--checkpoint", str(folder), "--steps", "start", "own_chat"]):
+    assert result["live"]["source"] == "clip.mp4" and result["live"]["failed"] == 0
+    for wrong in (
+        ["--steps", "start"],
+        ["--checkpoint", str(folder), "--steps", "start", "own_chat"],
+        ["--live", "1", "--live-clip", str(tmp_path)],
+    ):
         with pytest.raises(SystemExit, match="2"):
             bench_model.parse(wrong)
 

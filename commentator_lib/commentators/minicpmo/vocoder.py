@@ -95,7 +95,7 @@ def tensors_in(cache) -> list[Tensor]:
 
 
 class Vocoder:
-    """Sound of one comment after another, in the voice of `reference` (N,) float32 mono at 16 kHz.
+    """Sound of one comment after another, in the voice of `reference` (N,) float32 mono at 16 kHz; `begin` before each.
 
     `token2wav` has the interface of stepaudio2's Token2wav: `set_stream_cache(path)`, `stream(...)`,
     `stream_cache`, `hift_cache_dict`.
