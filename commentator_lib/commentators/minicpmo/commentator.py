@@ -165,15 +165,17 @@ class MiniCPMOCommentator:
     def _say_hello(self) -> None:
         """Short comments on as many pictures as a session's comments will see: its first ones see fewer.
 
-        The most first: its prompt is the longest, and what is recorded later finds room in the memory of that. It is
-        spoken in the end, when nothing else that is met for the first time takes memory beside it.
+        The most first: its prompt is the longest, and what is recorded later finds room in the memory of that. The last
+        one is spoken, when little else that is met for the first time takes memory beside it.
         """
         width, height = self._frame_size
         grey = Frame(0, 0.0, 0.0, np.full((height, width, 3), 127, np.uint8))
         most = self._settings.frames_per_inference
         counts = sorted({*range(1, min(most, _FIRST_COUNTS)), most}, reverse=True)
-        for count, speech in [*((count, False) for count in counts), (most, True)]:
-            for _ in self.comment(CommentRequest([grey] * count, "Say hello.", 12, speech)):
+        for count in counts:
+            for _ in self.comment(
+                CommentRequest([grey] * count, "Say hello.", 12, speech=count == counts[-1])
+            ):
                 pass
 
     def _recorded(
