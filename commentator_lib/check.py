@@ -31,9 +31,11 @@ from commentator_lib.commentators.minicpmo.checkpoint import (
     PUBLISHED_BF16,
     REFERENCE_RATE_HZ,
     Checkpoint,
+    can_slim,
     find_assets,
     find_reference_audio,
     inspect_checkpoint,
+    kernel_tools,
     memory_problem,
     needed_bytes,
     read_reference_audio,
@@ -73,8 +75,7 @@ def check(settings: Settings) -> list[CheckLine]:
     installed = read_versions({r.name for rs in requirements.values() for r in rs} | set(_LIBRARIES))
     minicpmo = settings.commentator == "minicpmo"
     gpu = read_gpu()
-    triton, compiler = find_spec("triton") is not None, any(map(shutil.which, ("cc", "gcc", "clang")))
-    slim = triton and compiler and gpu.usable and gpu.capability >= (8, 0)
+    slim = gpu.usable and can_slim(gpu.capability)
     checkpoint, where = read_checkpoint(settings)
     return [
         python_line(sys.version_info[:3], platform.platform()),
@@ -89,7 +90,7 @@ def check(settings: Settings) -> list[CheckLine]:
         ocr_line(),
         libraries_line(installed, minicpmo),
         gpu_line(gpu, needs_gpu(settings), minicpmo),
-        *graphs_lines(gpu, triton, compiler),
+        *graphs_lines(gpu, *kernel_tools()),
         gpu_memory_line(gpu, checkpoint, settings.speech, minicpmo and needs_gpu(settings), slim),
         where,
         *voice_lines(settings, checkpoint),

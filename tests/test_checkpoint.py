@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from commentator_lib.commentators.base import CommentatorError
+from commentator_lib.commentators.minicpmo import checkpoint as module
 from commentator_lib.commentators.minicpmo.checkpoint import (
     AWQ_HUB_ID,
     BF16_HUB_ID,
@@ -510,6 +511,25 @@ def test_too_little_memory_says_what_would_fit(case):
     assert "\n" not in line and f"{free}.0 GB of {total}.0 GB is free" in line
     assert all(word in line for word in words), line
     assert not any(word in line for word in others), line
+
+
+@pytest.mark.parametrize(
+    ("capability", "triton", "compiler", "can"),
+    [
+        ((8, 0), True, True, True),
+        ((7, 5), True, True, False),
+        ((9, 0), False, True, False),
+        ((9, 0), True, False, False),
+    ],
+)
+def test_four_bits_are_made_smaller_where_all_is_there_that_the_kernels_need(
+    monkeypatch, capability, triton, compiler, can
+):
+    monkeypatch.setattr(module, "find_spec", lambda name: object() if triton and name == "triton" else None)
+    monkeypatch.setattr(
+        module.shutil, "which", lambda name: "/usr/bin/gcc" if compiler and name == "gcc" else None
+    )
+    assert module.can_slim(capability) is can
 
 
 def test_four_bits_with_speech_fit_where_they_are_made_smaller():

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -362,12 +364,23 @@ def _decode(path: Path) -> tuple[np.ndarray, int, float]:
     return samples, rate_hz, max(declared_s, len(samples) / rate_hz)
 
 
+def kernel_tools() -> tuple[bool, bool]:
+    """Whether Triton is here, and a C compiler, which it needs."""
+    return find_spec("triton") is not None, any(map(shutil.which, ("cc", "gcc", "clang")))
+
+
+def can_slim(capability: tuple[int, int]) -> bool:
+    """Whether slim.py can make 4 bits smaller on an NVIDIA GPU of this compute capability."""
+    return capability >= (8, 0) and all(kernel_tools())
+
+
 def needed_bytes(checkpoint: Checkpoint, speech: bool, slim: bool = False) -> int:
     """GPU memory that it takes: the weights that are loaded (never the audio encoder, the talker with speech only)
     and what it works in.
 
-    `slim`: on a GPU for which slim.py makes 4 bits smaller. There the vocoder comes when the tables of the embeddings
-    have gone, and finds room in what they took: 8.5 GB at most were measured, an empty CUDA context not counted.
+    `slim`: on a GPU for which slim.py makes 4 bits smaller (`can_slim`). There the vocoder comes when the tables of the
+    embeddings have gone, and finds room in what they took: 8.5 GB at most were measured, an empty CUDA context not
+    counted.
     """
     left_out = {"audio_encoder"} if speech else {"audio_encoder", "talker"}
     weights = sum(size for part, size in checkpoint.part_bytes.items() if part not in left_out)

@@ -30,6 +30,7 @@ from commentator_lib.commentators.base import (
     CommentRequest,
 )
 from commentator_lib.commentators.minicpmo.checkpoint import (
+    can_slim,
     find_assets,
     find_reference_audio,
     inspect_checkpoint,
@@ -554,10 +555,8 @@ def _loader(settings: Settings) -> Callable[[], Loaded]:
                 f"MiniCPM-o needs a GPU, and PyTorch {torch.__version__} sees none: commentator=basic-eye needs none; "
                 "device=cpu runs it all the same, far below real time"
             )
-        from commentator_lib.commentators.minicpmo.slim import able
-
-        free_bytes, total_bytes = torch.cuda.mem_get_info()
-        if problem := memory_problem(checkpoint, settings.speech, free_bytes, total_bytes, able()):
+        slim = can_slim(torch.cuda.get_device_capability())
+        if problem := memory_problem(checkpoint, settings.speech, *torch.cuda.mem_get_info(), slim):
             raise CommentatorError(problem)
         device = "cuda"
 

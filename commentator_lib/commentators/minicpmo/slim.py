@@ -1,28 +1,22 @@
 """A 4-bit model as small as it can be made on a GPU, and as fast.
 
 Who takes 4 bits wants the memory. So the language layers move to the int4 kernel (int4.py), the embeddings' tables to
-the host's memory (host_table.py), and the output head to 8 bits there and the rest here (shortlist.py).
+the host's memory (host_table.py), and of the output head 8 bits stay, and its exact rows go there too (shortlist.py).
 """
 
 from __future__ import annotations
 
-import importlib.util
-
 import torch
 from torch import nn
 
+from commentator_lib.commentators.minicpmo.checkpoint import can_slim
 from commentator_lib.commentators.minicpmo.int4 import awq_layers, replace_awq_layers
 from commentator_lib.commentators.minicpmo.shortlist import ShortlistHead
 
 
-def able() -> bool:
-    """Whether PyTorch's GPU has the kernels."""
-    return importlib.util.find_spec("triton") is not None and torch.cuda.get_device_capability() >= (8, 0)
-
-
 def slim(model) -> bool:
     """Do so with an AWQ model, where that can be; all else then is bfloat16 too. Whether it was done."""
-    if not able() or not (names := awq_layers(model.llm)):
+    if not can_slim(torch.cuda.get_device_capability()) or not (names := awq_layers(model.llm)):
         return False
     from commentator_lib.commentators.minicpmo.host_table import HostTable
 
