@@ -29,7 +29,7 @@ sweep: $(VENV)/.notebooks
 
 bench: $(VENV)/.test
 	$(BIN)/python -m experiments.bench_scene
-	$(BIN)/python -m experiments.bench_eye
+	$(BIN)/python -m experiments.bench_baseline
 	$(BIN)/python -m experiments.bench_pacing
 	$(BIN)/python -m experiments.bench_programme
 	$(BIN)/python -m experiments.bench_overhead

@@ -6,19 +6,23 @@ costs next to nothing.
 
 from __future__ import annotations
 
+from commentator_lib import old_names
+
 __version__ = "0.1.0"
+
+old_names.install()
 
 _HOME = {
     "LiveSession": "session",
-    "Settings": "config",
-    "SettingsError": "config",
-    "load_settings": "config",
-    "save_settings": "config",
+    "Settings": "settings",
+    "SettingsError": "settings",
+    "load_settings": "settings",
+    "save_settings": "settings",
     "CommentatorError": "commentators.base",
-    "SourceError": "capture",
-    "open_source": "capture",
-    "RunLogError": "runlog",
-    "load_run": "runlog",
+    "SourceError": "sources.base",
+    "open_source": "sources.open",
+    "RunLogError": "runs.record",
+    "load_run": "runs.reader",
     "Frame": "media",
     "AudioChunk": "media",
 }

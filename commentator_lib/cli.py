@@ -18,10 +18,11 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from commentator_lib.capture import SourceError, demo_clips, street_clip
 from commentator_lib.clock import MODES
 from commentator_lib.commentators.base import CommentatorError
-from commentator_lib.config import (
+from commentator_lib.runs.record import RunLogError
+from commentator_lib.runs.timeline import ExportError
+from commentator_lib.settings import (
     PRESETS,
     Settings,
     SettingsError,
@@ -31,8 +32,8 @@ from commentator_lib.config import (
     parse_assignment,
     save_settings,
 )
-from commentator_lib.export import ExportError
-from commentator_lib.runlog import RunLogError
+from commentator_lib.sources.base import SourceError
+from commentator_lib.sources.open import demo_clips, street_clip
 
 app = typer.Typer(
     add_completion=False,
@@ -130,7 +131,8 @@ def run(
     video: Annotated[bool, typer.Option("--video/--no-video", help="Make commentary.mp4 at the end.")] = True,
 ) -> None:
     """Comment on a clip, a stream or a camera, live, and leave a folder with the recording, the log and a plot."""
-    from commentator_lib.session import LiveSession, new_run_id
+    from commentator_lib.runs.provenance import new_run_id
+    from commentator_lib.session import LiveSession
 
     if mode not in MODES:
         raise SettingsError(f"unknown mode {mode!r}; known are {', '.join(MODES)}")
@@ -213,9 +215,9 @@ def _bar_interval_s() -> float:
 
 
 def _wrap_up(folder: Path, video: bool, interrupted: bool) -> None:
-    """Recording, captions and plot from the log; then the table."""
-    from commentator_lib.report import format_table, plot_run, summary
-    from commentator_lib.runlog import load_run
+    """RecordedSource, captions and plot from the log; then the table."""
+    from commentator_lib.runs.reader import load_run
+    from commentator_lib.runs.report import format_table, plot_run, summary
 
     loaded = load_run(folder)
     plot_run(loaded, folder / "latency.png")
@@ -237,16 +239,21 @@ def _wrap_up(folder: Path, video: bool, interrupted: bool) -> None:
 def _export(folder: Path) -> None:
     from tqdm import tqdm
 
-    from commentator_lib.export import write_mp4, write_vtt
-    from commentator_lib.runlog import load_run
+    from commentator_lib.runs.captions import write_vtt
+    from commentator_lib.runs.export_video import write_mp4
+    from commentator_lib.runs.reader import load_run
 
     loaded = load_run(folder)
     write_vtt(loaded, folder / "commentary.vtt")
     bar_format = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s [{elapsed}<{remaining}]"
     with tqdm(
-        total=1.0, desc="writing video", leave=False, file=sys.stderr, bar_format=bar_format,
+        total=1.0,
+        desc="writing video",
+        leave=False,
+        file=sys.stderr,
+        bar_format=bar_format,
         mininterval=_bar_interval_s(),
-    ) as bar:  # fmt: skip
+    ) as bar:
 
         def progress(done_s: float, total_s: float) -> None:
             bar.total = total_s
@@ -261,9 +268,9 @@ def export(
     wav: Annotated[bool, typer.Option("--wav", help="Also write the commentary's sound alone.")] = False,
 ) -> None:
     """Make the MP4 and the captions of a run from its log, also of one that was killed."""
-    from commentator_lib.export import finish_run, write_wav
-    from commentator_lib.report import format_table, plot_run, summary
-    from commentator_lib.runlog import load_run
+    from commentator_lib.runs.export_video import finish_run, write_wav
+    from commentator_lib.runs.reader import load_run
+    from commentator_lib.runs.report import format_table, plot_run, summary
 
     _raise_on_ctrl_c()
     recovered = finish_run(run_folder)
@@ -304,7 +311,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """What this machine can run: packages, GPU, checkpoint, voices, servers; each fault with its mend."""
-    from commentator_lib.check import can_run, check, format_lines
+    from commentator_lib.checks.check import can_run, check, format_lines
 
     current = _settings(file, preset, assignments)
     lines = check(current)
@@ -323,7 +330,7 @@ def sources() -> None:
     print("FILE …          any video file that FFmpeg reads; several play as one programme")
     print("URL             http, https, rtsp, rtmp, srt, udp, rtp: a stream, or a file somewhere else")
     print("DEVICE          a camera: /dev/video0, or its number")
-    print("made:SECONDS    a made programme of tiny pictures, for what-if runs")
+    print("synthetic:SECONDS    a made programme of tiny pictures, for what-if runs")
     print("\nclips at hand:")
     for clip in demo_clips():
         print(f"  {os.path.relpath(clip)}")

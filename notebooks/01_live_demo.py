@@ -15,7 +15,7 @@
 # # Live commentary
 #
 # Run all cells: a commentary of the two demo clips starts, 46 seconds long, spoken by the embedded voice. What
-# comments by default is the *basic eye*: it sees motion, cuts, a few kinds of object and words on screen, and
+# comments by default is the *baseline commentator*: it sees motion, cuts, a few kinds of object and words on screen, and
 # understands nothing. Everything on the desk works while it runs; a stop or the end of the clip draws the plots
 # below. Type a path, a URL or `browser camera` into *Source* for pictures of your own.
 #
@@ -27,13 +27,13 @@
 
 # %%
 from commentator_lib import load_settings
-from commentator_lib.desk import Desk
-from commentator_lib.report import delay_figure, latency_figure, memory_figure
+from commentator_lib.notebook.control_panel import ControlPanel
+from commentator_lib.runs.report import delay_figure, latency_figure, memory_figure
 
 settings = (
     load_settings()
 )  # or load_settings("commentator.toml"), or load_settings(preset="sniper", pause_s=0.5)
-desk = Desk("demo", settings, runs_dir="../runs")
+desk = ControlPanel("demo", settings, runs_dir="../runs")
 
 # %% [markdown]
 # The live cell returns at once; the kernel stays free while the commentary runs.

@@ -15,7 +15,7 @@
 # # Benchmarks
 #
 # Where the time goes, what memory does, how the picture's delay finds its place, and how far voice and picture are
-# apart, under both pacing policies. The commentator is the **basic eye** on a scripted match, in real time: its
+# apart, under both pacing policies. The commentator is the **baseline commentator** on a scripted match, in real time: its
 # latencies say nothing about a model's.
 #
 # The two short runs below take a minute and a half. `python -m experiments.sweep experiments/sweeps/live_match.toml`
@@ -29,9 +29,9 @@ sys.path.insert(0, "..")
 
 import pandas as pd  # noqa: E402
 
-from commentator_lib.report import delay_figure, memory_figure  # noqa: E402
-from experiments import analysis, plots  # noqa: E402
-from experiments.sweep import RESULTS, load_results, load_runs, load_sweep, run_sweep  # noqa: E402
+from commentator_lib.runs.report import delay_figure, memory_figure  # noqa: E402
+from experiments.measuring import analysis, plots  # noqa: E402
+from experiments.sweeping.sweep import RESULTS, load_results, load_runs, load_sweep, run_sweep  # noqa: E402
 
 SWEEP = "small_live"
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from commentator_lib.capture import demo_clips
-from commentator_lib.config import Settings, env_name, load_settings
-from commentator_lib.runlog import load_run, read_journal
-from tests.doubles import small_disk
+from commentator_lib.runs.reader import load_run, read_journal
+from commentator_lib.settings import Settings, env_name, load_settings
+from commentator_lib.sources.open import demo_clips
+from tests.conftest import small_disk
 
 COMMAND = [sys.executable, "-m", "commentator_lib"]
 SCRIPTED = ["-s", "commentator=scripted", "-s", "change_threshold=0"]
@@ -37,7 +37,7 @@ def commentator(*arguments, cwd, **more):
 
 @pytest.fixture(autouse=True)
 def checkout_is_importable(monkeypatch):
-    root = str(Path(__file__).resolve().parent.parent)
+    root = str(Path(__file__).resolve().parents[1])
     monkeypatch.setitem(ENVIRONMENT, "PYTHONPATH", os.pathsep.join([root, ENVIRONMENT.get("PYTHONPATH", "")]))
 
 
@@ -52,8 +52,13 @@ def test_run_leaves_everything_the_readme_names(tmp_path):
     assert done.returncode == 0, done.stderr
     folder = only_run(tmp_path)
     for name in (
-        "commentary.mp4", "commentary.vtt", "cycles.parquet", "samples.parquet", "run.json", "latency.png",
-    ):  # fmt: skip
+        "commentary.mp4",
+        "commentary.vtt",
+        "cycles.parquet",
+        "samples.parquet",
+        "run.json",
+        "latency.png",
+    ):
         assert (folder / name).stat().st_size > 0, name
     assert len(pd.read_parquet(folder / "cycles.parquet")) >= 1
     header = json.loads((folder / "run.json").read_text())
@@ -82,7 +87,7 @@ BAD = {
     "duration that is no number": (["run", "-d", "long"], "--duration"),
     "settings file missing": (["run", "--settings", "no.toml"], "no.toml"),
     "settings file broken": (["run", "--settings", "text.mp4"], "TOML"),
-    "unwritable output": (["run", "made:1", "--out", "text.mp4/x"], "cannot write the run folder"),
+    "unwritable output": (["run", "synthetic:1", "--out", "text.mp4/x"], "cannot write the run folder"),
     "unknown option": (["run", "--colour"], "colour"),
     "unknown command": (["runn"], "runn"),
     "export of nothing": (["export", "nowhere"], "no run folder"),
@@ -106,9 +111,13 @@ def test_bad_input_is_one_line_and_exit_code_2(case, tmp_path):
 
 def started(tmp_path, *arguments):
     return subprocess.Popen(
-        [*COMMAND, "run", *map(str, arguments)], cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        [*COMMAND, "run", *map(str, arguments)],
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def wait_for(condition, process, timeout_s=60):
@@ -206,7 +215,7 @@ def test_kill_9_at_any_moment_leaves_a_folder_that_can_be_read(tmp_path, delay_s
 
 def test_full_disk_ends_the_run_with_one_line(tmp_path):
     with small_disk(tmp_path / "disk", 256) as disk:
-        done = commentator("run", "made:60", *SCRIPTED, "--out", disk, "--no-video", cwd=tmp_path)
+        done = commentator("run", "synthetic:60", *SCRIPTED, "--out", disk, "--no-video", cwd=tmp_path)
         assert done.returncode == 1, done.stderr
         last = done.stderr.strip().splitlines()[-1]
         assert "No space left" in last and "Traceback" not in done.stderr
@@ -217,7 +226,7 @@ def test_full_disk_ends_the_run_with_one_line(tmp_path):
 def test_disk_that_fills_up_at_the_end_is_one_line_too(tmp_path):
     with small_disk(tmp_path / "disk", 90) as disk:
         arguments = [*SCRIPTED, "--mode", "what-if", "--text-only", "--out", disk, "--no-video"]
-        done = commentator("run", "made:20", *arguments, cwd=tmp_path)
+        done = commentator("run", "synthetic:20", *arguments, cwd=tmp_path)
         assert done.returncode == 1, done.stdout
         assert "No space left" in done.stderr.strip().splitlines()[-1] and "Traceback" not in done.stderr
 

@@ -17,7 +17,7 @@ from commentator_lib.clock import (
     next_or_end,
     sleep_until,
 )
-from tests.doubles import virtually
+from tests.conftest import virtually
 
 
 def test_time_jumps_from_timer_to_timer():

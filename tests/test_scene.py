@@ -27,7 +27,7 @@ from commentator_lib.scene import (
     largest_block,
 )
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def texture(seed=0, size=(720, 1600)):

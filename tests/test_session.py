@@ -9,13 +9,15 @@ import time
 import psutil
 import pytest
 
-from commentator_lib.capture import MadeSource, SourceError
 from commentator_lib.commentators.scripted import CostModel, ScriptedCommentator
-from commentator_lib.config import Settings, SettingsError
 from commentator_lib.players.headless import HeadlessPlayer
-from commentator_lib.runlog import RunLogError, load_run
+from commentator_lib.runs.reader import load_run
+from commentator_lib.runs.record import RunLogError
 from commentator_lib.session import LiveSession
-from tests.doubles import Hangs, Pictures, Says, ToneVoice, still, what_if
+from commentator_lib.settings import Settings, SettingsError
+from commentator_lib.sources.base import SourceError
+from commentator_lib.sources.synthetic import SyntheticSource
+from tests.conftest import Hangs, Pictures, Says, ToneVoice, still, what_if
 
 QUICK = CostModel(0.05, 0.0, 0.4, 0.0, 0.1)
 
@@ -28,7 +30,7 @@ def session(duration_s=1.0, commentator=None, source=None, **more):
         **more.pop("settings", {}),
     }
     return LiveSession(
-        source or MadeSource(duration_s),
+        source or SyntheticSource(duration_s),
         Settings(**settings),
         commentator=commentator or ScriptedCommentator(cost=QUICK),
         voice=ToneVoice(),
@@ -88,7 +90,7 @@ def test_stop_may_be_called_before_start_and_twice():
 def test_start_and_stop_can_be_repeated(tmp_path):
     player = HeadlessPlayer()
     player.name = "extra"
-    s = session(source="made:60", run_dir=tmp_path / "run", players=[player])
+    s = session(source="synthetic:60", run_dir=tmp_path / "run", players=[player])
     for _ in range(3):
         s.start()
         assert eventually(lambda: len(s.log.cycle_rows) >= 2 and s.status.frames_shown > 5)
@@ -115,7 +117,7 @@ def test_with_block_stops_at_its_end():
 @pytest.mark.parametrize("again", [True, False], ids=["one session", "new sessions"])
 def test_fifty_starts_leave_no_thread_and_no_memory(again):
     process = psutil.Process()
-    same = session(source="made:60")
+    same = session(source="synthetic:60")
 
     def once():
         s = same if again else session(60.0)
@@ -183,7 +185,7 @@ def test_commentator_that_cannot_warm_up_ends_the_session_with_its_error():
 
 
 def test_slow_reader_skips_to_the_present_and_counts():
-    class Slow(MadeSource):
+    class Slow(SyntheticSource):
         def read(self, not_before_s=0.0):
             time.sleep(0.06)  # 25 fps wants 0.04
             frame = super().read()
@@ -210,9 +212,9 @@ def test_bad_input_is_refused_before_anything_starts(tmp_path):
     with pytest.raises(SourceError):
         LiveSession("nowhere.mp4")
     with pytest.raises(SettingsError, match="unknown mode"):
-        LiveSession(MadeSource(1.0), mode="dream")
+        LiveSession(SyntheticSource(1.0), mode="dream")
     with pytest.raises(SettingsError, match="cost model"):
-        LiveSession(MadeSource(1.0), commentator=Hangs(), mode="what-if")
+        LiveSession(SyntheticSource(1.0), commentator=Hangs(), mode="what-if")
     (tmp_path / "file").write_text("")
     with pytest.raises(RunLogError):
         session(run_dir=tmp_path / "file" / "run")
@@ -220,7 +222,7 @@ def test_bad_input_is_refused_before_anything_starts(tmp_path):
     with pytest.raises(SettingsError, match="did you mean pause_s"):
         s.update(pausee_s=1.0)
     with pytest.raises(SettingsError, match="cannot be changed while"):
-        s.update(commentator="basic-eye")
+        s.update(commentator="baseline")
     with pytest.raises(SettingsError, match="sports"):
         s.set_profile("sport")
     assert ours() == []
@@ -235,9 +237,12 @@ def test_replay_charges_what_calls_really_take():
             yield from super().comment(request)
 
     s = LiveSession(
-        Pictures(6.0, still), Settings(change_threshold=0.0), commentator=Works("All is well here.", cost_s=0.0),
-        voice=ToneVoice(), mode="replay",
-    ).run()  # fmt: skip
+        Pictures(6.0, still),
+        Settings(change_threshold=0.0),
+        commentator=Works("All is well here.", cost_s=0.0),
+        voice=ToneVoice(),
+        mode="replay",
+    ).run()
     latency = s.log.cycles.first_sound_latency_s
     assert (latency >= 0.2).all() and latency.median() < 1.0
     assert s.log.header["virtual_time"] is True
@@ -250,9 +255,11 @@ def test_what_if_computes_nothing_and_samples_no_machine():
 
 def test_display_buffer_is_bounded_and_loses_its_oldest():
     s = session(
-        4.0, commentator=Hangs(), source=Pictures(4.0, lambda t: still(t).repeat(20, 0).repeat(20, 1)),
+        4.0,
+        commentator=Hangs(),
+        source=Pictures(4.0, lambda t: still(t).repeat(20, 0).repeat(20, 1)),
         settings={"display_buffer_mb": 16, "inference_timeout_s": 0.2, "delay_init_s": 15.0},
-    )  # fmt: skip
+    )
     s.start()
     try:
         assert eventually(lambda: s.status.frames_dropped > 5)

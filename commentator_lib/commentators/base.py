@@ -1,4 +1,4 @@
-"""What every commentator is, from the basic eye to a model on a GPU.
+"""What every commentator is, from the baseline commentator to a model on a GPU.
 
 A commentator is a blocking generator on the inference thread, not a coroutine: models block, and a
 generator that is closed between two chunks is the one kind of cancellation that all of them can offer.
@@ -6,13 +6,13 @@ generator that is closed between two chunks is the one kind of cancellation that
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 from commentator_lib.media import AudioChunk, Frame
+from commentator_lib.profiles import NOTHING_TO_SAY as NOTHING_TO_SAY
 
-NOTHING_TO_SAY = "..."
 # What a cycle may spend its time on, in this order; `CommentChunk.stage_s` and the log name them so.
 MODEL_STAGES = ("preprocess", "vision", "prefill", "decode", "talker", "vocoder")
 
@@ -56,18 +56,27 @@ class CommentChunk:
     problem: str = ""
 
 
-@runtime_checkable
-class Commentator(Protocol):
-    """`comment` runs on the inference thread; closing its iterator cancels the comment.
+class Commentator(ABC):
+    """Looks at frames and says something about them. Give `name`, and write `comment`; the rest has working
+    defaults. All calls come from the inference thread and may block.
 
-    Saying nothing is the text "...". A commentator that holds a GPU has a `close()` that frees it, after
-    which `warm_up` loads it again. One that is slow on frames of a size that it has not met yet has an
-    `expect_frames(width, height)`, which is called before `warm_up`. One that speaks with a voice of its own
-    says so by `has_voice = True`, and sends each piece of text together with its sound.
+    `has_voice`: it speaks with a voice of its own, and sends each piece of text together with its sound.
+    `has_cost_model`: every chunk carries its `cost_s`, so it can be used in what-if runs.
     """
 
     name: str
+    has_voice: bool = False
+    has_cost_model: bool = False
 
-    def warm_up(self) -> None: ...
+    @abstractmethod
+    def comment(self, request: CommentRequest) -> Iterator[CommentChunk]:
+        """One comment as a generator of chunks; closing it cancels the comment. Saying nothing is the text "..."."""
 
-    def comment(self, request: CommentRequest) -> Iterator[CommentChunk]: ...
+    def expect_frames(self, width: int, height: int) -> None:
+        """Frames of this size (pixels) will come. Called before `warm_up`, for those that are slow on new sizes."""
+
+    def warm_up(self) -> None:
+        """Load what is slow to load. Called before the first `comment`, and again after a `close`."""
+
+    def close(self) -> None:
+        """Give back memory, also a GPU's. Called after the last `comment`."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from commentator_lib.commentators.base import NOTHING_TO_SAY, CommentChunk, CommentRequest
+from commentator_lib.commentators.base import NOTHING_TO_SAY, Commentator, CommentChunk, CommentRequest
 from commentator_lib.media import PLAYBACK_RATE_HZ, AudioChunk, silence
 
 _CHUNK_S = 1.0
@@ -43,7 +43,7 @@ class CostModel:
         return max(first, 0.1 * self.first_sound_s), max(speech, 0.1 * self.speech_s)
 
 
-class ScriptedCommentator:
+class ScriptedCommentator(Commentator):
     """Says `lines` in turn, over and over, or what `lines(request)` returns; counts aloud where None.
 
     `sound`: "tone" (a quiet 440 Hz), "silence" (as long, and free), or None for text only. "..." costs

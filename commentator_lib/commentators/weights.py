@@ -17,8 +17,11 @@ from commentator_lib.commentators.base import CommentatorError
 
 # In the order in which transformers takes them, where a folder has more than one.
 _SINGLE_OR_INDEX = (
-    "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json",
-)  # fmt: skip
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+)
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 # Other programs' copies of the weights, which some repositories keep beside these.
 _NOT_DOWNLOADED = ["onnx/*", "openvino/*", "original/*", "*.gguf", "*.msgpack", "*.h5", "*.ot", "*.tflite"]

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from commentator_lib.media import AudioChunk, Frame
 
@@ -23,31 +24,38 @@ ALIVE_S = 2.0
 Report = Callable[[int, float, float], None]
 
 
-@runtime_checkable
-class Player(Protocol):
-    """What the loop needs of a player. All calls come from the loop's thread and must not block.
+class Player(ABC):
+    """Shows pictures and plays comments. Give `name`, and write what it can do: `show`, `play`, `caption`; the rest
+    has working defaults. All calls come from the loop's thread and must not block.
 
-    `attach` comes before anything else in a run, `detach` at its end. A player joins the playback clock once
-    for each place where it sounds, and reports there what was heard, on the loop's thread. `lead_s` is how far
-    ahead of its time a frame wants to be sent.
+    A player that sounds joins the playback clock in `attach`, once for each place where it sounds, and reports
+    there what was heard, on the loop's thread. `lead_s` is how far ahead of its time a frame wants to be sent.
     """
 
     name: str
-    lead_s: float
+    lead_s: float = 0.0
 
-    def attach(self, playback: PlaybackClock) -> None: ...
+    def attach(self, playback: PlaybackClock) -> None:
+        """A run begins; comes before anything else in it."""
 
-    def show(self, frame: Frame, due_at_s: float) -> None: ...  # sent ahead, drawn when due
+    @abstractmethod
+    def show(self, frame: Frame, due_at_s: float) -> None:
+        """A frame, sent `lead_s` ahead; to be drawn at clock time `due_at_s`."""
 
-    def play(self, pcm: AudioChunk, comment_id: int, start_at_s: float) -> None: ...
+    def play(self, pcm: AudioChunk, comment_id: int, start_at_s: float) -> None:
+        """The next piece of a comment's sound, int16 mono at 48 kHz; the first is to be heard at `start_at_s`."""
 
-    def caption(self, comment_id: int, text: str, final: bool) -> None: ...
+    def caption(self, comment_id: int, text: str, final: bool) -> None:
+        """All words of a comment that have been heard so far."""
 
-    def cut(self, comment_id: int, at_heard_s: float) -> None: ...  # at this point of its own sound
+    def cut(self, comment_id: int, at_heard_s: float) -> None:
+        """The comment ends after so many seconds of its own sound."""
 
-    def note(self, kind: str, row: dict[str, Any]) -> None: ...  # a row of the log: run, cycle, sample
+    def note(self, kind: str, row: dict[str, Any]) -> None:
+        """A row of the run's log as it is written; `kind` is run, cycle, sample or end."""
 
-    def detach(self) -> None: ...
+    def detach(self) -> None:
+        """The run is over."""
 
 
 class _Track:

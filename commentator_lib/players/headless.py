@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from commentator_lib.media import AudioChunk, Frame
-from commentator_lib.players.base import PlaybackClock, Report
+from commentator_lib.players.base import PlaybackClock, Player, Report
 
 
 @dataclass(slots=True)
@@ -29,7 +29,7 @@ class _Sound:
     begun: bool = False
 
 
-class HeadlessPlayer:
+class HeadlessPlayer(Player):
     """`on_drawn(frame, due_at_s, drawn_at_s)`, `on_sounded(comment_id, samples, from_s)` and
     `on_caption(comment_id, text, final, at_s)` are called on the loop's thread as things happen;
     `samples` is int16 (N,) at 48 kHz, given when it has been played to its end or its cut.

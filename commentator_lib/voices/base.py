@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Protocol, runtime_checkable
 
 from commentator_lib.media import AudioChunk
 
 
-@runtime_checkable
-class Voice(Protocol):
-    """`speak` gives the sound of `text` piece by piece; nothing for text that it cannot read."""
+class Voice(ABC):
+    """Speaks for commentators that have no voice of their own. Give `name` and `sample_rate_hz`, and write `speak`."""
 
     name: str
     sample_rate_hz: int
 
-    def warm_up(self) -> None: ...
+    @abstractmethod
+    def speak(self, text: str) -> Iterator[AudioChunk]:
+        """The sound of `text`, piece by piece, float32 mono at `sample_rate_hz`; nothing for text that it cannot
+        read. An error costs the comment its sound, never its text."""
 
-    def speak(self, text: str) -> Iterator[AudioChunk]: ...
+    def warm_up(self) -> None:
+        """Load what is slow to load. Called once, before anybody listens."""
+
+    def close(self) -> None:
+        """Give back what `warm_up` took. Called once, after the last `speak`."""

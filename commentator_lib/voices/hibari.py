@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 
 from commentator_lib.media import AudioChunk, silence, trim_silence
+from commentator_lib.voices.base import Voice
 
 _BREATH_S = 0.15
 # The voice reads "BRA" as a word. Team codes have three letters; TAXI and EXIT are words.
@@ -30,7 +31,7 @@ def readable(text: str) -> str:
     return _CODE.sub(lambda m: " ".join(m[0]), text)
 
 
-class HibariVoice:
+class HibariVoice(Voice):
     """24 kHz float32; the same text always gives the same sound (fixed seed)."""
 
     name = "hibari"

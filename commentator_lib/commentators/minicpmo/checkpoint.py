@@ -80,8 +80,12 @@ class Checkpoint:
 # The published ones, from their shape: two bytes a parameter; in AWQ the language model's layers (6946 million)
 # take 4 bits a parameter and 20 for each group of 128, its embedding and head stay as they are.
 _SHARED_PART_BYTES = {
-    "vision": 836_000_000, "resampler": 178_000_000, "talker": 696_000_000, "audio_encoder": 614_000_000, "other": 0,
-}  # fmt: skip
+    "vision": 836_000_000,
+    "resampler": 178_000_000,
+    "talker": 696_000_000,
+    "audio_encoder": 614_000_000,
+    "other": 0,
+}
 PUBLISHED_BF16 = Checkpoint(Path(BF16_HUB_ID), "", 16, 0, {"llm": 16_378_000_000, **_SHARED_PART_BYTES})
 PUBLISHED_AWQ = Checkpoint(Path(AWQ_HUB_ID), "awq", 4, 128, {"llm": 6_095_000_000, **_SHARED_PART_BYTES})
 
@@ -408,7 +412,7 @@ def memory_problem(
             f"take the AWQ INT4 checkpoint, {AWQ_HUB_ID} (about {bytes_text(awq_silent)} without speech{and_with})"
         )
     ways = ways or [
-        "set commentator=vlm with a smaller model, commentator=openai with a server elsewhere, or commentator=basic-eye"
+        "set commentator=vlm with a smaller model, commentator=openai with a server elsewhere, or commentator=baseline"
     ]
     return (
         f"MiniCPM-o in {checkpoint.label} {'with' if speech else 'without'} speech needs {bytes_text(needed)} of GPU "

@@ -25,6 +25,7 @@ import numpy as np
 
 from commentator_lib.commentators.base import (
     MODEL_STAGES,
+    Commentator,
     CommentatorError,
     CommentChunk,
     CommentRequest,
@@ -38,11 +39,11 @@ from commentator_lib.commentators.minicpmo.checkpoint import (
     read_reference_audio,
 )
 from commentator_lib.commentators.weights import find_checkpoint
-from commentator_lib.config import Settings
 from commentator_lib.media import AudioChunk, Frame
+from commentator_lib.settings import Settings
 
 if TYPE_CHECKING:
-    from commentator_lib.commentators.minicpmo.graphs import Lane
+    from commentator_lib.commentators.minicpmo.graphs import GraphPool
     from commentator_lib.commentators.minicpmo.loading import Loaded
     from commentator_lib.commentators.minicpmo.sequence import Sequence
 
@@ -63,7 +64,7 @@ _LONGEST_TEXT = _LONGEST_PROMPT = 8192
 _FIRST_COUNTS = 4
 
 
-class MiniCPMOCommentator:
+class MiniCPMOCommentator(Commentator):
     """The model that `settings` name. CommentatorError at once for what can be told without loading it: the
     checkpoint, the GPU, its memory, the voice's files.
 
@@ -113,7 +114,7 @@ class MiniCPMOCommentator:
         import torch
 
         from commentator_lib.commentators.minicpmo.decode import Writer, stop_ids, suppressed_ids
-        from commentator_lib.commentators.minicpmo.graphs import Lane
+        from commentator_lib.commentators.minicpmo.graphs import GraphPool
         from commentator_lib.commentators.minicpmo.memory import compact, free_gpu, small_workspaces
         from commentator_lib.commentators.minicpmo.sampling import Sampling
         from commentator_lib.commentators.minicpmo.sequence import PlainSequence
@@ -127,7 +128,7 @@ class MiniCPMOCommentator:
         self._stops, self._suppressed = stop_ids(tokenizer), suppressed_ids(tokenizer)
         quick = self._graphs and loaded.device.type == "cuda"
         # The voice runs beside the language model; all else takes turns.
-        lane, voice_lane = (Lane(), Lane()) if quick else (None, None)
+        lane, voice_lane = (GraphPool(), GraphPool()) if quick else (None, None)
         slimmed = quick and slim(model)
         self._vision = None
         if self._graphs and Vision.knows(model, loaded.processor):
@@ -135,7 +136,7 @@ class MiniCPMOCommentator:
         sampling = Sampling(temperature=self._settings.temperature)
         drawn = torch.Generator(loaded.device).manual_seed(self._settings.seed)
 
-        def writer(sequence: Sequence, lane: Lane | None = None) -> Writer:
+        def writer(sequence: Sequence, lane: GraphPool | None = None) -> Writer:
             if slimmed and lane:
                 compact([model])  # all is converted and joined by now, and nothing is recorded yet
             return Writer(model.llm, sequence, sampling, most=_LONGEST_TEXT, generator=drawn, lane=lane)
@@ -153,7 +154,7 @@ class MiniCPMOCommentator:
         if loaded.vocoder is not None:
             drawn_too = torch.Generator(loaded.device).manual_seed(self._settings.seed + 1)
 
-            def talker(sequence: Sequence, lane: Lane | None = None) -> Talker:
+            def talker(sequence: Sequence, lane: GraphPool | None = None) -> Talker:
                 return Talker(model.tts, sequence, drawn_too, lane=lane)
 
             made = voice_lane and self._recorded(
@@ -181,9 +182,9 @@ class MiniCPMOCommentator:
 
     def _recorded(
         self,
-        make: Callable[[Sequence, Lane], Any],
+        make: Callable[[Sequence, GraphPool], Any],
         model,
-        lane: Lane,
+        lane: GraphPool,
         length: int,
         bucket: int,
         ahead: int = 0,
@@ -197,7 +198,7 @@ class MiniCPMOCommentator:
             _warn_of_slowness(type(model).__name__, error)
             return None
 
-    def _quicken_voice(self, lane: Lane) -> None:
+    def _quicken_voice(self, lane: GraphPool) -> None:
         if self._loaded.vocoder is None:
             return
         try:
@@ -256,9 +257,11 @@ class MiniCPMOCommentator:
         )
         fits = embeds.shape[1] + request.max_new_tokens <= _PROMPT_ROOM
         tokens = (self._writer if fits else self._plain_writer).generate(
-            [embeds], max_new_tokens=request.max_new_tokens, stops=self._stops,
+            [embeds],
+            max_new_tokens=request.max_new_tokens,
+            stops=self._stops,
             suppressed=self._suppressed if speech else [],
-        )  # fmt: skip
+        )
         tokens = clock.timed(tokens, "prefill", "decode")
         with contextlib.closing(tokens):
             if speech:
@@ -280,9 +283,12 @@ class MiniCPMOCommentator:
         with clock.stage("preprocess", wait=not size):
             content = "\n".join(["<image>./</image>"] * len(request.frames) + [request.prompt])
             prompt = processor.tokenizer.apply_chat_template(
-                [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True,
-                use_tts_template=speech, enable_thinking=False,
-            )  # fmt: skip
+                [{"role": "user", "content": content}],
+                tokenize=False,
+                add_generation_prompt=True,
+                use_tts_template=speech,
+                enable_thinking=False,
+            )
             if size:
                 image = processor.image_processor.get_slice_image_placeholder(
                     size, 0, self._settings.max_slice_nums, use_image_id=False
@@ -295,9 +301,15 @@ class MiniCPMOCommentator:
             else:
                 pictures = [Image.fromarray(frame.image) for frame in request.frames]
                 inputs = processor(
-                    [prompt], [pictures], [[]], None, max_slice_nums=self._settings.max_slice_nums,
-                    use_image_id=False, return_tensors="pt", max_length=_LONGEST_PROMPT,
-                ).to(self._loaded.device)  # fmt: skip
+                    [prompt],
+                    [pictures],
+                    [[]],
+                    None,
+                    max_slice_nums=self._settings.max_slice_nums,
+                    use_image_id=False,
+                    return_tensors="pt",
+                    max_length=_LONGEST_PROMPT,
+                ).to(self._loaded.device)
         with clock.stage("vision"), torch.inference_mode():
             if size:
                 places = torch.cat([torch.arange(start, end) for start, end in inputs["image_bound"][0]])
@@ -552,7 +564,7 @@ def _loader(settings: Settings) -> Callable[[], Loaded]:
     if device != "cpu":
         if not torch.cuda.is_available():
             raise CommentatorError(
-                f"MiniCPM-o needs a GPU, and PyTorch {torch.__version__} sees none: commentator=basic-eye needs none; "
+                f"MiniCPM-o needs a GPU, and PyTorch {torch.__version__} sees none: commentator=baseline needs none; "
                 "device=cpu runs it all the same, far below real time"
             )
         slim = can_slim(torch.cuda.get_device_capability())
@@ -564,8 +576,12 @@ def _loader(settings: Settings) -> Callable[[], Loaded]:
         from commentator_lib.commentators.minicpmo.loading import load
 
         return load(
-            checkpoint, device, settings.speech, settings.assets_path, settings.reference_audio_path,
+            checkpoint,
+            device,
+            settings.speech,
+            settings.assets_path,
+            settings.reference_audio_path,
             settings.vocoder_float16,
-        )  # fmt: skip
+        )
 
     return load_it

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from commentator_lib.commentators.minicpmo.graphs import Lane
+from commentator_lib.commentators.minicpmo.graphs import GraphPool
 from commentator_lib.commentators.minicpmo.sampling import Sampling
 from commentator_lib.commentators.minicpmo.sequence import Sequence
 from commentator_lib.commentators.minicpmo.token_loop import TokenLoop
@@ -55,9 +55,15 @@ class Writer:
 
     @torch.inference_mode()
     def __init__(
-        self, llm, sequence: Sequence, sampling: Sampling, *, most: int, generator: torch.Generator | None = None,
-        lane: Lane | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        llm,
+        sequence: Sequence,
+        sampling: Sampling,
+        *,
+        most: int,
+        generator: torch.Generator | None = None,
+        lane: GraphPool | None = None,
+    ) -> None:
         vocabulary, hidden = llm.lm_head.out_features, llm.model.norm.weight[None]
         self._device = hidden.device
         # Added to the logits: what must not be said. A buffer, since recorded graphs read it.
@@ -71,10 +77,17 @@ class Writer:
             return rules.pick(logits, sampling, noise)
 
         self._loop = TokenLoop(
-            sequence, llm.model.embed_tokens, lambda hidden: llm.lm_head(hidden)[0] + self._bans, pick_next,
-            hidden=hidden, vocabulary=vocabulary, most=most,
-            noise_width=min(sampling.top_k, vocabulary), generator=generator, lane=lane,
-        )  # fmt: skip
+            sequence,
+            llm.model.embed_tokens,
+            lambda hidden: llm.lm_head(hidden)[0] + self._bans,
+            pick_next,
+            hidden=hidden,
+            vocabulary=vocabulary,
+            most=most,
+            noise_width=min(sampling.top_k, vocabulary),
+            generator=generator,
+            lane=lane,
+        )
 
     def settle(self) -> None:
         """Record what kinds of prompts were met, between two comments."""

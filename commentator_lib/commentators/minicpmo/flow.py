@@ -74,9 +74,15 @@ class FlowSolver:
 
     @torch.inference_mode()
     def __call__(
-        self, mu: Tensor, spks: Tensor, cond: Tensor, n_timesteps: int, temperature: float, cnn_cache: Tensor,
+        self,
+        mu: Tensor,
+        spks: Tensor,
+        cond: Tensor,
+        n_timesteps: int,
+        temperature: float,
+        cnn_cache: Tensor,
         att_cache: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """(mel frames (1, 80, n), cnn_cache, att_cache) of a chunk; `mu` and `cond` (1, 80, n), `spks` (1, 80).
 
         What the convolutions keep is right only after a chunk of a recorded length; any other is a comment's last.
@@ -99,9 +105,14 @@ class FlowSolver:
         noise, mu, cond = (F.pad(part, (0, size - frames)) for part in (noise, mu, cond))
         dtype = self._keys.dtype
         found, kept = self.recorded(
-            noise, mu, spks, cond, cnn_cache[: self._steps].to(dtype), torch.tensor(places, device=mu.device),
+            noise,
+            mu,
+            spks,
+            cond,
+            cnn_cache[: self._steps].to(dtype),
+            torch.tensor(places, device=mu.device),
             visible.to(mu.device, dtype),
-        )  # fmt: skip
+        )
         return found[:, :, :frames], kept, torch.tensor(places[:frames] + taken).view(1, 1, 1, 1, -1, 1)
 
     def _size_for(self, frames: int) -> int:
@@ -128,18 +139,31 @@ class FlowSolver:
             hidden = estimator.in_proj(torch.cat([x.expand(2, -1, -1), given], dim=1).transpose(1, 2))
             for number, block in enumerate(self.blocks):
                 hidden, convolved = self._block(
-                    block, hidden, self._modulations[step, number], cnn[step, number], self._keys[step, number],
-                    self._values[step, number], places, mask,
-                )  # fmt: skip
+                    block,
+                    hidden,
+                    self._modulations[step, number],
+                    cnn[step, number],
+                    self._keys[step, number],
+                    self._values[step, number],
+                    places,
+                    mask,
+                )
                 kept.append(convolved)
             slope = estimator.final_layer(hidden, self._times[step]).transpose(1, 2)
             x = x + self._lengths[step] * ((1 + rate) * slope[:1] - rate * slope[1:])
         return x, torch.stack(kept).view(cnn.shape)
 
     def _block(
-        self, block, x: Tensor, modulation: Tensor, cnn: Tensor, keys: Tensor, values: Tensor, places: Tensor,
+        self,
+        block,
+        x: Tensor,
+        modulation: Tensor,
+        cnn: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        places: Tensor,
         mask: Tensor,
-    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+    ) -> tuple[Tensor, Tensor]:
         """One layer on x (2, n, H): its output, and what its convolution keeps."""
         attention, dtype = block.attn, keys.dtype
         shift_a, scale_a, gate_a, shift_m, scale_m, gate_m, shift_c, scale_c, gate_c = modulation.chunk(

@@ -18,7 +18,7 @@ _WARM_RUNS = 2
 _MOST_SHAPES = 8
 
 
-class Lane:
+class GraphPool:
     """Where graphs are recorded that never run at once: one stream, and one memory for what lies between their kernels.
 
     What a graph leaves in that memory must be copied before the next one of its lane is replayed. Graphs that may run
@@ -39,7 +39,7 @@ class Recording:
         self.replay = graph.replay
 
 
-def record(run: Callable[[], object], lane: Lane) -> Recording:
+def record(run: Callable[[], object], lane: GraphPool) -> Recording:
     """`run` as a CUDA graph of `lane`; it is run a few times before."""
     torch.cuda.synchronize()  # another graph of the lane may still be under way
     torch.cuda.empty_cache()  # or it would run beside what the same thing left when it was not yet recorded
@@ -65,7 +65,7 @@ class Recorded:
         self._run = run
         self._tf32 = tf32
         self._graphs: dict[tuple, tuple] = {}
-        self.lane: Lane | None = None
+        self.lane: GraphPool | None = None
 
     @torch.inference_mode()
     def __call__(self, *tensors: Tensor) -> tuple[Tensor, ...]:
@@ -80,7 +80,7 @@ class Recorded:
         graph.replay()
         return tuple(tensor.clone() for tensor in found)
 
-    def _record(self, tensors: tuple[Tensor, ...], lane: Lane) -> tuple:
+    def _record(self, tensors: tuple[Tensor, ...], lane: GraphPool) -> tuple:
         given = [tensor.clone() for tensor in tensors]
         constants = _Constants()
         found: list[tuple[Tensor, ...]] = []

@@ -95,9 +95,22 @@ def _turned(
 
 @triton.jit
 def _place(
-    joined, query_norm, key_norm, cos, sin, positions, queries, keys, values, stride, epsilon, HEADS: tl.constexpr,
-    KV_HEADS: tl.constexpr, HALF: tl.constexpr, NORMED: tl.constexpr,
-):  # fmt: skip
+    joined,
+    query_norm,
+    key_norm,
+    cos,
+    sin,
+    positions,
+    queries,
+    keys,
+    values,
+    stride,
+    epsilon,
+    HEADS: tl.constexpr,
+    KV_HEADS: tl.constexpr,
+    HALF: tl.constexpr,
+    NORMED: tl.constexpr,
+):
     """One head of one token: norm and rotation of a query or key, and where it belongs; values only moved."""
     row, head = tl.program_id(0), tl.program_id(1)
     size: tl.constexpr = 2 * HALF
@@ -108,9 +121,16 @@ def _place(
     if head < HEADS + KV_HEADS:
         weight = query_norm if head < HEADS else key_norm
         low, high = _turned(
-            low, high, weight, cos + position * size, sin + position * size, epsilon, HALF, NORMED,
+            low,
+            high,
+            weight,
+            cos + position * size,
+            sin + position * size,
+            epsilon,
+            HALF,
+            NORMED,
             queries.dtype.element_ty,
-        )  # fmt: skip
+        )
     if head < HEADS:
         target = queries + (row * HEADS + head) * size
     elif head < HEADS + KV_HEADS:
@@ -165,15 +185,25 @@ class Scratch(NamedTuple):
 def scratch(shape: Shape, device: torch.device) -> Scratch:
     parts = torch.zeros(2, shape.heads, _PARTS, device=device)
     return Scratch(
-        torch.zeros(shape.heads, _PARTS, shape.head_dim, device=device), *parts,
+        torch.zeros(shape.heads, _PARTS, shape.head_dim, device=device),
+        *parts,
         torch.zeros(shape.kv_heads, dtype=torch.int32, device=device),
-    )  # fmt: skip
+    )
 
 
 def attention(
-    x: Tensor, delta: Tensor, layer: Layer, keys: Tensor, values: Tensor, positions: Tensor, span: int, cos: Tensor,
-    sin: Tensor, shape: Shape, scratch: Scratch,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
+    x: Tensor,
+    delta: Tensor,
+    layer: Layer,
+    keys: Tensor,
+    values: Tensor,
+    positions: Tensor,
+    span: int,
+    cos: Tensor,
+    sin: Tensor,
+    shape: Shape,
+    scratch: Scratch,
+) -> tuple[Tensor, Tensor]:
     """As layers.attention."""
     x, normed = add_norm(x, delta, layer.norm, shape.norm_epsilon)
     of = attend_one if x.shape[0] == 1 else _attend_many
@@ -185,9 +215,23 @@ def _attend_many(joined, layer, keys, values, positions, span, cos, sin, shape, 
     queries = torch.empty(count, shape.heads, shape.head_dim, device=joined.device, dtype=joined.dtype)
     query_norm, key_norm, normed = _norms(joined, layer)
     _place[(count, shape.heads + 2 * shape.kv_heads)](
-        joined, query_norm, key_norm, cos, sin, positions, queries, keys, values, keys.stride(0), shape.norm_epsilon,
-        shape.heads, shape.kv_heads, shape.head_dim // 2, normed, num_warps=1,
-    )  # fmt: skip
+        joined,
+        query_norm,
+        key_norm,
+        cos,
+        sin,
+        positions,
+        queries,
+        keys,
+        values,
+        keys.stride(0),
+        shape.norm_epsilon,
+        shape.heads,
+        shape.kv_heads,
+        shape.head_dim // 2,
+        normed,
+        num_warps=1,
+    )
     return layers.attend(queries, keys[:, :span], values[:, :span], positions)
 
 
@@ -200,10 +244,31 @@ def _norms(joined: Tensor, layer: Layer) -> tuple[Tensor, Tensor, bool]:
 
 @triton.jit
 def _attend_one(
-    joined, query_norm, key_norm, cos, sin, keys, values, position, sums, peaks, totals, arrived, out, scale, stride,
-    epsilon, HEADS: tl.constexpr, KV_HEADS: tl.constexpr, HALF: tl.constexpr, NORMED: tl.constexpr,
-    PARTS: tl.constexpr, BLOCK: tl.constexpr, ROWS: tl.constexpr, JOINED: tl.constexpr,
-):  # fmt: skip
+    joined,
+    query_norm,
+    key_norm,
+    cos,
+    sin,
+    keys,
+    values,
+    position,
+    sums,
+    peaks,
+    totals,
+    arrived,
+    out,
+    scale,
+    stride,
+    epsilon,
+    HEADS: tl.constexpr,
+    KV_HEADS: tl.constexpr,
+    HALF: tl.constexpr,
+    NORMED: tl.constexpr,
+    PARTS: tl.constexpr,
+    BLOCK: tl.constexpr,
+    ROWS: tl.constexpr,
+    JOINED: tl.constexpr,
+):
     """One part of one head's cache for all its queries; the part that is ready last joins all."""
     head, part = tl.program_id(0), tl.program_id(1)
     size: tl.constexpr = 2 * HALF
@@ -269,9 +334,11 @@ def _attend_one(
         share_of = tl.exp(peak_of - tl.max(peak_of, 1)[:, None])
         all_of = tl.sum(share_of * tl.load(totals + each, mask=known, other=1.0, cache_modifier=".cg"), 1)
         sum_of = tl.load(
-            sums + each[:, :, None] * size + columns[None, None, :], mask=known[:, :, None], other=0.0,
+            sums + each[:, :, None] * size + columns[None, None, :],
+            mask=known[:, :, None],
+            other=0.0,
             cache_modifier=".cg",
-        )  # fmt: skip
+        )
         whole = tl.sum(sum_of * share_of[:, :, None], 1) / all_of[:, None]
         target = out + (head * group + one)[:, None] * size + columns[None, :]
         tl.store(target, whole.to(kind), mask=known)
@@ -284,7 +351,26 @@ def attend_one(joined, layer, keys, values, position, _span, cos, sin, shape, sc
     query_norm, key_norm, normed = _norms(joined, layer)
     group = triton.next_power_of_2(heads // kv_heads)
     _attend_one[(kv_heads, _PARTS)](
-        joined, query_norm, key_norm, cos, sin, keys, values, position, *scratch, out, size**-0.5, keys.stride(0),
-        shape.norm_epsilon, heads, kv_heads, size // 2, normed, _PARTS, _BLOCK, max(_ROWS, group), group,
-    )  # fmt: skip
+        joined,
+        query_norm,
+        key_norm,
+        cos,
+        sin,
+        keys,
+        values,
+        position,
+        *scratch,
+        out,
+        size**-0.5,
+        keys.stride(0),
+        shape.norm_epsilon,
+        heads,
+        kv_heads,
+        size // 2,
+        normed,
+        _PARTS,
+        _BLOCK,
+        max(_ROWS, group),
+        group,
+    )
     return out

@@ -67,9 +67,11 @@ def read_layers(model) -> list[Layer]:
 def _read_layer(layer) -> Layer:
     attention, mlp = layer.self_attn, layer.mlp
     groups = [
-        [attention.q_proj, attention.k_proj, attention.v_proj], [attention.o_proj], [mlp.gate_proj, mlp.up_proj],
+        [attention.q_proj, attention.k_proj, attention.v_proj],
+        [attention.o_proj],
+        [mlp.gate_proj, mlp.up_proj],
         [mlp.down_proj],
-    ]  # fmt: skip
+    ]
     int4 = isinstance(attention.q_proj, Int4Linear)
     qkv, out, gate_up, down = joined(groups) if int4 else map(_join, groups)
     return Layer(
@@ -121,9 +123,16 @@ def linear(x: Tensor, weight: Tensor | Int4) -> Tensor:
 
 
 def before_attention(
-    x: Tensor, delta: Tensor, layer: Layer, keys: Tensor, values: Tensor, positions: Tensor, cos: Tensor,
-    sin: Tensor, shape: Shape,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
+    x: Tensor,
+    delta: Tensor,
+    layer: Layer,
+    keys: Tensor,
+    values: Tensor,
+    positions: Tensor,
+    cos: Tensor,
+    sin: Tensor,
+    shape: Shape,
+) -> tuple[Tensor, Tensor]:
     """Add what the layer before left, write keys and values into the cache; (x (n, H), queries (n, heads, d)).
 
     `keys` and `values` are (kv_heads, length, d), `positions` (n,), `cos` and `sin` (length, d).
@@ -147,9 +156,18 @@ def before_attention(
 
 
 def attention(
-    x: Tensor, delta: Tensor, layer: Layer, keys: Tensor, values: Tensor, positions: Tensor, span: int, cos: Tensor,
-    sin: Tensor, shape: Shape, _scratch: None = None,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
+    x: Tensor,
+    delta: Tensor,
+    layer: Layer,
+    keys: Tensor,
+    values: Tensor,
+    positions: Tensor,
+    span: int,
+    cos: Tensor,
+    sin: Tensor,
+    shape: Shape,
+    _scratch: None = None,
+) -> tuple[Tensor, Tensor]:
     """(x (n, H) with what the layer before left, what attention finds for it (n, heads·d)).
 
     Keys and values of these tokens are written into the cache, of which the first `span` columns are looked at.
@@ -180,7 +198,11 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, positions: Tensor) -> 
     if count != length:
         visible = torch.arange(length, device=keys.device) <= positions[:, None]
     found = F.scaled_dot_product_attention(
-        queries.transpose(0, 1)[None], keys[None], values[None], attn_mask=visible, is_causal=visible is None,
+        queries.transpose(0, 1)[None],
+        keys[None],
+        values[None],
+        attn_mask=visible,
+        is_causal=visible is None,
         enable_gqa=queries.shape[1] != keys.shape[0],
-    )  # fmt: skip
+    )
     return found[0].transpose(0, 1).reshape(count, -1)

@@ -45,9 +45,16 @@ from commentator_lib.commentators.minicpmo.vocoder import (
 
 # What AWQ leaves as it is in the published checkpoint.
 NOT_QUANTISED = (
-    "vpm", "resampler", "apm", "audio_projection_layer", "audio_avg_pooler", "tts",
-    "llm.model.embed_tokens", "llm.lm_head", "llm.model.norm",
-)  # fmt: skip
+    "vpm",
+    "resampler",
+    "apm",
+    "audio_projection_layer",
+    "audio_avg_pooler",
+    "tts",
+    "llm.model.embed_tokens",
+    "llm.lm_head",
+    "llm.model.norm",
+)
 _AUDIO_ENCODER = ("apm.", "audio_projection_layer.", "audio_avg_pooler.")
 
 
@@ -68,9 +75,13 @@ class Loaded:
 
 
 def load(
-    checkpoint: Checkpoint, device: str, speech: bool, assets_path: str = "", reference_audio_path: str = "",
+    checkpoint: Checkpoint,
+    device: str,
+    speech: bool,
+    assets_path: str = "",
+    reference_audio_path: str = "",
     vocoder_float16: bool = False,
-) -> Loaded:  # fmt: skip
+) -> Loaded:
     """Load a checkpoint, whose voice can be loaded then if `speech`. CommentatorError with one line for what stands
     against it."""
     where = torch.device(device)
@@ -133,9 +144,14 @@ def _load_model(checkpoint: Checkpoint, device: torch.device, speech: bool):
             # fp16 is what AWQ's kernels compute in; a CPU computes either half precision slowly or not at all
             dtype = torch.float32 if device.type == "cpu" else getattr(torch, checkpoint.dtype)
             model, info = AutoModel.from_pretrained(
-                folder, config=config, trust_remote_code=True, attn_implementation="sdpa", torch_dtype=dtype,
-                device_map={"": device}, output_loading_info=True,
-            )  # fmt: skip
+                folder,
+                config=config,
+                trust_remote_code=True,
+                attn_implementation="sdpa",
+                torch_dtype=dtype,
+                device_map={"": device},
+                output_loading_info=True,
+            )
             processor = AutoProcessor.from_pretrained(folder, trust_remote_code=True)
     except ImportError as error:
         raise CommentatorError(

@@ -30,9 +30,14 @@ def _penalise(logits, said, count, penalty, CHUNK: tl.constexpr, WINDOW: tl.cons
 def penalise(logits: Tensor, said: Tensor, count: Tensor, penalty: float) -> Tensor:
     """As sampling.penalise, in the place of `logits`."""
     _penalise[(1,)](
-        logits, said, count, penalty, TEXT_CHUNK, PENALTY_WINDOW,
+        logits,
+        said,
+        count,
+        penalty,
+        TEXT_CHUNK,
+        PENALTY_WINDOW,
         triton.next_power_of_2(PENALTY_WINDOW + TEXT_CHUNK + 1),
-    )  # fmt: skip
+    )
     return logits
 
 
@@ -55,7 +60,14 @@ def pick(logits: Tensor, sampling: Sampling, noise: Tensor) -> Tensor:
     values, ids = torch.topk(logits, len(noise))
     token = torch.empty(1, dtype=torch.long, device=logits.device)
     _draw[(1,)](
-        values, ids, noise, token, sampling.temperature, sampling.top_p, len(noise),
-        triton.next_power_of_2(len(noise)), num_warps=1,
-    )  # fmt: skip
+        values,
+        ids,
+        noise,
+        token,
+        sampling.temperature,
+        sampling.top_p,
+        len(noise),
+        triton.next_power_of_2(len(noise)),
+        num_warps=1,
+    )
     return token

@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers.cache_utils import DynamicCache
 
 from commentator_lib.commentators.minicpmo import layers
-from commentator_lib.commentators.minicpmo.graphs import Lane, Recording, record
+from commentator_lib.commentators.minicpmo.graphs import GraphPool, Recording, record
 
 
 class Sequence(Protocol):
@@ -74,7 +74,7 @@ class LayeredSequence:
 
     @torch.inference_mode()
     def __init__(
-        self, model, length: int, lane: Lane | None = None, bucket: int = 64, ahead: int = 0
+        self, model, length: int, lane: GraphPool | None = None, bucket: int = 64, ahead: int = 0
     ) -> None:
         self._shape = layers.read_shape(model)
         self._ops = _operations(model.norm.weight.device, self._shape)

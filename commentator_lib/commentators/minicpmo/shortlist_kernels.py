@@ -18,8 +18,16 @@ _ROWS, _COLUMNS = 16, 512
 
 @triton.jit
 def _near(
-    hidden, numbers, scales, logits, peaks, count, WIDTH: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr
-):  # fmt: skip
+    hidden,
+    numbers,
+    scales,
+    logits,
+    peaks,
+    count,
+    WIDTH: tl.constexpr,
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+):
     """The logits of some rows by their 8 bits, and the largest of them."""
     row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     there = row < count
@@ -40,8 +48,17 @@ def _near(
 
 @triton.jit
 def _exact(
-    hidden, exact, logits, peaks, blocks, last, count, WIDTH: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr
-):  # fmt: skip
+    hidden,
+    exact,
+    logits,
+    peaks,
+    blocks,
+    last,
+    count,
+    WIDTH: tl.constexpr,
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+):
     """Those of a block's rows again that are as large as the least of `peaks`, by the whole head."""
     first = tl.load(blocks + tl.program_id(0)) * ROWS
     least = tl.load(peaks + last)

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from commentator_lib.commentators.base import CommentatorError
-from commentator_lib.commentators.minicpmo.graphs import Lane
+from commentator_lib.commentators.minicpmo.graphs import GraphPool
 from commentator_lib.commentators.minicpmo.sequence import Sequence
 from commentator_lib.commentators.minicpmo.token_loop import TokenLoop
 
@@ -76,7 +76,7 @@ class Talker:
         generator: torch.Generator | None = None,
         sampling: TalkerSampling | None = None,
         most_per_text_token: int = _MOST_PER_TEXT_TOKEN,
-        lane: Lane | None = None,
+        lane: GraphPool | None = None,
     ) -> None:
         if (attention := getattr(tts, "attention_type", "full_attention")) != "full_attention":
             raise CommentatorError(
@@ -97,11 +97,17 @@ class Talker:
             return pick(logits, self._sampling, noise)
 
         self._loop = TokenLoop(
-            sequence, tts.emb_code[0],
-            lambda hidden: F.linear(hidden[0], head).float() / self._sampling.temperature, pick_next,
-            hidden=self._audio_begin[0], vocabulary=head.shape[0], most=_MOST_TOKENS,
-            noise_width=min(self._sampling.top_k, head.shape[0]), generator=generator, lane=lane,
-        )  # fmt: skip
+            sequence,
+            tts.emb_code[0],
+            lambda hidden: F.linear(hidden[0], head).float() / self._sampling.temperature,
+            pick_next,
+            hidden=self._audio_begin[0],
+            vocabulary=head.shape[0],
+            most=_MOST_TOKENS,
+            noise_width=min(self._sampling.top_k, head.shape[0]),
+            generator=generator,
+            lane=lane,
+        )
         self.begin()
 
     def begin(self) -> None:

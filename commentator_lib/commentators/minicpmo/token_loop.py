@@ -13,7 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from commentator_lib.commentators.minicpmo.graphs import Lane, record
+from commentator_lib.commentators.minicpmo.graphs import GraphPool, record
 from commentator_lib.commentators.minicpmo.sequence import Sequence
 
 
@@ -39,7 +39,7 @@ class TokenLoop:
         most: int,
         noise_width: int,
         generator: torch.Generator | None = None,
-        lane: Lane | None = None,
+        lane: GraphPool | None = None,
     ) -> None:
         self.sequence = sequence
         self._embed, self._head, self._pick = embed, head, pick

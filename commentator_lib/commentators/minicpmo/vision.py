@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from commentator_lib.commentators.minicpmo.graphs import Lane, record
+from commentator_lib.commentators.minicpmo.graphs import GraphPool, record
 from commentator_lib.commentators.minicpmo.layers import join
 from commentator_lib.media import Frame
 
@@ -73,7 +73,7 @@ def position_ids(height: int, width: int, side: int) -> Tensor:
 class Vision:
     """The eyes of `model`. `image_processor` says how pictures are sized. With a `lane` it is recorded."""
 
-    def __init__(self, model, image_processor, lane: Lane | None = None) -> None:
+    def __init__(self, model, image_processor, lane: GraphPool | None = None) -> None:
         self._model, self._processor, self._lane = model, image_processor, lane
         attentions = [layer.self_attn for layer in model.vpm.encoder.layers]
         with torch.no_grad():

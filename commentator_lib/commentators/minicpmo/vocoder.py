@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_buffer_registration_hook
 
 from commentator_lib.commentators.minicpmo.flow import FlowSolver
-from commentator_lib.commentators.minicpmo.graphs import Lane, Recorded
+from commentator_lib.commentators.minicpmo.graphs import GraphPool, Recorded
 from commentator_lib.commentators.minicpmo.memory import compact
 
 SAMPLE_RATE_HZ = 24_000
@@ -110,7 +110,7 @@ class Vocoder:
         self._caches = clone(caches)  # they are views of what the next chunk is written into
 
     @torch.inference_mode()
-    def quicken(self, lane: Lane) -> None:
+    def quicken(self, lane: GraphPool) -> None:
         """Replace Token2wav's inner parts by ones recorded on `lane`, where they are known: float32 stepaudio2.
 
         Raises what PyTorch raises where they cannot be recorded; then all is as before.
@@ -149,7 +149,7 @@ class Vocoder:
             raise
         torch.cuda.empty_cache()  # or the next small tensor would keep their room
 
-    def _meet_all_shapes(self, parts: list[Recorded], lane: Lane) -> None:
+    def _meet_all_shapes(self, parts: list[Recorded], lane: GraphPool) -> None:
         """Speak a comment in which all lengths of chunk and cache occur, and record them.
 
         Its rest is as long as a rest can be, so that there is a graph that any other rest fits into.

@@ -1,0 +1,92 @@
+"""How the baseline commentator says things: sentence templates, and the little grammar that they need.
+
+Apart from what is seen, so that a sentence can be checked by reading it. Each kind of fact has several ways to
+be said, all true of the same evidence, since a line that is heard twice in a minute sounds like a machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_PLURALS = {"person": "people", "bus": "buses", "couch": "couches"}
+NUMBERS = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five"}
+# What a sentence can be about, each with ways to say it. All are true of the same evidence.
+TEMPLATES = {
+    "shot": [
+        "New shot: {things}.",
+        "A cut, and now {things}.",
+        "The picture changes to {things}.",
+        "Next shot, with {things}.",
+        "Another view: {things}.",
+    ],
+    "bare shot": ["The picture cuts to something else.", "A cut to another shot.", "A different shot now."],
+    "scene": [
+        "There {is} {things}.",
+        "In the picture: {things}.",
+        "Here {is} {things}.",
+        "I can see {things}.",
+        "The picture shows {things}.",
+    ],
+    "more": [
+        "There {is} also {things}.",
+        "Also in view: {things}.",
+        "I can also make out {things}.",
+        "And here {is} {things}.",
+    ],
+    "count": ["I count {things} now.", "Now I can see {things}.", "I make out {things} now."],
+    "arrive": [
+        "{Thing} comes into view {where}.",
+        "{Thing} appears {where}.",
+        "Now {thing} shows up {where}.",
+    ],
+    "gone": ["The {name} is no longer in view.", "The {name} is out of view.", "I no longer see the {name}."],
+    "gone many": ["The {name} are no longer in view.", "I no longer see the {name}."],
+    "sideways": [
+        "{Thing} moves to the {way}.",
+        "{Thing} is moving {way}.",
+        "{Thing} heads to the {way}.",
+    ],
+    "closer": ["{Thing} comes closer.", "{Thing} is getting closer.", "{Thing} grows larger in the picture."],
+    "stir": ["Something just moved {where}.", "Movement {where} just now.", "Something stirred {where}."],
+    "camera": ["The camera moves {way}.", "The view swings to the {way}.", "The camera turns {way}."],
+    "text": [
+        'On screen it says "{text}".',
+        'The text "{text}" is on screen.',
+        'I can read "{text}".',
+        '"{text}", it says in the picture.',
+    ],
+}
+
+
+def article(name: str) -> str:
+    """
+    >>> article("animal"), article("car")
+    ('an animal', 'a car')
+    """
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+
+
+def plural(name: str) -> str:
+    return _PLURALS.get(name, name + "s")
+
+
+def quantity(name: str, count: int, maybe_more: bool = False) -> str:
+    """A number of things in words; `maybe_more` where there are signs of others.
+
+    >>> quantity("person", 2), quantity("car", 2, True), quantity("car", 9)
+    ('two people', 'at least two cars', 'several cars')
+    """
+    if count == 1:
+        return article(name)
+    if count not in NUMBERS:
+        return f"several {plural(name)}"
+    return f"{'at least ' if maybe_more else ''}{NUMBERS[count]} {plural(name)}"
+
+
+def side(x: float) -> str:
+    """`x` in fractions of the picture's width."""
+    return "on the left" if x < 0.38 else "on the right" if x > 0.62 else "in the middle"
+
+
+def join(phrases: Sequence[str]) -> str:
+    return phrases[0] if len(phrases) == 1 else ", ".join(phrases[:-1]) + " and " + phrases[-1]

@@ -1,0 +1,18 @@
+"""Files: the package's own, fingerprints, and writing so that a reader never sees half a file."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.resources import files
+from pathlib import Path
+
+
+def package_data(folder: str) -> Path:
+    """The folder of that name among the files that ship inside the package: "clips" or "models"."""
+    return Path(str(files("commentator_lib") / "data" / folder))
+
+
+def file_sha256(path: str | Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal. Raises OSError where the file cannot be read."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

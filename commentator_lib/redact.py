@@ -1,0 +1,14 @@
+"""Hides what is secret in a URL before it is shown or logged."""
+
+from __future__ import annotations
+
+import re
+
+
+def redact_url(name: str) -> str:
+    """A URL as it may be shown and logged.
+
+    >>> redact_url("rtsp://me:secret@10.0.0.2/cam")
+    'rtsp://***@10.0.0.2/cam'
+    """
+    return re.sub(r"(?<=://)[^/?#]*@", "***@", name)  # a password may hold an @ of its own

@@ -1,0 +1,245 @@
+"""A run as something to watch: MP4 with the commentary's sound and captions, WebVTT, WAV.
+
+Made from the run's folder alone, never during the run: encoding would compete with the commentator for the
+processor, and a run that was killed could not be exported. The picture is decoded again and laid out by
+`shown.csv`, each frame at the time at which the viewer saw it; the sound is what was played, where it was
+heard. Captions are drawn into the picture, since many players ignore a subtitle track.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import wave
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from commentator_lib.files import file_sha256
+from commentator_lib.media import PLAYBACK_RATE_HZ
+from commentator_lib.runs.captions import cues
+from commentator_lib.runs.reader import SavedRun, read_shown
+from commentator_lib.runs.timeline import ExportError, timeline, voice_track
+from commentator_lib.sources.base import Source, SourceError
+from commentator_lib.sources.open import open_source
+from commentator_lib.sources.recording import RecordedSource, is_recorded
+
+# Where nothing moves (before the first picture, after the last) the picture is repeated at this rate.
+_STILL_FPS = 5.0
+_VIDEO_CLOCK_HZ = 90_000
+
+
+def write_wav(run: SavedRun, path: Path) -> float:
+    """The commentary's sound alone, 48 kHz mono; returns its length in seconds."""
+    from_s, to_s = timeline(run, read_shown(run.folder))
+    track = voice_track(run, from_s, to_s)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(PLAYBACK_RATE_HZ)
+        file.writeframes(track.astype("<i2").tobytes())
+    return len(track) / PLAYBACK_RATE_HZ
+
+
+def write_mp4(run: SavedRun, path: Path, progress=lambda done_s, total_s: None) -> None:
+    """MP4 (H.264, AAC): the picture as the viewer saw it, the voice, and the captions in the picture.
+
+    `progress(done_s, total_s)` is called as it goes. The file appears only when it is whole. Raises
+    ExportError when the source cannot be read again or has changed, or the file cannot be written.
+    """
+    import av
+
+    shown = read_shown(run.folder)
+    zero_s, end_s = timeline(run, shown)
+    source = _reopen(run)
+    part = path.with_suffix(".part")
+    try:
+        with av.open(str(part), "w", format="mp4", options={"movflags": "+faststart"}) as out:
+            width, height = source.info.width // 2 * 2 or 2, source.info.height // 2 * 2 or 2
+            video = out.add_stream("libx264", options={"preset": "veryfast", "crf": "23"})
+            video.width, video.height, video.pix_fmt = width, height, "yuv420p"
+            # x264 sizes its motion search by the rate; the times themselves are the frames' own.
+            video.framerate = max(1, round(source.info.fps))
+            video.codec_context.time_base = _fraction(1, _VIDEO_CLOCK_HZ)
+            audio = out.add_stream("aac", rate=PLAYBACK_RATE_HZ, layout="mono")
+            _encode(run, shown, source, out, video, audio, zero_s, end_s, progress)
+        os.replace(part, path)
+    except (OSError, av.error.FFmpegError) as error:
+        raise ExportError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from None
+    finally:
+        source.close()
+        part.unlink(missing_ok=True)
+
+
+def _fraction(a: int, b: int):
+    from fractions import Fraction
+
+    return Fraction(a, b)
+
+
+def _reopen(run: SavedRun) -> Source:
+    """The run's source, once more from its start: its recording, or the clips themselves."""
+    header = run.header
+    if is_recorded(run.folder):
+        try:
+            return RecordedSource(run.folder)
+        except SourceError as error:
+            raise ExportError(str(error)) from None
+    for name, digest in header.get("clip_sha256", {}).items():
+        if not Path(name).is_file():
+            raise ExportError(f"the clip {name} is gone: put it back where it was to export this run")
+        if file_sha256(name) != digest:
+            raise ExportError(f"the clip {name} is not the one that this run was made from")
+    try:
+        return open_source(header["source"], header.get("duration_s"), header["settings"]["picture_max_px"])
+    except SourceError as error:
+        raise ExportError(f"the picture of this run cannot be read again: {error}") from None
+
+
+def _pictures(source: Source, shown: np.ndarray, zero_s: float, end_s: float):
+    """(time, image or None) in order: each shown frame when it was shown; a still one where nothing moves.
+
+    None stands for no picture yet. Times are seconds since `zero_s`.
+    """
+    step_s = 1.0 / _STILL_FPS
+    at_s = 0.0
+    image = None
+    frame = source.read()
+    for index, _, _, shown_s in shown:
+        when_s = shown_s - zero_s
+        while at_s + 1.5 * step_s < when_s:
+            yield at_s, image
+            at_s += step_s
+        while frame is not None and frame.index < index:
+            frame = source.read()
+        if frame is None:
+            break
+        image = frame.image
+        yield when_s, image
+        at_s = when_s + step_s
+    while at_s < end_s - zero_s:
+        yield at_s, image
+        at_s += step_s
+
+
+def _encode(run, shown, source, out, video, audio, zero_s, end_s, progress) -> None:
+    import av
+
+    track = voice_track(run, zero_s, end_s)
+    caption = _CaptionPainter(video.width, video.height, run.header["commentator"])
+    found = cues(run)
+    block = audio.codec_context.frame_size or 1024
+    sample = 0
+    last_pts = -1
+    next_cue = 0
+    for at_s, image in _pictures(source, shown, zero_s, end_s):
+        # Sound up to here first, so that neither stream runs far ahead of the other.
+        while sample < len(track) and sample / PLAYBACK_RATE_HZ <= at_s:
+            _encode_sound(av, out, audio, track[sample : sample + block], sample)
+            sample += block
+        while next_cue < len(found) and found[next_cue].to_s - zero_s <= at_s:
+            next_cue += 1
+        now = found[next_cue] if next_cue < len(found) and found[next_cue].from_s - zero_s <= at_s else None
+        canvas = fit(image, video.width, video.height)
+        caption.paint(canvas, now.text if now else "")
+        picture = av.VideoFrame.from_ndarray(canvas, format="rgb24")
+        last_pts = max(last_pts + 1, round(at_s * _VIDEO_CLOCK_HZ))
+        picture.pts, picture.time_base = last_pts, _fraction(1, _VIDEO_CLOCK_HZ)
+        for packet in video.encode(picture):
+            out.mux(packet)
+        progress(at_s, end_s - zero_s)
+    while sample < len(track):
+        _encode_sound(av, out, audio, track[sample : sample + block], sample)
+        sample += block
+    for stream in (video, audio):
+        for packet in stream.encode(None):
+            out.mux(packet)
+
+
+def _encode_sound(av, out, audio, samples: np.ndarray, at_sample: int) -> None:
+    frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
+    frame.sample_rate = PLAYBACK_RATE_HZ
+    frame.pts, frame.time_base = at_sample, _fraction(1, PLAYBACK_RATE_HZ)
+    for packet in audio.encode(frame):
+        out.mux(packet)
+
+
+def fit(image: np.ndarray | None, width: int, height: int) -> np.ndarray:
+    """A writable (height, width, 3) copy of `image`, scaled to fit with black bars; black for None."""
+    canvas = np.zeros((height, width, 3), np.uint8)
+    if image is None:
+        return canvas
+    import cv2
+
+    h, w = image.shape[:2]
+    scale = min(width / w, height / h)
+    size = max(1, min(width, round(w * scale))), max(1, min(height, round(h * scale)))
+    if size != (w, h):
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    top, left = (height - size[1]) // 2, (width - size[0]) // 2
+    canvas[top : top + size[1], left : left + size[0]] = image
+    return canvas
+
+
+class _CaptionPainter:
+    """Draws captions at the bottom of a picture, and who speaks; each text is set only once."""
+
+    def __init__(self, width: int, height: int, commentator: str) -> None:
+        self._width, self._height, self._name = width, height, commentator
+        self._size = max(10, round(min(height / 20, width / 30)))
+        self._strip = lru_cache(maxsize=4)(self._set)
+
+    def paint(self, canvas: np.ndarray, text: str) -> None:
+        """Blend the caption into `canvas` (H, W, 3) in place; nothing for no text."""
+        if not text:
+            return
+        top, colour, cover = self._strip(text)
+        area = canvas[top : top + len(colour)]
+        area[:] = (area * (1.0 - cover) + colour * cover).astype(np.uint8)
+
+    def _set(self, text: str) -> tuple[int, np.ndarray, np.ndarray]:
+        """(first row, colour (h, W, 3), cover (h, W, 1) in 0–1) of a caption's strip."""
+        import matplotlib
+        from PIL import Image, ImageDraw, ImageFont
+
+        font = ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf", self._size)
+        lines = self._wrapped(f"{self._name}: {text}", font)
+        line_px = round(self._size * 1.35)
+        height = min(self._height, line_px * len(lines) + self._size)
+        strip = Image.new("RGBA", (self._width, height), (0, 0, 0, 150))
+        draw = ImageDraw.Draw(strip)
+        for k, line in enumerate(lines):
+            left = (self._width - draw.textlength(line, font=font)) / 2
+            draw.text((left, self._size * 0.4 + k * line_px), line, font=font, fill=(255, 255, 255, 255))
+        pixels = np.asarray(strip, dtype=np.float32)
+        bottom = round(self._height * 0.04)
+        return max(0, self._height - height - bottom), pixels[..., :3], pixels[..., 3:] / 255.0
+
+    def _wrapped(self, text: str, font) -> list[str]:
+        lines, line = [], ""
+        for word in text.split():
+            longer = f"{line} {word}".strip()
+            if line and font.getlength(longer) > self._width * 0.92:
+                lines.append(line)
+                line = word
+            else:
+                line = longer
+        return [*lines, line] if line else lines
+
+
+def finish_run(folder: Path) -> bool:
+    """Give a killed run the tables and the closed header that it could not write; True if it needed them."""
+    from commentator_lib.runs.reader import load_run, write_tables
+    from commentator_lib.runs.record import totals
+
+    run = load_run(folder)
+    if run.header.get("finished"):
+        return False
+    write_tables(folder)
+    rows = run.cycles.to_dict("records")
+    header = {**run.header, "finished": False, "recovered": True, "outcomes": totals(rows)}
+    part = folder / "run.part"
+    part.write_text(json.dumps(header, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(part, folder / "run.json")
+    return True

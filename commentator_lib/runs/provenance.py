@@ -1,0 +1,102 @@
+"""Where a run comes from: versions, commit, clips and machine, for the header of its log."""
+
+from __future__ import annotations
+
+import platform
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from commentator_lib.commentators.base import Commentator
+from commentator_lib.files import file_sha256
+from commentator_lib.redact import redact_url
+from commentator_lib.runs import meters
+from commentator_lib.settings import Settings
+from commentator_lib.sources.open import demo_clips
+from commentator_lib.voices.base import Voice
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that shape a run's result."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {"python": platform.python_version()}
+    for package in (
+        "commentator-lib",
+        "av",
+        "hibari-tts",
+        "numpy",
+        "onnxruntime",
+        "opencv-python-headless",
+        "rapidocr",
+        "soxr",
+        "torch",
+        "transformers",
+    ):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def commit() -> str | None:
+    """The checkout's commit, with "+" where files were changed; None outside a checkout."""
+    import subprocess
+
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None
+    try:
+        head = subprocess.run(
+            ["git", "-C", str(root), "rev-parse", "--short=12", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
+        dirty = subprocess.run(
+            ["git", "-C", str(root), "status", "--porcelain", "-uno"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.TimeoutExpired):  # no git here
+        return None
+    return head.stdout.strip() + ("+" if dirty.stdout.strip() else "") if head.returncode == 0 else None
+
+
+def new_run_id() -> str:
+    """Sortable by time, and different for two runs of one second."""
+    return f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def run_header(
+    spec: str | list[str],
+    settings: Settings,
+    mode: str,
+    commentator: Commentator,
+    voice: Voice | None,
+    duration_s: float | None,
+) -> dict[str, Any]:
+    """What a reader of the log must know to run it again."""
+    specs = [spec] if isinstance(spec, str) else list(spec)
+    hashes = {}
+    for name in demo_clips() if specs == ["demo"] else specs:
+        if Path(name).is_file():
+            hashes[name] = file_sha256(name)
+    return {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "mode": mode,
+        "virtual_time": mode != "live",
+        "source": [redact_url(name) for name in specs],
+        "clip_sha256": hashes,
+        "duration_s": duration_s,
+        "commentator": commentator.name,
+        "voice": voice.name if voice else None,
+        "settings": {**settings.model_dump(), "api_base_url": redact_url(settings.api_base_url)},
+        "versions": versions(),
+        "hardware": meters.hardware(),
+        "commit": commit(),
+        "finished": False,
+    }

@@ -1,0 +1,88 @@
+"""Reads a run's folder back, finished or killed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from commentator_lib.runs.record import FORMAT_VERSION, RunLogError, cycles_frame
+
+
+def read_journal(path: Path) -> Iterator[dict[str, Any]]:
+    """Rows of a .jsonl journal; the last line may be cut off by a kill, and is left out then."""
+    if not path.exists():
+        return
+    with open(path, encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            if not line.endswith("\n"):
+                return
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError as error:
+                raise RunLogError(f"{path} is damaged: {error}") from None
+
+
+def write_tables(folder: Path) -> None:
+    """cycles.parquet and samples.parquet from the journals."""
+    import pandas as pd
+
+    cycles_frame(list(read_journal(folder / "cycles.jsonl"))).to_parquet(
+        folder / "cycles.parquet", index=False
+    )
+    pd.DataFrame(list(read_journal(folder / "samples.jsonl"))).to_parquet(
+        folder / "samples.parquet", index=False
+    )
+
+
+@dataclass(frozen=True)
+class SavedRun:
+    """A run read back from its folder, finished or killed."""
+
+    folder: Path
+    header: dict[str, Any]
+    cycles: Any  # DataFrame
+    samples: Any  # DataFrame
+    events: list[dict[str, Any]]
+
+
+def load_run(folder: Path | str) -> SavedRun:
+    """Read a run's folder. RunLogError when it is none, damaged, or of another version."""
+    import pandas as pd
+
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise RunLogError(f"no run folder at {folder}")
+    try:
+        header = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunLogError(f"{folder} is no run folder: it has no run.json") from None
+    except json.JSONDecodeError as error:
+        raise RunLogError(f"{folder / 'run.json'} is damaged: {error}") from None
+    if header.get("format_version") != FORMAT_VERSION:
+        raise RunLogError(
+            f"{folder} is of format {header.get('format_version')}, this version reads {FORMAT_VERSION}"
+        )
+    return SavedRun(
+        folder,
+        header,
+        cycles_frame(list(read_journal(folder / "cycles.jsonl"))),
+        pd.DataFrame(list(read_journal(folder / "samples.jsonl"))),
+        list(read_journal(folder / "events.jsonl")),
+    )
+
+
+def read_shown(folder: Path) -> np.ndarray:
+    """shown.csv as (N, 4) float64: index, captured_s, due_s, shown_s; a cut-off last line is left out."""
+    rows = []
+    with open(folder / "shown.csv", encoding="utf-8") as lines:
+        next(lines, None)
+        for line in lines:
+            parts = line.split(",")
+            if line.endswith("\n") and len(parts) == 4:
+                rows.append([float(p) for p in parts])
+    return np.asarray(rows, dtype=np.float64).reshape(-1, 4)

@@ -1,0 +1,99 @@
+"""One row of the run log: what a cycle did, when, and what it cost."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+FORMAT_VERSION = 1
+OUTCOMES = ("spoken", "silent", "unchanged", "interrupted", "stale", "failed")
+
+
+class RunLogError(Exception):
+    """A run folder that cannot be written or read; the message says what and how to mend it."""
+
+
+@dataclass(slots=True)
+class CycleRecord:
+    """One cycle. Times in seconds since the session's start; None where it did not get that far."""
+
+    cycle: int
+    outcome: str = "failed"
+    reason: str = ""
+    trigger: str = ""  # slot · first · instruction · change · profile
+    policy: str = ""
+    # the frames it looked at
+    frames: int = 0
+    frame_first_index: int | None = None
+    frame_last_index: int | None = None
+    frame_oldest_age_s: float | None = None  # at the start of inference
+    frame_newest_age_s: float | None = None
+    frame_newest_captured_s: float | None = None
+    # the scene
+    change_mean: float | None = None
+    change_block: float | None = None
+    change_compensated: float | None = None
+    intensity: str = ""
+    # tokens; None where the commentator does not count them
+    image_tokens: int | None = None
+    prompt_tokens: int | None = None
+    prompt_characters: int | None = None
+    output_tokens: int = 0
+    discarded_tokens: int = 0
+    # what happened when
+    decide_s: float | None = None
+    slot_s: float | None = None  # when this comment should have been heard
+    infer_s: float | None = None
+    first_text_s: float | None = None
+    first_sound_s: float | None = None  # ready to be played; text only: the text
+    generated_s: float | None = None
+    heard_from_s: float | None = None
+    heard_to_s: float | None = None
+    done_s: float | None = None
+    # measures
+    first_sound_latency_s: float | None = None  # first_sound − newest frame's capture
+    speech_s: float = 0.0  # heard
+    gap_before_s: float | None = None  # silence since the comment before
+    pause_s: float | None = None  # the pause that was set then
+    shortfall_s: float | None = None  # silence beyond the pause
+    delay_wanted_s: float | None = None
+    delay_applied_s: float | None = None
+    sync_error_s: float | None = None  # heard_from − when its newest frame was due
+    underruns: int = 0
+    # the words
+    text: str = ""  # all of it
+    heard_text: str = ""  # what was really heard
+    # what the model spent its time on; they overlap where it speaks while it writes
+    preprocess_s: float | None = None
+    vision_s: float | None = None
+    prefill_s: float | None = None
+    decode_s: float | None = None
+    talker_s: float | None = None
+    vocoder_s: float | None = None
+    # memory of the GPU: by the driver (all processes), and by PyTorch (what this process holds in tensors)
+    vram_idle_bytes: int | None = None
+    vram_peak_bytes: int | None = None
+    torch_idle_bytes: int | None = None
+    torch_peak_bytes: int | None = None
+
+
+def cycles_frame(rows: list[dict[str, Any]]):
+    """Rows of cycles as a DataFrame, with all columns and stable types even where there are no rows."""
+    import pandas as pd
+
+    columns = {f.name: f.type for f in dataclasses.fields(CycleRecord)}
+    frame = pd.DataFrame(rows, columns=list(columns))
+    for name, kind in columns.items():
+        if "float" in kind:
+            frame[name] = frame[name].astype("float64")
+        elif "int" in kind:
+            frame[name] = frame[name].astype("Int64")
+    return frame
+
+
+def totals(rows: list[dict[str, Any]]) -> dict[str, int]:
+    """How many cycles ended in which way."""
+    counts = Counter(row["outcome"] for row in rows)
+    return {outcome: counts.get(outcome, 0) for outcome in OUTCOMES}

@@ -1,0 +1,173 @@
+"""A camera in the viewer's browser as a source: frames come out of a page and into the capture interface.
+
+ipywebrtc holds the stream: its CameraStream is the camera of the page, and the streams of its rooms are the
+cameras of other machines. Its ImageRecorder, the obvious way to get pictures out, makes a new video element
+for each shot and gives about one frame a second; so this widget takes the frames out of the same MediaStream
+itself. Two frames are under way at most: without a limit a slow kernel is sent more and more frames that
+are older and older.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import ipywidgets
+import numpy as np
+import traitlets
+
+from commentator_lib.media import Frame
+from commentator_lib.sources.base import Source, SourceInfo
+
+_HERE = Path(__file__).parent
+# The browser asks its user before it opens a camera, and users take their time.
+_FIRST_FRAME_S = 60.0
+# A page in the background may send less than a frame a second; one that is closed sends none.
+_NEXT_FRAME_S = 10.0
+_WAITING_FRAMES = 4
+_ARRIVALS_KEPT = 2000
+_REFUSED = {
+    "NotAllowedError": "the browser refused the camera: allow it for this page, and start again",
+    "NotFoundError": "the browser found no camera",
+    "NotReadableError": "the camera is in use by another program",
+    "SecurityError": "the browser gives no camera to this page: open it over https or on localhost",
+    "TypeError": "the browser gives no camera to this page: open it over https or on localhost",
+}
+
+
+class BrowserCamera(anywidget.AnyWidget):
+    """Takes frames of at most `width` × `height` pixels out of `stream`, an ipywebrtc MediaStream.
+
+    camera = BrowserCamera(ipywebrtc.CameraStream(constraints={"video": True, "audio": False}))
+    session = LiveSession(camera.source()).start()
+
+    It has to be in a notebook whose page is open, and need not be shown. Where several pages are open, the
+    first that sends a frame is the one that counts.
+    """
+
+    _esm = _HERE / "browser_camera.js"
+    stream = traitlets.Instance(ipywidgets.DOMWidget).tag(sync=True, **ipywidgets.widget_serialization)
+    width = traitlets.Int(640, min=16, max=3840).tag(sync=True)
+    height = traitlets.Int(360, min=16, max=2160).tag(sync=True)
+    fps = traitlets.Float(30.0, min=1.0, max=60.0).tag(sync=True)
+
+    def __init__(self, stream: ipywidgets.DOMWidget, **traits: Any) -> None:
+        super().__init__(stream=stream, **traits)
+        self._source: BrowserCameraSource | None = None
+        self._page: str | None = None
+        self.on_msg(self._from_page)
+
+    def source(self) -> BrowserCameraSource:
+        """A source for one session; the source before it ends."""
+        if self._source is not None:
+            self._source.close()
+        info = SourceInfo("browser camera", self.width, self.height, self.fps, None, live=True)
+        self._page = None
+        self._source = BrowserCameraSource(info, self._end)
+        self.send({"kind": "start"})
+        return self._source
+
+    def _end(self) -> None:
+        self._source = None
+        self.send({"kind": "stop"})
+
+    def _from_page(self, _widget: Any, content: dict[str, Any], buffers: list) -> None:
+        source, page, kind = self._source, str(content["page"]), content["kind"]
+        if source is None:
+            self.send({"kind": "stop"})
+        elif kind == "hello":  # a page that was opened or reloaded meanwhile
+            self.send({"kind": "start"})
+        elif kind == "frame":
+            self._page = self._page or page
+            if page == self._page:
+                source.offer(bytes(buffers[0]), float(content["taken"]))
+                self.send({"kind": "got", "page": page, "seq": content["seq"]})
+        elif kind == "bye" and page == self._page:
+            self._page = None  # another page, or this one once it has been reloaded, may take over
+        elif kind == "problem" and self._page in (None, page):
+            name = str(content["name"])
+            known = _REFUSED.get(name)
+            source.end(f"{known} ({name})" if known else f"the camera: {name}: {content['message']}")
+        elif kind == "ended" and page == self._page:
+            source.end("the camera was unplugged or switched off")
+
+
+class BrowserCameraSource(Source):
+    """What a BrowserCamera sends, as a Source. Frames that are not fetched in time give way to newer ones."""
+
+    def __init__(
+        self,
+        info: SourceInfo,
+        on_close=lambda: None,
+        first_frame_s=_FIRST_FRAME_S,
+        next_frame_s=_NEXT_FRAME_S,
+    ) -> None:
+        self.info = info
+        self.problem = ""
+        self.skipped = 0
+        # (taken, arrived) of the last frames, in Unix seconds: comparable where page and kernel are on one
+        # machine.
+        self.arrivals: deque[tuple[float, float]] = deque(maxlen=_ARRIVALS_KEPT)
+        self._on_close = on_close
+        self._first_frame_s, self._next_frame_s = first_frame_s, next_frame_s
+        self._arrived = threading.Condition()
+        self._frames: deque[bytes] = deque()
+        self._index = 0
+        self._started_s: float | None = None
+        self._over = False
+
+    def offer(self, jpeg: bytes, taken_unix_s: float) -> None:
+        """A frame has arrived; from any thread."""
+        with self._arrived:
+            self.arrivals.append((taken_unix_s, time.time()))
+            self._frames.append(jpeg)
+            if len(self._frames) > _WAITING_FRAMES:
+                self._frames.popleft()
+                self.skipped += 1
+            self._arrived.notify()
+
+    def end(self, problem: str = "") -> None:
+        """No more frames will come; a read under way returns. From any thread."""
+        with self._arrived:
+            self.problem = self.problem or problem
+            self._over = True
+            self._arrived.notify()
+
+    interrupt = end
+
+    def read(self, not_before_s: float = 0.0) -> Frame | None:
+        while True:
+            with self._arrived:
+                patience_s = self._next_frame_s if self._index else self._first_frame_s
+                self._arrived.wait_for(lambda: self._frames or self._over, patience_s)
+                if self._over:
+                    return None
+                if not self._frames:
+                    self.problem = f"no picture came from the browser for {patience_s:g} s"
+                    return None
+                jpeg = self._frames.popleft()
+            if (image := decode_jpeg(jpeg)) is None:
+                self.skipped += 1
+                continue
+            now = time.monotonic()
+            self._started_s = now if self._started_s is None else self._started_s
+            frame = Frame(self._index, now - self._started_s, float("nan"), image)
+            self._index += 1
+            return frame
+
+    def close(self) -> None:
+        if not self._over:
+            self.end()
+        self._on_close()
+
+
+def decode_jpeg(data: bytes) -> np.ndarray | None:
+    """JPEG → (H, W, 3) uint8 RGB; None where it is damaged."""
+    import cv2
+
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

@@ -1,0 +1,107 @@
+"""Keeps the picture of a source that cannot be read again, so that its run can be exported like any other.
+
+A clip on disk is simply decoded once more. A camera is gone: what it showed is encoded while the run goes on,
+on a thread of its own with a short queue, so that a slow disk or a busy processor costs recorded frames and
+never the commentary. Matroska is written in pieces, and is readable after a kill.
+
+    source.mkv    the picture, H.264
+    source.csv    the index of each recorded frame, in order
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from commentator_lib.media import Frame
+from commentator_lib.sources.video import FileSource
+
+_QUEUE_FRAMES = 50
+
+
+class SourceRecorder:
+    """`push` frames as they are captured; `close` ends the file. `problem` says why it stopped before."""
+
+    def __init__(self, folder: Path, fps: float) -> None:
+        self.dropped = 0
+        self.problem = ""
+        self._folder = folder
+        self._fps = max(1, round(fps))
+        self._frames: queue.Queue[Frame | None] = queue.Queue(_QUEUE_FRAMES)
+        self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
+        self._thread.start()
+
+    def push(self, frame: Frame) -> None:
+        """Never blocks: where the queue is full the frame is not recorded, and counted."""
+        try:
+            self._frames.put_nowait(frame)
+        except queue.Full:
+            self.dropped += 1
+
+    def close(self, timeout_s: float = 20.0) -> None:
+        """Write what is waiting and close the file."""
+        self._frames.put(None)
+        self._thread.join(timeout_s)
+
+    def _work(self) -> None:
+        try:
+            self._record()
+        except Exception as error:  # a full disk, an encoder: the recording ends, the run goes on
+            self.problem = f"the picture is not recorded any more: {type(error).__name__}: {error}"
+            while self._frames.get() is not None:
+                self.dropped += 1
+
+    def _record(self) -> None:
+        import av
+
+        first = self._frames.get()
+        if first is None:
+            return
+        height, width = (max(2, n // 2 * 2) for n in first.image.shape[:2])
+        # Every packet goes to the disk at once: a kill must not take the last seconds.
+        options = {"flush_packets": "1", "cluster_time_limit": "1000"}
+        path = self._folder / "source.mkv"
+        with (
+            av.open(str(path), "w", format="matroska", container_options=options) as out,
+            open(self._folder / "source.csv", "w", encoding="utf-8", buffering=1) as index,
+        ):
+            # No B-frames and a key frame a second: what was written can be decoded.
+            encoder = {"preset": "ultrafast", "crf": "20", "tune": "zerolatency", "g": str(self._fps)}
+            stream = out.add_stream("libx264", rate=self._fps, options=encoder)
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            stream.codec_context.time_base = Fraction(1, 1000)
+            last_ms, frame = -1, first
+            while frame is not None:
+                picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame.image), format="rgb24")
+                picture = picture.reformat(width=width, height=height, format="yuv420p")
+                last_ms = max(last_ms + 1, round(1000 * (frame.captured_at_s - first.captured_at_s)))
+                picture.pts, picture.time_base = last_ms, Fraction(1, 1000)
+                for packet in stream.encode(picture):
+                    out.mux(packet)
+                index.write(f"{frame.index}\n")
+                frame = self._frames.get()
+            for packet in stream.encode(None):
+                out.mux(packet)
+
+
+class RecordedSource(FileSource):
+    """A recorded source, read back with the frames' own numbers. SourceError where there is none."""
+
+    def __init__(self, folder: Path, max_px: int = 1280) -> None:
+        super().__init__(folder / "source.mkv", max_px)
+        lines = (folder / "source.csv").read_text(encoding="utf-8").split("\n")
+        self._indices = [int(line) for line in lines[:-1]]
+
+    def read(self, not_before_s: float = 0.0) -> Frame | None:
+        frame = super().read(not_before_s)
+        if frame is None or frame.index >= len(self._indices):
+            return None
+        return Frame(self._indices[frame.index], frame.pts_s, frame.captured_at_s, frame.image)
+
+
+def is_recorded(folder: Path) -> bool:
+    return (folder / "source.mkv").exists()

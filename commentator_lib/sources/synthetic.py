@@ -1,0 +1,58 @@
+"""Synthetic pictures that cost nothing, for what-if runs."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from commentator_lib.media import Frame
+from commentator_lib.sources.base import Source, SourceInfo
+
+
+class SyntheticSource(Source):
+    """A made programme of tiny pictures, for what-if runs where nothing is to be decoded or computed.
+
+    The picture changes every few seconds for a while, then stands still for a while (drawn from `seed`),
+    so that the change threshold has something to decide. It shows nothing.
+    """
+
+    _SIZE = (36, 64, 3)
+
+    def __init__(self, duration_s: float, fps: float = 25.0, seed: int = 0) -> None:
+        rng = np.random.default_rng(seed)
+        self._pictures = [rng.integers(0, 256, self._SIZE, dtype=np.uint8) for _ in range(64)]
+        for picture in self._pictures:
+            picture.flags.writeable = False
+        self._count = int(duration_s * fps)
+        self._fps = fps
+        self._index = 0
+        self._which = self._schedule(rng, duration_s)
+        self.problem = ""
+        self.skipped = 0
+        self.info = SourceInfo(f"synthetic:{duration_s:g}", 64, 36, fps, duration_s, live=False)
+
+    def _schedule(self, rng: np.random.Generator, duration_s: float) -> np.ndarray:
+        """The picture's number for each second."""
+        numbers, current = [], 0
+        while len(numbers) <= duration_s:
+            for _ in range(int(rng.integers(20, 90))):  # action
+                current = (current + int(rng.random() < 0.4)) % len(self._pictures)
+                numbers.append(current)
+            numbers += [current] * int(rng.integers(5, 40))  # nothing
+        return np.asarray(numbers)
+
+    def read(self, not_before_s: float = 0.0) -> Frame | None:
+        due = min(self._count, math.ceil(not_before_s * self._fps - 1e-6))
+        if due > self._index:
+            self.skipped += due - self._index
+            self._index = due
+        if self._index >= self._count:
+            return None
+        pts_s = self._index / self._fps
+        frame = Frame(self._index, pts_s, float("nan"), self._pictures[self._which[int(pts_s)]])
+        self._index += 1
+        return frame
+
+    def close(self) -> None:
+        pass

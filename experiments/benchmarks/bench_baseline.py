@@ -1,0 +1,100 @@
+"""What the baseline commentator says of the demo's clips, and what a comment of it costs.
+
+Why these quantities: the eye must be true before it is anything else, and that only a person can judge; so its
+sentences are printed with the time of the newest frame, to be held against the picture. Its cost decides
+whether a laptop can run it beside the picture: processor time per comment, without and with OCR.
+
+  comment_ms       processor time of one `comment` (all threads), mean and largest
+  core_share       that mean, divided by the time between two comments
+  spoken_share     share of calls in which it said anything
+
+How: the demo's programme, one look a second as the loop gives them (4 frames), called every `--every` seconds;
+nothing waits, so nothing here depends on the machine's load but the processor time itself.
+
+    python -m experiments.bench_baseline --seconds 46
+
+The last line on stdout is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+
+import numpy as np
+from tqdm import tqdm
+
+from commentator_lib.commentators.base import NOTHING_TO_SAY, CommentRequest
+from commentator_lib.commentators.baseline.commentator import BaselineCommentator
+from commentator_lib.commentators.baseline.text import ocr_installed
+from commentator_lib.media import Frame
+from commentator_lib.runs.meters import hardware
+from commentator_lib.sources.open import open_source
+
+
+def one_a_second(seconds: float, offset_s: float = 0.0) -> list[Frame]:
+    """The demo's frames, one each second."""
+    source = open_source("demo", seconds)
+    frames, due_s = [], offset_s
+    for frame in iter(source.read, None):
+        if frame.pts_s >= due_s - 1e-6:
+            frames.append(Frame(frame.index, frame.pts_s, frame.pts_s, frame.image))
+            due_s += 1.0
+    source.close()
+    return frames
+
+
+def measure(frames: list[Frame], every: int, ocr: bool) -> tuple[dict, list[tuple[float, str]]]:
+    """(costs, [(time of the newest frame, what was said)]) of one eye called at every `every`-th frame."""
+    eye = BaselineCommentator(ocr=ocr, seed=0)
+    eye.warm_up()
+    cost_s, said = [], []
+    for k in range(every - 1, len(frames), every):
+        started = time.process_time()
+        text = "".join(c.text for c in eye.comment(CommentRequest(frames[max(0, k - 3) : k + 1], "", 150)))
+        cost_s.append(time.process_time() - started)
+        said.append((frames[k].pts_s, text))
+    spoken = [text for _, text in said if text != NOTHING_TO_SAY]
+    costs = {
+        "comment_ms": {"mean": round(1000 * float(np.mean(cost_s)), 1), "max": round(1000 * max(cost_s), 1)},
+        "core_share": round(float(np.mean(cost_s)) / every, 4),
+        "spoken_share": round(len(spoken) / len(said), 3),
+        "comments": len(said),
+    }
+    return costs, said
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seconds", type=float, default=46.0, help="length of the programme, s (default 46)")
+    parser.add_argument(
+        "--every", type=int, nargs="+", default=[3, 1], help="seconds between comments (default 3 1)"
+    )
+    args = parser.parse_args()
+    if args.seconds < 4 or min(args.every) < 1:
+        parser.error("give 4 seconds or more, and a second or more between comments")
+    frames = one_a_second(args.seconds)
+    kinds = [False, True] if ocr_installed() else [False]
+    result: dict = {}
+    for every, ocr in tqdm([(e, o) for e in args.every for o in kinds], desc="eyes", disable=None):
+        costs, said = measure(frames, every, ocr)
+        result[f"every {every} s, {'with' if ocr else 'without'} OCR"] = costs
+        if every == args.every[0] and ocr == kinds[-1]:
+            for at_s, text in said:
+                print(f"{at_s:6.1f} s  [baseline] {text}")
+    for name, costs in result.items():
+        ms = costs["comment_ms"]
+        print(
+            f"{name}: {ms['mean']:.0f} ms mean, {ms['max']:.0f} ms largest, {costs['core_share']:.1%} of one core"
+        )
+    if len(kinds) == 1:
+        print("rapidocr is not installed: no figures with OCR")
+    print(f"on {hardware()['processor']}")
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

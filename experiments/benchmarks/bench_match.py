@@ -1,0 +1,255 @@
+"""The baseline commentator on a scripted match, live, under both pacing policies; replay against live; sweeps a second.
+
+Why these quantities: a commentary is worth something when it names what happened (recall of goals), soon after
+the viewer saw it (response error), does not name what did not happen (false triggers), is not silent while
+things go on (dead air) and belongs to its picture (picture/sound error). A policy can buy one with another, so
+they stand together, over several matches, as mean and standard deviation. The commentator is the baseline commentator,
+which understands nothing: it names a goal when it has read the caption. The numbers are the workbench's and the
+eye's, not a model's.
+
+  goal_recall_3s           share of goals named within 3 s of being on screen
+  response_error_median_s  first sound of the naming comment − event, on the viewer's clock, all kinds of event
+  false_triggers_per_min   namings of what did not happen
+  dead_air_share           silent share of the labelled action
+  sync_error_p95_s         |sound − picture|, 95th percentile
+  sweep_runs_per_s         what-if runs of a ten-minute match that this machine does in a second, all cores
+
+A measure that a run has no case for (no event named: no response error) is left out of mean and deviation; null
+where no run has one.
+
+How: `experiments/sweeps/live_match.toml` in real time (six runs of two minutes, one after the other), the same
+in replay, and three batches of 48 runs of the shipped sweep. 17 minutes.
+
+    python -m experiments.bench_match            # --pages also writes docs/results.json and the README's table
+    python -m experiments.bench_match --from experiments/results/bench_match-…    # the table again, nothing is run
+
+The last line on stdout is one JSON object.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import typer
+
+from commentator_lib.runs.meters import hardware
+from commentator_lib.runs.provenance import new_run_id
+from experiments.measuring.metrics import mean_and_std
+from experiments.sweeping.sweep import (
+    RESULTS,
+    SweepError,
+    help_text,
+    load_results,
+    load_runs,
+    load_sweep,
+    run_app,
+    run_sweep,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+SWEEPS = ROOT / "experiments" / "sweeps"
+POLICIES = ("playout", "serial")
+HEADLINE = (
+    "goal_recall_3s",
+    "response_error_median_s",
+    "false_triggers_per_min",
+    "dead_air_share",
+    "sync_error_p95_s",
+)
+_BATCHES = 3
+MARKS = "<!-- bench_match: written by make bench -->", "<!-- end of bench_match -->"
+
+# measure, what the table calls it, digits, as per cent
+_ROWS = (
+    ("goal_recall_3s", "goals named within 3 s of being seen", 0, True),
+    ("recall_3s", "all match events named within 3 s", 0, True),
+    ("response_error_median_s", "first sound after the event was seen, median of those named, s", 2, False),
+    ("response_latency_median_s", "the same, after it happened in front of the camera, s", 2, False),
+    ("false_triggers_per_min", "false triggers a minute", 2, False),
+    ("cut_recall_3s", "cuts named within 3 s", 0, True),
+    ("comments_per_min", "comments a minute", 1, False),
+    ("dead_air_share", "silence during action", 0, True),
+    ("speak_f1", "speak/silent F1: speaking", 2, False),
+    ("redundancy", "redundancy, mean abs(1 − comments) of a stretch of action", 2, False),
+    ("gap_median_s", "silence between comments, median, s", 2, False),
+    ("repetition", "4-grams of the last five comments said again", 0, True),
+    ("sync_error_mean_s", "picture/sound error, mean, s", 3, False),
+    ("sync_error_p95_s", "picture/sound error, p95, s", 3, False),
+    ("delay_end_s", "picture delay at the end, s", 2, False),
+    ("frozen_s", "picture stood still, s", 2, False),
+)
+
+
+def headline(live: pd.DataFrame) -> dict[str, dict[str, dict[str, float | None]]]:
+    """policy → measure → mean and std over the runs."""
+    found: dict[str, Any] = {}
+    for policy in POLICIES:
+        rows = live[live.policy == policy].to_dict("records")
+        found[policy] = {}
+        for name in HEADLINE:
+            value = mean_and_std(rows, name)
+            found[policy][name] = {k: _short(value[k]) for k in ("mean", "std")}
+    return found
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def agreement(live: pd.DataFrame, replay: pd.DataFrame) -> list[dict[str, Any]]:
+    """For each policy and measure: the median over all runs' comments, live and in replay, and by how much
+    replay is off, as a share."""
+    found = []
+    for policy in POLICIES:
+        for name in ("first_sound_latency_s", "gap_before_s"):
+            medians = [
+                float(
+                    np.median(
+                        np.concatenate([t[name].dropna() for t in table[table.policy == policy].cycles])
+                    )
+                )
+                for table in (live, replay)
+            ]
+            found.append(
+                {
+                    "policy": policy,
+                    "measure": name,
+                    "live": round(medians[0], 4),
+                    "replay": round(medians[1], 4),
+                    "off": round(medians[1] / medians[0] - 1.0, 4),
+                }
+            )
+    return found
+
+
+def with_cycles(folder: Path) -> pd.DataFrame:
+    """A results folder's rows, each with its run's table of cycles."""
+    rows = load_results(folder)
+    return rows.assign(cycles=[run.cycles for run in load_runs(folder, rows)])
+
+
+def sweep_rates() -> list[float]:
+    """Runs a second of several batches of the shipped sweep, each into a folder of its own. The pictures are
+    drawn and the workers started before."""
+    every = load_sweep(SWEEPS / "stride_threshold_cap.toml")
+    # 48 runs a batch: the first values of each knob, the sweep's own clips and seeds, its first cost.
+    grid = {k: v[:2] for k, v in every.grid.items()}
+    batch = dataclasses.replace(every, grid=grid, costs=every.costs[:1])
+    rates = []
+    with tempfile.TemporaryDirectory() as temporary:
+        for k in range(_BATCHES + 1):  # the first warms up
+            some = dataclasses.replace(batch, name=f"batch {k}" if k else "warming up")
+            rates.append(run_sweep(some, Path(temporary) / str(k))["runs_per_s"])
+    return rates[1:]
+
+
+def markdown(result: dict[str, Any]) -> str:
+    """The table for the README, from what docs/results.json holds."""
+    lines = [
+        "The baseline commentator on three scripted matches of two minutes (640×360), live, mean ± standard deviation over the",
+        f"matches; {result['on']}. `make bench` writes this table.",
+        "",
+        "| measure | playout | serial |",
+        "|---|---|---|",
+    ]
+    for name, text, digits, share in _ROWS:
+        cells = [_cell(result["table"][policy][name], digits, share) for policy in POLICIES]
+        lines.append(f"| {text} | {cells[0]} | {cells[1]} |")
+    lines += [
+        "",
+        "| replay against live, medians over all comments | live | replay | off by |",
+        "|---|---|---|---|",
+    ]
+    names = {
+        "first_sound_latency_s": "first sound after its frame, s",
+        "gap_before_s": "silence before a comment, s",
+    }
+    for row in result["agreement"]:
+        what = f"{row['policy']}: {names[row['measure']]}"
+        lines.append(f"| {what} | {row['live']:.3f} | {row['replay']:.3f} | {row['off']:+.1%} |")
+    rate = result["sweep_runs_per_s"]
+    lines += ["", f"What-if runs of a ten-minute match: {_cell(rate, 2, False)} a second."]
+    return "\n".join(lines)
+
+
+def _cell(value: dict[str, Any], digits: int, share: bool) -> str:
+    if value["mean"] is None:
+        return "no case"
+    scale, unit = (100, "%") if share else (1, "")
+    spread = "" if value["std"] is None else f" ± {scale * value['std']:.{digits}f}"
+    few = f" ({value['runs']} of 3 runs)" if value.get("runs", 3) < 3 else ""
+    return f"{scale * value['mean']:.{digits}f}{spread}{unit}{few}"
+
+
+def put_into(page: str, text: str) -> str:
+    """The page with what stands between the marks replaced. SweepError where it has no marks."""
+    start, end = (page.find(mark) for mark in MARKS)
+    if start < 0 or end < start:
+        raise SweepError(f"the README has no place for the table: {MARKS[0]} … {MARKS[1]}")
+    return f"{page[: start + len(MARKS[0])]}\n{text}\n{page[end:]}"
+
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+@app.command(help=help_text(__doc__))
+def main(
+    pages: Annotated[
+        bool, typer.Option("--pages", help="Write docs/results.json and the README's table.")
+    ] = False,
+    folder: Annotated[
+        Path | None, typer.Option("--from", help="Take the runs from this folder of an earlier benchmark.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the runs (default: a new one).")] = None,
+) -> None:
+    if folder is None:
+        folder = out or RESULTS / f"bench_match-{new_run_id()}"
+        for name in ("live_match", "replay_match"):
+            done = run_sweep(load_sweep(SWEEPS / f"{name}.toml"), folder / name)
+            if done["failed"]:
+                raise SweepError(f"{done['failed']} runs failed: see {folder / name / 'runs.jsonl'}")
+        (folder / "sweep_rates.json").write_text(json.dumps(sweep_rates()), encoding="utf-8")
+    live, replay = (with_cycles(folder / name) for name in ("live_match", "replay_match"))
+    try:
+        rates = json.loads((folder / "sweep_rates.json").read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SweepError(
+            f"cannot read {error.filename}: {error.strerror}; the benchmark was cut off"
+        ) from None
+    machine = hardware()
+    per_s = mean_and_std([{"rate": r} for r in rates], "rate")
+    table = {
+        policy: {
+            name: {k: _short(v) if k != "runs" else v for k, v in mean_and_std(rows, name).items()}
+            for name, *_ in _ROWS
+        }
+        for policy in POLICIES
+        for rows in [live[live.policy == policy].to_dict("records")]
+    }
+    result = {
+        "run": folder.name,
+        "on": f"{machine['cores']} cores of {machine['processor']}, {machine['gpu'] or 'no GPU'}",
+        "table": table,
+        "agreement": agreement(live, replay),
+        "sweep_runs_per_s": {k: _short(per_s[k]) for k in ("mean", "std")},
+    }
+    text = markdown(result)
+    if pages:
+        (ROOT / "docs" / "results.json").write_text(
+            json.dumps(result, indent=1) + os.linesep, encoding="utf-8"
+        )
+        readme = ROOT / "README.md"
+        readme.write_text(put_into(readme.read_text(encoding="utf-8"), text), encoding="utf-8")
+    print(f"{text}\n\n{folder}")
+    print(json.dumps({"match": headline(live), "sweep_runs_per_s": result["sweep_runs_per_s"]}))
+
+
+if __name__ == "__main__":
+    run_app(app, "bench_match")

@@ -1,0 +1,157 @@
+"""What the workbench itself costs: processor, memory and import time, without a model.
+
+Why these quantities: on the laptop that runs the demo, and on the GPU machine whose processor must feed a
+model, every per cent that the loop takes is taken from the commentator. So the loop is measured with a
+commentator that says nothing at no cost (capture, decoding, display, window, scene measures and log remain),
+and again with the baseline commentator and the embedded voice. Memory matters over hours: it is compared between
+minute 2 and minute 10 of a session. Import time is what a notebook's first cell waits for.
+
+How: live runs in real time of `--seconds` each, on Big Buck Bunny re-encoded at the size and rate named;
+processor time of the whole process (all threads, user and system) over wall time, from second 3 on, as a
+share of one core. Memory: a 10-minute replay in virtual time over the same clip. Import: the median of five
+fresh interpreters.
+
+    python -m experiments.bench_overhead --seconds 20
+
+The last line on stdout is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import psutil
+from tqdm import tqdm
+
+from commentator_lib.commentators.scripted import CostModel, ScriptedCommentator
+from commentator_lib.runs.meters import hardware
+from commentator_lib.session import LiveSession
+from commentator_lib.settings import Settings
+from commentator_lib.sources.open import demo_clips
+
+SIZES = ((640, 360, 25), (1280, 720, 30))
+_SETTLE_S = 3.0
+
+
+def make_clip(path: Path, width: int, height: int, fps: int) -> None:
+    """Big Buck Bunny at this size and rate, H.264."""
+    import av
+
+    with av.open(demo_clips()[0]) as source, av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=fps, options={"preset": "fast", "crf": "21"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for k, frame in enumerate(source.decode(video=0)):
+            picture = frame.reformat(width=width, height=height, format="yuv420p")
+            picture.pts, picture.time_base = k, Fraction(1, fps)
+            for packet in stream.encode(picture):
+                out.mux(packet)
+        for packet in stream.encode(None):
+            out.mux(packet)
+
+
+def core_share(clip: Path, seconds: float, eye: bool, folder: Path) -> tuple[float, float]:
+    """(share of one core, share of the source's frames shown) of one live run."""
+    quiet = ScriptedCommentator(["..."], CostModel(0.0, 0, 0, 0, 0))
+    settings = Settings() if eye else Settings(commentator="scripted")
+    session = LiveSession(
+        [str(clip)], settings, commentator=None if eye else quiet, duration_s=seconds, run_dir=folder
+    )
+    session.start()
+    while session.status.now_s < _SETTLE_S or session.status.state == "starting":
+        time.sleep(0.05)
+    process = psutil.Process()
+    before, started = sum(process.cpu_times()[:2]), time.monotonic()
+    while session.running and session.status.now_s < seconds:
+        time.sleep(0.25)
+    used, passed = sum(process.cpu_times()[:2]) - before, time.monotonic() - started
+    session.wait()
+    header = session.log.header
+    return used / passed, header["frames_shown"] / (header["frames_shown"] + header["frames_dropped"])
+
+
+def rss_growth_mb(clip: Path, folder: Path) -> float:
+    """Resident memory at minute 10 less that at minute 2 of a session in virtual time, in MB."""
+    marks: dict[int, int] = {}
+
+    def drawn(_frame, _due_s: float, drawn_s: float) -> None:
+        for minute in (2, 10):
+            if drawn_s >= 60 * minute - 1 and minute not in marks:
+                gc.collect()
+                marks[minute] = psutil.Process().memory_info().rss
+
+    LiveSession(
+        [str(clip)],
+        Settings(commentator="scripted", change_threshold=0.0),
+        commentator=ScriptedCommentator(cost=CostModel(1.0, 0.15, 5.0, 1.0, 0.5)),
+        mode="replay",
+        duration_s=600.0,
+        run_dir=folder,
+        on_drawn=drawn,
+    ).run()
+    return (marks[10] - marks[2]) / 1e6
+
+
+def import_s(statement: str) -> float:
+    """Median seconds of an import statement in five fresh interpreters."""
+    code = f"import time; t = time.perf_counter(); {statement}; print(time.perf_counter() - t)"
+    times = [
+        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+        for _ in range(5)
+    ]
+    return statistics.median(times)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seconds", type=float, default=20.0, help="length of each live run, s (default 20)")
+    args = parser.parse_args()
+    if args.seconds < 8:
+        parser.error("give 8 seconds or more: the first 3 of each run do not count")
+    result: dict = {}
+    with tempfile.TemporaryDirectory() as temporary, tqdm(total=2 * len(SIZES) + 2, disable=None) as bar:
+        folder = Path(temporary)
+        clips = []
+        for width, height, fps in SIZES:
+            clip = folder / f"{width}x{height}.mp4"
+            make_clip(clip, width, height, fps)
+            clips.append(clip)
+            row, shown = {}, {}
+            for key, eye in (("core_share", False), ("core_share_with_eye", True)):
+                bar.set_description(f"{width}×{height} {'with' if eye else 'without'} the eye")
+                row[key], shown[key] = core_share(clip, args.seconds, eye, folder / f"{width}-{eye}")
+                bar.update()
+            result[f"{width}x{height}@{fps}"] = {k: round(v, 4) for k, v in row.items()}
+            print(
+                f"{width}×{height} at {fps} fps: {row['core_share']:.1%} of one core without the eye"
+                f" ({shown['core_share']:.2%} of frames shown), {row['core_share_with_eye']:.1%} with it"
+                f" ({shown['core_share_with_eye']:.2%} shown)"
+            )
+        bar.set_description("10 virtual minutes")
+        result["rss_growth_mb"] = round(rss_growth_mb(clips[0], folder / "memory"), 2)
+        bar.update()
+        bar.set_description("import")
+        result["import_s"] = round(import_s("import commentator_lib"), 3)
+        # The package loads its names when they are used; this is what the first use costs.
+        result["import_session_s"] = round(import_s("from commentator_lib import LiveSession"), 3)
+        bar.update()
+    machine = hardware()
+    print(f"memory grew by {result['rss_growth_mb']:.1f} MB from minute 2 to minute 10")
+    print(f"import takes {result['import_s']:.3f} s, with LiveSession {result['import_session_s']:.2f} s")
+    print(f"on {machine['processor']}, {machine['cores']} cores, load {os.getloadavg()[0]:.1f}")
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""How much silence there is between comments, and how far voice and picture are apart, by pacing policy.
+
+Why these quantities: a live commentary is judged by its dead air (does it go silent while things happen?)
+and by whether the words belong to the picture. A pacing policy can buy one with the other: a long picture
+delay hides every latency, no pause at all hides every silence. So both are measured together, over the same
+commentator, and beside them what the viewer pays: how fast the picture was slewed, and whether it jumped.
+
+  silence_beyond_pause_s  gap between the end of one comment's sound and the start of the next, less the
+                          pause that was set, and never below 0
+  sync_error_s            |heard_from − time at which the comment's newest frame was on screen|
+  slew_max                largest |Δ shown / Δ captured − 1| between neighbouring frames
+  frames_jumped           frames left out, shown twice or out of order
+  out_of_step_share       share of comments whose sync error is above 0.02 s
+  delay_end_s             the picture delay at the last comment
+
+How: virtual time, what-if mode: a scripted commentator whose costs are drawn from the means given (first
+sound: normal, spread 15 %; speech: normal, spread 1.5 s), so nothing is inferred and no model is timed
+here. The whole loop runs as it does live; the picture is a made one of 25 frames a second.
+
+    python -m experiments.bench_pacing --first-sound 1.3 --realtime-factor 0.75 --speech 6 --pause 1 --comments 200
+
+The last line on stdout is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+import numpy as np
+from tqdm import tqdm
+
+from commentator_lib.commentators.scripted import CostModel, ScriptedCommentator
+from commentator_lib.session import LiveSession
+from commentator_lib.settings import Settings
+from commentator_lib.sources.synthetic import SyntheticSource
+
+FPS = 25.0
+
+
+def run_policy(policy: str, args: argparse.Namespace) -> dict:
+    """One run under one policy; the measures of the module docstring over `args.comments` comments."""
+    cycle_s = args.speech + args.pause + args.first_sound + 1.0
+    duration_s = cycle_s * (args.comments + 5) + 30
+    cost = CostModel(args.first_sound, 0.15 * args.first_sound, args.speech, 1.5, args.realtime_factor)
+    shown: list[tuple[int, float, float]] = []
+    session = LiveSession(
+        SyntheticSource(duration_s, FPS, args.seed),
+        Settings(policy=policy, pause_s=args.pause, change_threshold=0.0, commentator="scripted"),
+        commentator=ScriptedCommentator(cost=cost, seed=args.seed),
+        mode="what-if",
+        on_drawn=lambda frame, due_s, drawn_s: shown.append((frame.index, frame.captured_at_s, drawn_s)),
+    )
+    session.run()
+    spoken = session.log.cycles
+    spoken = spoken[spoken.outcome == "spoken"].head(args.comments)
+    if len(spoken) < args.comments:
+        sys.exit(
+            f"only {len(spoken)} of {args.comments} comments were spoken: {session.log.cycles.outcome.value_counts()}"
+        )
+    index, captured_s, drawn_s = (np.asarray(column) for column in zip(*shown, strict=True))
+    upto = captured_s <= spoken.frame_newest_captured_s.iloc[-1]
+    index, captured_s, drawn_s = index[upto], captured_s[upto], drawn_s[upto]
+    slew = np.diff(drawn_s) / np.diff(captured_s) - 1.0
+    beyond = spoken.shortfall_s.dropna().to_numpy()
+    return {
+        "silence_beyond_pause_s": _median_p95(beyond),
+        "sync_error_s": _median_p95(np.abs(spoken.sync_error_s.to_numpy())),
+        "slew_max": round(float(np.abs(slew).max()), 4),
+        "frames_jumped": int((np.diff(index) != 1).sum()),
+        "delay_end_s": round(float(spoken.delay_applied_s.iloc[-1]), 3),
+        "out_of_step_share": round(float((spoken.sync_error_s.abs() > 0.02).mean()), 3),
+        "comments": len(spoken),
+    }
+
+
+def _median_p95(values: np.ndarray) -> dict:
+    return {"median": round(float(np.median(values)), 4), "p95": round(float(np.quantile(values, 0.95)), 4)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--first-sound", type=float, default=1.3, help="mean time to first sound, s (default 1.3)"
+    )
+    parser.add_argument(
+        "--realtime-factor", type=float, default=0.75, help="compute per second of sound (default 0.75)"
+    )
+    parser.add_argument("--speech", type=float, default=6.0, help="mean length of a comment, s (default 6)")
+    parser.add_argument("--pause", type=float, default=1.0, help="pause between comments, s (default 1)")
+    parser.add_argument("--comments", type=int, default=200, help="comments measured (default 200)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all draws (default 0)")
+    args = parser.parse_args()
+    if min(args.first_sound, args.realtime_factor, args.pause) < 0 or args.speech <= 0 or args.comments < 2:
+        parser.error("costs and the pause must not be negative, speech above 0, comments 2 or more")
+    result = {}
+    for policy in tqdm(("playout", "serial"), desc="policies", disable=None):
+        result[policy] = run_policy(policy, args)
+    print(f"scripted commentator, virtual time, {args.comments} comments, seed {args.seed}")
+    print(
+        f"{'':10}{'silence beyond the pause, s':>34}{'picture/sound error, s':>30}{'slew':>8}{'jumps':>7}",
+        end="",
+    )
+    print(f"{'out of step':>13}")
+    for policy, row in result.items():
+        silence, sync = row["silence_beyond_pause_s"], row["sync_error_s"]
+        print(
+            f"{policy:10}{silence['median']:>18.3f} median{silence['p95']:>6.3f} p95"
+            f"{sync['median']:>14.3f} median{sync['p95']:>6.3f} p95{row['slew_max']:>8.3f}"
+            f"{row['frames_jumped']:>7}{row['out_of_step_share']:>13.1%}"
+        )
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""What happened in a clip, and when: the ground truth that comments are held against.
+
+An events file lies beside its clip and names the clip's SHA-256. Matching by file name, the obvious way,
+would let the truth of one seed judge the commentary on another, and nobody would see it in a plot.
+
+Times are media times in seconds from the clip's first frame.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from commentator_lib.files import file_sha256
+
+FORMAT_VERSION = 1
+KINDS = ("kick-off", "shot", "goal", "card", "substitution", "corner", "cut", "scoreboard")
+
+
+class EventsError(Exception):
+    """An events file that cannot be used; one line that says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened. `visible_s`: for how long the picture shows it, from `t_s` on. `team` is the
+    code on the scoreboard; `score` the score (home, away) after a goal or a change of the scoreboard."""
+
+    kind: str
+    t_s: float
+    visible_s: float = 0.0
+    team: str = ""
+    player: str = ""
+    score: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A labelled part of the clip: `action`, in which a commentator should speak, or `nothing`."""
+
+    kind: str
+    from_s: float
+    to_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """All that is true of one clip. `events` and `stretches` are in order of time; stretches cover the clip
+    without gap or overlap."""
+
+    duration_s: float
+    events: tuple[Event, ...]
+    stretches: tuple[Stretch, ...]
+    teams: tuple[str, str] = ("", "")
+    seed: int = 0
+
+    def of_kind(self, kind: str) -> list[Event]:
+        return [event for event in self.events if event.kind == kind]
+
+
+def check(truth: Truth) -> None:
+    """EventsError where a truth contradicts itself."""
+    times = [event.t_s for event in truth.events]
+    if times != sorted(times):
+        raise EventsError("its events are not in order of time")
+    for event in truth.events:
+        if event.kind not in KINDS:
+            raise EventsError(f"it has an event of unknown kind {event.kind!r}; known are {', '.join(KINDS)}")
+        if not 0 <= event.t_s <= truth.duration_s:
+            raise EventsError(f"it has a {event.kind} at {event.t_s:g} s, outside its {truth.duration_s:g} s")
+    edge_s = 0.0
+    for stretch in truth.stretches:
+        if stretch.kind not in ("action", "nothing"):
+            raise EventsError(f"it has a stretch of unknown kind {stretch.kind!r}")
+        if abs(stretch.from_s - edge_s) > 1e-6 or stretch.to_s <= stretch.from_s:
+            raise EventsError(f"its stretches have a gap or an overlap at {edge_s:g} s")
+        edge_s = stretch.to_s
+    if truth.stretches and abs(edge_s - truth.duration_s) > 1e-6:
+        raise EventsError(f"its stretches end at {edge_s:g} s of {truth.duration_s:g} s")
+
+
+def save_events(truth: Truth, path: Path, clip: Path) -> None:
+    """Write the truth of `clip` to `path`."""
+    check(truth)
+    table = {
+        "format_version": FORMAT_VERSION,
+        "clip": {"file": clip.name, "sha256": file_sha256(clip)},
+        **dataclasses.asdict(truth),
+    }
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    part.replace(path)
+
+
+def load_events(path: Path | str, clip: Path | str | None = None) -> Truth:
+    """Read an events file; with `clip`, only if it belongs to that very file. EventsError otherwise."""
+    path = Path(path)
+    try:
+        table: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise EventsError(f"cannot read the events file {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise EventsError(f"{path} is damaged: {error}") from None
+    if not isinstance(table, dict) or table.get("format_version") != FORMAT_VERSION:
+        found = table.get("format_version") if isinstance(table, dict) else None
+        raise EventsError(f"{path} is of format {found}, this version reads {FORMAT_VERSION}")
+    try:
+        truth = Truth(
+            float(table["duration_s"]),
+            tuple(_event(row) for row in table["events"]),
+            tuple(Stretch(**row) for row in table["stretches"]),
+            tuple(table["teams"]),
+            int(table["seed"]),
+        )
+        check(truth)
+    except EventsError as error:
+        raise EventsError(f"{path} cannot be used: {error}") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise EventsError(f"{path} is damaged: {type(error).__name__}: {error}") from None
+    if clip is not None:
+        try:
+            digest = file_sha256(clip)
+        except OSError as error:
+            raise EventsError(f"cannot read the clip {clip}: {error.strerror}") from None
+        if digest != table["clip"]["sha256"]:
+            raise EventsError(
+                f"{path} tells of another clip than {clip}: their SHA-256 differ; "
+                "make both again with `python -m experiments.match`"
+            )
+    return truth
+
+
+def _event(row: dict[str, Any]) -> Event:
+    score = row.get("score")
+    return Event(**{**row, "score": tuple(score) if score is not None else None})

@@ -1,0 +1,159 @@
+"""A football broadcast of any length, made by a script: the clip whose every event is known to the frame.
+
+Commentary can only be measured against what really happened. Labelling a recorded match, the obvious way,
+gives times that are a second off, needs rights to the pictures, and ends after ninety minutes. Here the
+course of the match is drawn from a seed first (`write_script`, which computes no picture), and every frame
+follows from it (`draw`), so the truth is exact and there is as much of it as one asks for.
+
+Rules of time, which the tests hold:
+
+  goal          `t_s` is the first frame with the ball over the line; the banner comes 0.6 s later and stays
+                4.5 s; the scoreboard changes 2 s after the goal; a replay at half speed follows after 5-9 s
+  shot          when the ball leaves the foot (or the head); every goal has one, 0.4 to 1 s before
+  card          when the referee shows it; its caption comes 0.5 s later and stays 4 s
+  substitution  when the fourth official's board is up; caption as for a card
+  corner        when the ball is kicked, under a caption of 2 s
+  kick-off      when the ball is played from the centre spot: at the start and after every goal
+  cut           the first frame of another camera; around a replay, the middle of the wipe
+  scoreboard    the first frame with the new score; it stands from then on, `visible_s` says how long it is new
+
+`action` stretches are attacks to the end of their replay, corners, cards and substitutions; all else is
+`nothing`: passing in midfield, walking back, kick-offs, waiting for a corner, the crowd at rest.
+
+    python -m experiments.match --seconds 120 --seed 0 --height 360
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from fractions import Fraction
+from pathlib import Path
+from typing import NoReturn
+
+from experiments.match_clip.events import EventsError, Truth, load_events, save_events
+from experiments.match_clip.match_draw import FPS, draw
+from experiments.match_clip.match_script import MatchError, Script, write_script
+
+__all__ = ["FPS", "MADE", "MatchError", "Script", "draw", "match_clip", "render", "write_script"]
+
+MADE = Path(__file__).resolve().parents[2] / "data" / "made"
+RENDER_VERSION = 3  # part of the clips' names; raise it with every change of the pictures or of the course
+HEIGHTS_PX = (144, 1080)
+
+
+def _check_height(height: int) -> None:
+    low, high = HEIGHTS_PX
+    if not low <= height <= high or height % 2:
+        raise MatchError(f"a height of {height} px cannot be made: give an even number from {low} to {high}")
+
+
+def width_px(height: int) -> int:
+    """16:9, and even as the encoder wants it.
+
+    >>> width_px(360), width_px(720), width_px(144)
+    (640, 1280, 256)
+    """
+    return 2 * round(height * 16 / 9 / 2)
+
+
+def clip_path(duration_s: float, seed: int, height: int, folder: Path) -> Path:
+    return Path(folder) / f"match-{height}p-{duration_s:g}s-seed{seed}-v{RENDER_VERSION}.mp4"
+
+
+def events_path(clip: Path) -> Path:
+    return clip.with_suffix(".events.json")
+
+
+def render(script: Script, clip: Path, height: int = 360, progress: bool = False) -> None:
+    """Write the clip (H.264) and, last of all, its events file beside it. Raises MatchError.
+
+    One encoding thread and nothing of the day's date: two renders give the same bytes.
+    """
+    _check_height(height)
+    part = clip.with_name(f"{clip.name}.{os.getpid()}.part")  # two processes may be at it
+    try:
+        clip.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _encode(script, part, height, progress)
+            events_path(clip).unlink(missing_ok=True)  # it tells of the clip that is replaced now
+            part.replace(clip)
+        finally:
+            part.unlink(missing_ok=True)
+        save_events(script.truth, events_path(clip), clip)
+    except OSError as error:
+        raise MatchError(f"cannot write {clip}: {error.strerror or error}") from None
+
+
+def _encode(script: Script, path: Path, height: int, progress: bool) -> None:
+    import av
+    from tqdm import tqdm
+
+    width = width_px(height)
+    options = {"crf": "23", "preset": "veryfast", "x264-params": f"keyint={FPS}:min-keyint={FPS}:scenecut=0"}
+    with av.open(str(path), "w", format="mp4", options={"fflags": "+bitexact"}) as out:
+        stream = out.add_stream("libx264", rate=FPS, options=options)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.codec_context.thread_count = 1
+        stream.codec_context.flags |= av.codec.context.Flags.bitexact
+        for k in tqdm(range(script.frames), desc=path.stem, unit="frame", disable=None if progress else True):
+            image = draw(script, k, width, height)
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p")
+            frame.pts, frame.time_base = k, Fraction(1, FPS)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+
+
+def match_clip(
+    duration_s: float = 120.0, seed: int = 0, height: int = 360, folder: Path = MADE
+) -> tuple[Path, Truth]:
+    """The clip of a match and its truth: what is there already, or rendered now. Raises MatchError."""
+    _check_height(height)
+    clip = clip_path(duration_s, seed, height, folder)
+    try:
+        if clip.exists():
+            return clip, load_events(events_path(clip), clip)
+    except EventsError:
+        pass  # half of it is missing or does not belong: make both again
+    script = write_script(duration_s, seed)
+    render(script, clip, height, progress=True)
+    return clip, script.truth
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message}\n")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = _Parser(
+        prog="python -m experiments.match",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--seconds", type=float, default=120.0, help="length, s, at least 20 (default 120)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all draws, 0 or above (default 0)")
+    parser.add_argument(
+        "--height", type=int, default=360, help="height, px, even, 144 to 1080; 16:9 (default 360)"
+    )
+    parser.add_argument("--out", type=Path, default=MADE, help="folder of the clips (default data/made)")
+    parser.add_argument("--force", action="store_true", help="render again even if the clip is there")
+    args = parser.parse_args(arguments)
+    try:
+        if args.force:
+            events_path(clip_path(args.seconds, args.seed, args.height, args.out)).unlink(missing_ok=True)
+        clip, truth = match_clip(args.seconds, args.seed, args.height, args.out)
+    except MatchError as error:
+        parser.error(str(error))
+    print(clip)
+    print(events_path(clip))
+    print(f"{'t, s':>8}  {'visible, s':>10}  {'event':<13}{'team':<6}{'player':<14}score")
+    for event in truth.events:
+        score = "{}-{}".format(*event.score) if event.score else ""
+        print(
+            f"{event.t_s:8.2f}  {event.visible_s:10.2f}  {event.kind:<13}{event.team:<6}{event.player:<14}{score}"
+        )
+
+
+if __name__ == "__main__":
+    main()

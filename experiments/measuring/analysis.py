@@ -1,0 +1,181 @@
+"""What a sweep says: means with their spread, the Pareto front, and a setting to start from with its doubt.
+
+A notebook that sorts by one column and takes the first row, the obvious way, reports the luckiest setting of
+a grid as the best one. Here every setting was run on the same clips and seeds, so whole (clip, seed) pairs are
+drawn again and again, and a recommendation says in which share of those draws it would have been made.
+
+Pure functions from DataFrames to DataFrames; the notebooks only call them and plot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from commentator_lib.runs.report import stage_seconds as stage_seconds  # beside the other analyses
+
+# What a recommendation weighs, each to be small; all four count the same, each over its range in the sweep.
+OBJECTIVES = ("missed_3s", "dead_air_share", "false_triggers_per_min", "busy_share")
+
+
+def load_run_table(results: pd.DataFrame) -> pd.DataFrame:
+    """A sweep's rows with the columns that are derived from others: missed_3s = 1 − recall_3s."""
+    return results.assign(missed_3s=1.0 - results["recall_3s"].astype(float))
+
+
+def by_setting(results: pd.DataFrame, settings: Sequence[str], measures: Sequence[str]) -> pd.DataFrame:
+    """One row a combination of `settings`: mean, std (n − 1) and runs of each measure over clips and seeds.
+
+    Columns `{measure}`, `{measure}_std`, `{measure}_runs`; runs without a value do not count. KeyError for a
+    column that is not there.
+    """
+    grouped = results.astype({m: float for m in measures}).groupby(list(settings), sort=True, dropna=False)
+    parts = [
+        grouped[m].agg(["mean", "std", "count"]).set_axis([m, f"{m}_std", f"{m}_runs"], axis=1)
+        for m in measures
+    ]
+    return pd.concat(parts, axis=1).reset_index()
+
+
+def readable(results: pd.DataFrame, by: str, measures: Sequence[str]) -> pd.DataFrame:
+    """Measures (rows) against the values of `by` (columns), each cell "mean ± std (runs)" to three digits."""
+    table = by_setting(results, [by], measures).set_index(by)
+
+    def cell(value: object, measure: str) -> str:
+        mean, std, runs = (table.loc[value, f"{measure}{end}"] for end in ("", "_std", "_runs"))
+        if not runs:
+            return "no case"
+        return f"{mean:.3g}" + ("" if np.isnan(std) else f" ± {std:.2g}") + f" ({runs:.0f})"
+
+    return pd.DataFrame({value: {m: cell(value, m) for m in measures} for value in table.index})
+
+
+def pareto_front(table: pd.DataFrame, minimise: Sequence[str]) -> pd.Series:
+    """Which rows no other row beats: none is as small in every column and smaller in one. Rows with a NaN
+    are never on the front."""
+    values = table[list(minimise)].to_numpy(float)
+    known = ~np.isnan(values).any(axis=1)
+    front = known.copy()
+    for k in np.flatnonzero(known):
+        rivals = values[known]
+        front[k] = not ((rivals <= values[k]).all(axis=1) & (rivals < values[k]).any(axis=1)).any()
+    return pd.Series(front, index=table.index)
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """`setting` wins in `share_of_draws` of the draws; `table` has every setting with its score (0 best, 1
+    worst on all objectives), its share of wins and, for each objective, mean and 95 % interval."""
+
+    setting: dict[str, object]
+    share_of_draws: float
+    table: pd.DataFrame
+
+
+def recommend(
+    results: pd.DataFrame,
+    settings: Sequence[str],
+    objectives: Sequence[str] = OBJECTIVES,
+    draws: int = 1000,
+    seed: int = 0,
+) -> Recommendation:
+    """The setting with the least mean of its objectives, each scaled to its range over the settings, and how
+    sure that is: a bootstrap over (clip, seed) pairs, which all settings share.
+
+    Source of the method: the paired bootstrap (Efron and Tibshirani 1993). ValueError where a setting was not
+    run on every pair.
+    """
+    pairs = results[["clip", "seed"]].astype(str).agg("/".join, axis=1)
+    cube = np.stack(
+        [
+            results.assign(pair=pairs, value=results[m].astype(float))
+            .pivot_table(index="pair", columns=list(settings), values="value", dropna=False)
+            .dropna(axis=1, how="all")
+            .to_numpy()
+            for m in objectives
+        ]
+    )  # objective, pair, setting
+    combinations = results.groupby(list(settings), sort=True).size()
+    if cube.shape[2] != len(combinations) or (combinations != cube.shape[1]).any() or np.isnan(cube).any():
+        raise ValueError("every setting must have been run on every clip and seed, with a value each")
+    rng = np.random.default_rng(seed)
+    count = cube.shape[1]
+    drawn = rng.integers(0, count, (draws, count))
+    means = cube.mean(axis=1)
+    spread = np.ptp(means, axis=1, keepdims=True)
+    scale = np.where(spread > 0, spread, 1.0)
+
+    def score(some: np.ndarray) -> np.ndarray:
+        return ((some - means.min(axis=1, keepdims=True)) / scale).mean(axis=0)
+
+    samples = np.stack([cube[:, draw].mean(axis=1) for draw in drawn])  # draw, objective, setting
+    wins = np.bincount([int(score(s).argmin()) for s in samples], minlength=cube.shape[2])
+    table = combinations.index.to_frame(index=False)
+    table["score"] = score(means)
+    table["share_of_draws"] = wins / draws
+    for k, name in enumerate(objectives):
+        table[name] = means[k]
+        table[f"{name}_low"], table[f"{name}_high"] = np.quantile(samples[:, k], (0.025, 0.975), axis=0)
+    table = table.sort_values("score", ignore_index=True)
+    best = table.iloc[0]
+    setting = {name: table[name].tolist()[0] for name in settings}  # as plain numbers
+    return Recommendation(setting, float(best["share_of_draws"]), table)
+
+
+def convergence(samples: pd.DataFrame, within: float = 0.1) -> float:
+    """Seconds from the session's start until the applied delay stays within `within` of its end value; NaN
+    where there was none, or it never did. Its end value is the median of the last quarter."""
+    known = samples[samples.delay_applied_s.notna()] if "delay_applied_s" in samples else samples[:0]
+    if not len(known):
+        return float("nan")
+    delay_s = known.delay_applied_s.to_numpy(float)
+    end_s = float(np.median(delay_s[-max(1, len(delay_s) // 4) :]))
+    off = np.flatnonzero(np.abs(delay_s - end_s) > within * max(end_s, 1e-9))
+    settled = int(off[-1]) + 1 if len(off) else 0
+    return float(known.at_s.iloc[settled]) if settled < len(known) else float("nan")
+
+
+# What the nerdpudding project has published of itself (its Sprint 2 review and tuning guide), on its hardware.
+PUBLISHED = (
+    ("first words, text only, 4 frames (512 image tokens as it counts)", "2.5–4.2 s", "RTX 4090, AWQ INT4"),
+    ("latency from frame to comment, text only, mean", "4.8 s", "RTX 4090, AWQ INT4"),
+    ("comments a minute with speech", "4–6", "RTX 4090, AWQ INT4"),
+    ("frames shown a second", "24", "RTX 4090, AWQ INT4"),
+    ("peak GPU memory with speech", "14–15 GB", "RTX 4090, AWQ INT4"),
+)
+
+
+def against_published(rows: pd.DataFrame, hardware: str, commentator: str) -> pd.DataFrame:
+    """Ours, from measured runs (mean ± std), beside the seed's published table, each with its hardware. The
+    commentators differ: the table compares workbenches, not models. None where nothing was measured."""
+
+    def ours(name: str, unit: str, digits: int = 2, scale: float = 1.0) -> str | None:
+        values = rows[name].astype(float).dropna() * scale if name in rows else pd.Series(dtype=float)
+        if not len(values):
+            return None
+        spread = f" ± {values.std():.{digits}f}" if len(values) > 1 else ""
+        return f"{values.mean():.{digits}f}{spread}{unit}"
+
+    measured = (
+        None,
+        ours("first_sound_latency_median_s", " s to first sound, median"),
+        ours("comments_per_min", "", 1),
+        ours("shown_fps", "", 1),
+        ours("peak_vram_bytes", " GB", 1, 1e-9),
+    )
+    return pd.DataFrame(
+        [
+            {
+                "what": what,
+                "published": value,
+                "on": on,
+                "ours": mine or "not measured",
+                "with": commentator if mine else "",
+                "on ours": hardware if mine else "",
+            }
+            for (what, value, on), mine in zip(PUBLISHED, measured, strict=True)
+        ]
+    )

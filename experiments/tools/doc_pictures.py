@@ -1,0 +1,105 @@
+"""The measured pictures of the docs, drawn anew from the results of the shipped sweeps.
+
+A picture that somebody once saved from a notebook is soon older than the text around it; these are made by one
+command from results folders, and each carries the name and hash of the results that it shows.
+
+    python -m experiments.doc_pictures [--results experiments/results] [--out docs]
+
+A sweep that has no results yet is named, and nothing is drawn. The last line on stdout is one JSON object:
+picture → results.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from experiments.match_clip.match import FPS, draw, write_script
+from experiments.measuring import analysis, plots
+from experiments.sweeping.sweep import RESULTS, help_text, load_results, results_id, run_app
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+# What bench_model measured, by dtype; `run` and `own_run` say when, and with which command.
+MODEL_RESULTS = DOCS / "minicpmo_h100.json"
+KNOBS = ["frame_stride", "change_threshold", "speech_max_new_tokens"]
+HEATED = ["response_error_median_s", "missed_3s", "dead_air_share", "false_triggers_per_min", "busy_share"]
+SHOWN = ["missed_3s", "response_error_median_s", "response_latency_median_s", "dead_air_share", "busy_share"]
+# sweep, knob, a line each of
+ONE_KNOB = (
+    ("pause", "pause_s", "policy"),
+    ("capture_rate", "capture_fps", "policy"),
+    ("frames", "frames_per_inference", "cost"),
+    ("policy", "policy", "cost"),
+)
+_SEEN = "scripted spotter, virtual time"
+
+
+def match_picture(path: Path) -> None:
+    """Four frames of the match of seed 0: play, its first goal with its caption, the scorer, the replay."""
+    import cv2
+
+    script = write_script(120.0, 0)
+    goal_s = script.truth.of_kind("goal")[0].t_s
+    times_s = (goal_s - 3.0, goal_s + 1.1, goal_s + 3.4, goal_s + 7.4)
+    frames = [draw(script, round(t * FPS), 640, 360) for t in times_s]
+    sheet = np.vstack([np.hstack(frames[:2]), np.hstack(frames[2:])])
+    sheet = cv2.resize(sheet, (960, 540), interpolation=cv2.INTER_AREA)
+    cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88])
+
+
+def tuning_pictures(results: Path, out: Path, cost: str = "minicpmo_h100") -> dict[str, str]:
+    """picture → the results it shows. SweepError where a sweep has none."""
+    made = {}
+    folder = results / "stride_threshold_cap"
+    rows = analysis.load_run_table(load_results(folder))
+    rows = rows[rows.cost == cost]
+    best = analysis.recommend(rows, KNOBS)
+    table = analysis.by_setting(rows, KNOBS, HEATED)
+    shown = results_id(folder)
+    title = f"{shown}, {cost}: {_SEEN}"
+    front = analysis.pareto_front(table, ["missed_3s", "busy_share"])
+    for name, figure in (
+        ("heat_maps", plots.heat_maps(table, *KNOBS, HEATED, title, best.setting)),
+        ("pareto", plots.pareto_figure(table, front, "busy_share", "missed_3s", KNOBS, title, best.setting)),
+    ):
+        figure.savefig(out / f"tuning_{name}.png", dpi=90)
+        made[f"tuning_{name}.png"] = shown
+    for sweep, knob, by in ONE_KNOB:
+        folder = results / sweep
+        rows = analysis.load_run_table(load_results(folder))
+        table = analysis.by_setting(rows, [knob, by], SHOWN)
+        shown = results_id(folder)
+        figure = plots.knob_figure(table, knob, SHOWN, by, f"{shown}: {_SEEN}")
+        figure.savefig(out / f"tuning_{sweep}.png", dpi=90)
+        made[f"tuning_{sweep}.png"] = shown
+    return made
+
+
+def model_picture(out: Path) -> dict[str, str]:
+    """MiniCPM-o's stages before and after, from what bench_model printed."""
+    results = json.loads(MODEL_RESULTS.read_text())
+    one = next(iter(results.values()))
+    title = f"MiniCPM-o 4.5, {one['weights']} weights of the full size, {one['frames']} frames, {one['gpu']}"
+    plots.before_after_figure(results, title).savefig(out / "minicpmo_stages.png", dpi=90)
+    return {"minicpmo_stages.png": MODEL_RESULTS.name}
+
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+@app.command(help=help_text(__doc__))
+def main(
+    results: Annotated[Path, typer.Option(help="Folder with the sweeps' results folders.")] = RESULTS,
+    out: Annotated[Path, typer.Option(help="Where the pictures go.")] = DOCS,
+) -> None:
+    made = tuning_pictures(results, out)
+    match_picture(out / "match.jpg")
+    print(json.dumps(made | model_picture(out)))
+
+
+if __name__ == "__main__":
+    run_app(app, "doc_pictures")
