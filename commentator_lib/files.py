@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from importlib.resources import files
 from pathlib import Path
 
@@ -16,3 +17,13 @@ def file_sha256(path: str | Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal. Raises OSError where the file cannot be read."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_then_replace(path: Path, text: str) -> None:
+    """Write a text file whole or not at all: one that is read or killed meanwhile keeps its old content.
+
+    Raises OSError where it cannot be written.
+    """
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)

@@ -1,0 +1,23 @@
+"""Errors in one line, for logs, tables and terminals."""
+
+from __future__ import annotations
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, stripped; the name of its class where it has no message.
+
+    >>> first_line(ValueError("no such file\\nsee the log"))
+    'no such file'
+    """
+    lines = str(error).strip().splitlines()
+    return lines[0].strip() if lines else type(error).__name__
+
+
+def named_first_line(error: BaseException) -> str:
+    """`first_line` behind the name of the error's class, for errors that are not written for users.
+
+    >>> named_first_line(ValueError("no such file"))
+    'ValueError: no such file'
+    """
+    name, line = type(error).__name__, first_line(error)
+    return line if line == name else f"{name}: {line}"
