@@ -265,8 +265,8 @@ class LiveRun:
             )
             self._recorder = HeadlessPlayer(self._drawn, self._sounded, self._captioned)
             players = PlayerGroup([self._recorder, *self._extra_players], self._player_failed)
-            players.note("run", self._run_row())
-            self.log.on_row = players.note
+            players.log_row("run", self._run_row())
+            self.log.on_row = players.log_row
             commentary = CommentaryLoop(
                 settings=settings,
                 window=self._window,
@@ -298,7 +298,7 @@ class LiveRun:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             if players is not None:
-                players.note("end", {"problem": self._source.problem, "stopped": self._stopping})
+                players.log_row("end", {"problem": self._source.problem, "stopped": self._stopping})
                 players.detach()
                 self.log.on_row = lambda *_: None
             capture.submit(self._close_parts, self._source)

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from commentator_lib.media import AudioChunk, Frame
@@ -51,8 +53,19 @@ class Player(ABC):
     def cut(self, comment_id: int, at_heard_s: float) -> None:
         """The comment ends after so many seconds of its own sound."""
 
-    def note(self, kind: str, row: dict[str, Any]) -> None:
-        """A row of the run's log as it is written; `kind` is run, cycle, sample or end."""
+    def log_row(self, kind: str, row: dict[str, Any]) -> None:
+        """A row of the run's log as it is written; `kind` is run, cycle, sample or end.
+
+        The method was called `note` in version 0.1: a player that still defines that is called, with a warning.
+        """
+        note = getattr(self, "note", None)
+        if callable(note):
+            warnings.warn(
+                f"{type(self).__name__}.note is now called log_row; the old name goes with the next version",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+            note(kind, row)
 
     def detach(self) -> None:
         """The run is over."""
@@ -242,8 +255,9 @@ class PlayerGroup:
         self.playback.cut(comment_id, at_heard_s)
         self._each(lambda p: p.cut(comment_id, at_heard_s))
 
-    def note(self, kind: str, row: dict[str, Any]) -> None:
-        self._each(lambda p: p.note(kind, row))
+    def log_row(self, kind: str, row: dict[str, Any]) -> None:
+        # Not `p.log_row`: a player of version 0.1 need not inherit from Player, and has `note` instead.
+        self._each(lambda p: getattr(p, "log_row", partial(Player.log_row, p))(kind, row))
 
     def detach(self) -> None:
         self._each(lambda p: p.detach())

@@ -274,7 +274,7 @@ class LivePlayer(anywidget.AnyWidget, Player, metaclass=_WidgetAndPlayer):
                 said.samples = len(said.parts[0])
             self._post({"kind": "cut", "comment": comment_id, "at": at_heard_s})
 
-    def note(self, kind: str, row: dict[str, Any]) -> None:
+    def log_row(self, kind: str, row: dict[str, Any]) -> None:
         with self._lock:
             keys = {"cycle": _CYCLE_KEYS, "sample": _SAMPLE_KEYS}.get(kind)
             message = {"kind": kind, **{k: v for k, v in row.items() if keys is None or k in keys}}

@@ -11,7 +11,6 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -170,9 +169,6 @@ class HeadlessPlayer(Player):
     def caption(self, comment_id: int, text: str, final: bool) -> None:
         if self._on_caption:
             self._on_caption(comment_id, text, final, self._loop.time())
-
-    def note(self, kind: str, row: dict[str, Any]) -> None:
-        pass  # nobody to show it to
 
     def detach(self) -> None:
         """Stop sounding and drawing; what has been begun is handed over as far as it was played."""

@@ -492,7 +492,7 @@ class DyingPlayer:
     def cut(self, comment_id, at_heard_s):
         pass
 
-    def note(self, kind, row):
+    def log_row(self, kind, row):
         pass
 
     def detach(self):

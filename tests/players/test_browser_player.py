@@ -65,7 +65,7 @@ def attached(main):
     async def run():
         pages, playback = Pages(), PlaybackClock()
         pages.player.attach(playback)
-        pages.player.note("run", {"epoch_s": time.monotonic(), "source": "clip", "commentator": "c"})
+        pages.player.log_row("run", {"epoch_s": time.monotonic(), "source": "clip", "commentator": "c"})
         try:
             await main(pages, playback)
         finally:
@@ -270,8 +270,8 @@ def test_newcomer_is_told_all_that_it_missed():
         pages.player.play(sound(0.5), 1, now - 10.0)
         pages.player.play(sound(3.0), 2, now - 1.0)
         pages.player.caption(2, "Going on.", False)
-        pages.player.note("cycle", {"cycle": 1, "sync_error_s": 0.1, "prompt_characters": 500})
-        pages.player.note("sample", {"at_s": 1.0, "delay_applied_s": 2.0})
+        pages.player.log_row("cycle", {"cycle": 1, "sync_error_s": 0.1, "prompt_characters": 500})
+        pages.player.log_row("sample", {"at_s": 1.0, "delay_applied_s": 2.0})
         pages.says("hello", "late")
         ((welcome, _),) = await pages.sends("welcome")
         assert welcome["page"] == "late" and welcome["run"]["source"] == "clip"

@@ -235,3 +235,42 @@ def test_group_drops_a_player_that_raises():
         assert group.playback.heard_s(1, 2.0) == pytest.approx(1.0)
 
     virtually(main)
+
+
+class OldPlayer(Player):
+    """Written for version 0.1, where `log_row` was called `note`."""
+
+    name = "old"
+
+    def __init__(self):
+        self.rows = []
+
+    def show(self, frame, due_at_s):
+        pass
+
+    def note(self, kind, row):
+        self.rows.append((kind, row))
+
+
+class OldPlayerWithoutBase:
+    """As `OldPlayer`; in version 0.1 a player needed no base class."""
+
+    name = "old"
+    lead_s = 0.0
+    __init__ = OldPlayer.__init__
+    attach = Player.attach
+    note = OldPlayer.note
+
+
+@pytest.mark.parametrize("kind", [OldPlayer, OldPlayerWithoutBase])
+def test_player_that_still_defines_note_is_called_with_a_warning(kind):
+    failed = []
+    group = PlayerGroup([old := kind()], lambda name, error: failed.append(error))
+    with pytest.warns(DeprecationWarning, match=f"{kind.__name__}.note is now called log_row"):
+        group.log_row("cycle", {"cycle": 1})
+    assert old.rows == [("cycle", {"cycle": 1})] and not failed
+
+
+def test_player_that_takes_no_rows_gets_them_without_a_warning(recwarn):
+    PlayerGroup([HeadlessPlayer()], lambda name, error: pytest.fail(str(error))).log_row("cycle", {})
+    assert not recwarn
