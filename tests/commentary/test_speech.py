@@ -13,14 +13,15 @@ from commentator_lib.commentary.speech import (
     speak_comment,
     split_sentences,
 )
-from commentator_lib.commentators.base import CommentChunk, CommentRequest
+from commentator_lib.commentators.base import Commentator, CommentChunk, CommentRequest
 from commentator_lib.media import PLAYBACK_RATE_HZ, AudioChunk
+from commentator_lib.voices.base import Voice
 from tests.conftest import BrokenVoice, Raises, Says, SilentVoice, ToneVoice
 
 REQUEST = CommentRequest([], "", 100)
 
 
-class WithVoice:
+class WithVoice(Commentator):
     """Gives text and its own sound, a tenth of a second for each chunk."""
 
     name = "with voice"
@@ -150,7 +151,7 @@ def test_endless_commentator_is_ended(chunk):
         while True:
             yield chunk
 
-    class Endless:
+    class Endless(Commentator):
         name = "endless"
 
         def comment(self, request):
@@ -205,7 +206,7 @@ def test_endless_sentence_is_cut_between_words():
     assert " ".join([*sentences, rest]).split() == ["word"] * 100
 
 
-class OwnVoice:
+class OwnVoice(Commentator):
     """Speaks itself; its voice may fail in the middle, its text goes on."""
 
     name = "own voice"
@@ -226,7 +227,7 @@ class OwnVoice:
 
 
 def test_a_commentator_with_a_voice_is_never_spoken_over_by_the_embedded_one():
-    class Refuses:
+    class Refuses(Voice):
         name, sample_rate_hz = "refuses", 24_000
 
         def speak(self, text):
