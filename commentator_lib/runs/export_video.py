@@ -11,6 +11,8 @@ from __future__ import annotations
 import json
 import os
 import wave
+from collections.abc import Callable
+from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 
@@ -24,10 +26,13 @@ from commentator_lib.runs.timeline import ExportError, timeline, voice_track
 from commentator_lib.sources.base import Source, SourceError
 from commentator_lib.sources.open import open_source
 from commentator_lib.sources.recording import RecordedSource, is_recorded
+from commentator_lib.video_writer import H264Writer
 
 # Where nothing moves (before the first picture, after the last) the picture is repeated at this rate.
 _STILL_FPS = 5.0
 _VIDEO_CLOCK_HZ = 90_000
+
+Progress = Callable[[float, float], None]
 
 
 def write_wav(run: SavedRun, path: Path) -> float:
@@ -42,7 +47,7 @@ def write_wav(run: SavedRun, path: Path) -> float:
     return len(track) / PLAYBACK_RATE_HZ
 
 
-def write_mp4(run: SavedRun, path: Path, progress=lambda done_s, total_s: None) -> None:
+def write_mp4(run: SavedRun, path: Path, progress: Progress = lambda done_s, total_s: None) -> None:
     """MP4 (H.264, AAC): the picture as the viewer saw it, the voice, and the captions in the picture.
 
     `progress(done_s, total_s)` is called as it goes. The file appears only when it is whole. Raises
@@ -55,27 +60,24 @@ def write_mp4(run: SavedRun, path: Path, progress=lambda done_s, total_s: None) 
     source = _reopen(run)
     part = path.with_suffix(".part")
     try:
-        with av.open(str(part), "w", format="mp4", options={"movflags": "+faststart"}) as out:
-            width, height = source.info.width // 2 * 2 or 2, source.info.height // 2 * 2 or 2
-            video = out.add_stream("libx264", options={"preset": "veryfast", "crf": "23"})
-            video.width, video.height, video.pix_fmt = width, height, "yuv420p"
-            # x264 sizes its motion search by the rate; the times themselves are the frames' own.
-            video.framerate = max(1, round(source.info.fps))
-            video.codec_context.time_base = _fraction(1, _VIDEO_CLOCK_HZ)
-            audio = out.add_stream("aac", rate=PLAYBACK_RATE_HZ, layout="mono")
-            _encode(run, shown, source, out, video, audio, zero_s, end_s, progress)
+        with H264Writer(
+            part,
+            source.info.width // 2 * 2 or 2,
+            source.info.height // 2 * 2 or 2,
+            max(1, round(source.info.fps)),  # for x264's motion search; the times are the frames' own
+            encoder={"preset": "veryfast", "crf": "23"},
+            muxer={"movflags": "+faststart"},
+            container="mp4",
+            time_base=Fraction(1, _VIDEO_CLOCK_HZ),
+            sound_rate_hz=PLAYBACK_RATE_HZ,
+        ) as video:
+            _encode(run, shown, source, video, zero_s, end_s, progress)
         os.replace(part, path)
-    except (OSError, av.error.FFmpegError) as error:
+    except (OSError, av.FFmpegError) as error:
         raise ExportError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from None
     finally:
         source.close()
         part.unlink(missing_ok=True)
-
-
-def _fraction(a: int, b: int):
-    from fractions import Fraction
-
-    return Fraction(a, b)
 
 
 def _reopen(run: SavedRun) -> Source:
@@ -123,46 +125,37 @@ def _pictures(source: Source, shown: np.ndarray, zero_s: float, end_s: float):
         at_s += step_s
 
 
-def _encode(run, shown, source, out, video, audio, zero_s, end_s, progress) -> None:
-    import av
-
+def _encode(
+    run: SavedRun,
+    shown: np.ndarray,
+    source: Source,
+    video: H264Writer,
+    zero_s: float,
+    end_s: float,
+    progress: Progress,
+) -> None:
+    """Write picture, captions and sound from `zero_s` to `end_s`, seconds since the session's start."""
     track = voice_track(run, zero_s, end_s)
-    caption = _CaptionPainter(video.width, video.height, run.header["commentator"])
-    found = cues(run)
-    block = audio.codec_context.frame_size or 1024
-    sample = 0
-    last_pts = -1
-    next_cue = 0
+    painter = _CaptionPainter(video.width_px, video.height_px, run.header["commentator"])
+    captions = cues(run)
+    next_sample = next_cue = 0
     for at_s, image in _pictures(source, shown, zero_s, end_s):
-        # Sound up to here first, so that neither stream runs far ahead of the other.
-        while sample < len(track) and sample / PLAYBACK_RATE_HZ <= at_s:
-            _encode_sound(av, out, audio, track[sample : sample + block], sample)
-            sample += block
-        while next_cue < len(found) and found[next_cue].to_s - zero_s <= at_s:
+        # 1) sound up to here first, so that neither stream runs far ahead of the other
+        while next_sample < len(track) and next_sample / PLAYBACK_RATE_HZ <= at_s:
+            video.write_sound(track[next_sample : next_sample + video.sound_block], next_sample)
+            next_sample += video.sound_block
+        # 2) the caption that stands at this time
+        while next_cue < len(captions) and captions[next_cue].to_s - zero_s <= at_s:
             next_cue += 1
-        now = found[next_cue] if next_cue < len(found) and found[next_cue].from_s - zero_s <= at_s else None
-        canvas = fit(image, video.width, video.height)
-        caption.paint(canvas, now.text if now else "")
-        picture = av.VideoFrame.from_ndarray(canvas, format="rgb24")
-        last_pts = max(last_pts + 1, round(at_s * _VIDEO_CLOCK_HZ))
-        picture.pts, picture.time_base = last_pts, _fraction(1, _VIDEO_CLOCK_HZ)
-        for packet in video.encode(picture):
-            out.mux(packet)
+        stands = next_cue < len(captions) and captions[next_cue].from_s - zero_s <= at_s
+        # 3) the picture with its caption
+        canvas = fit(image, video.width_px, video.height_px)
+        painter.paint(canvas, captions[next_cue].text if stands else "")
+        video.write(canvas, at_s)
         progress(at_s, end_s - zero_s)
-    while sample < len(track):
-        _encode_sound(av, out, audio, track[sample : sample + block], sample)
-        sample += block
-    for stream in (video, audio):
-        for packet in stream.encode(None):
-            out.mux(packet)
-
-
-def _encode_sound(av, out, audio, samples: np.ndarray, at_sample: int) -> None:
-    frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
-    frame.sample_rate = PLAYBACK_RATE_HZ
-    frame.pts, frame.time_base = at_sample, _fraction(1, PLAYBACK_RATE_HZ)
-    for packet in audio.encode(frame):
-        out.mux(packet)
+    while next_sample < len(track):
+        video.write_sound(track[next_sample : next_sample + video.sound_block], next_sample)
+        next_sample += video.sound_block
 
 
 def fit(image: np.ndarray | None, width: int, height: int) -> np.ndarray:

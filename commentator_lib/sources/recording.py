@@ -15,10 +15,9 @@ import threading
 from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
-
 from commentator_lib.media import Frame
 from commentator_lib.sources.video import FileSource
+from commentator_lib.video_writer import H264Writer
 
 _QUEUE_FRAMES = 50
 
@@ -56,36 +55,30 @@ class SourceRecorder:
                 self.dropped += 1
 
     def _record(self) -> None:
-        import av
-
         first = self._frames.get()
         if first is None:
             return
-        height, width = (max(2, n // 2 * 2) for n in first.image.shape[:2])
-        # Every packet goes to the disk at once: a kill must not take the last seconds.
-        options = {"flush_packets": "1", "cluster_time_limit": "1000"}
-        path = self._folder / "source.mkv"
+        height_px, width_px = (max(2, n // 2 * 2) for n in first.image.shape[:2])
         with (
-            av.open(str(path), "w", format="matroska", container_options=options) as out,
+            H264Writer(
+                self._folder / "source.mkv",
+                width_px,
+                height_px,
+                self._fps,
+                # No B-frames and a key frame a second: what was written can be decoded.
+                encoder={"preset": "ultrafast", "crf": "20", "tune": "zerolatency", "g": str(self._fps)},
+                # Every packet goes to the disk at once: a kill must not take the last seconds.
+                muxer={"flush_packets": "1", "cluster_time_limit": "1000"},
+                container="matroska",
+                time_base=Fraction(1, 1000),
+            ) as video,
             open(self._folder / "source.csv", "w", encoding="utf-8", buffering=1) as index,
         ):
-            # No B-frames and a key frame a second: what was written can be decoded.
-            encoder = {"preset": "ultrafast", "crf": "20", "tune": "zerolatency", "g": str(self._fps)}
-            stream = out.add_stream("libx264", rate=self._fps, options=encoder)
-            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-            stream.codec_context.time_base = Fraction(1, 1000)
-            last_ms, frame = -1, first
+            frame: Frame | None = first
             while frame is not None:
-                picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame.image), format="rgb24")
-                picture = picture.reformat(width=width, height=height, format="yuv420p")
-                last_ms = max(last_ms + 1, round(1000 * (frame.captured_at_s - first.captured_at_s)))
-                picture.pts, picture.time_base = last_ms, Fraction(1, 1000)
-                for packet in stream.encode(picture):
-                    out.mux(packet)
+                video.write(frame.image, frame.captured_at_s - first.captured_at_s)
                 index.write(f"{frame.index}\n")
                 frame = self._frames.get()
-            for packet in stream.encode(None):
-                out.mux(packet)
 
 
 class RecordedSource(FileSource):
