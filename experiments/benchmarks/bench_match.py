@@ -45,13 +45,12 @@ from experiments.measuring.metrics import mean_and_std
 from experiments.sweeping.sweep import (
     RESULTS,
     SweepError,
-    help_text,
     load_results,
     load_runs,
     load_sweep,
-    run_app,
     run_sweep,
 )
+from experiments.tools.command_line import help_text, new_app, run_app
 
 ROOT = Path(__file__).resolve().parents[2]
 SWEEPS = ROOT / "experiments" / "sweeps"
@@ -153,8 +152,8 @@ def sweep_rates() -> list[float]:
 def markdown(result: dict[str, Any]) -> str:
     """The table for the README, from what docs/results.json holds."""
     lines = [
-        "The baseline commentator on three scripted matches of two minutes (640×360), live, mean ± standard deviation over the",
-        f"matches; {result['on']}. `make bench` writes this table.",
+        "The baseline commentator on three scripted matches of two minutes (640×360), live, mean ± standard",
+        f"deviation over the matches; {result['on']}. `make bench` writes this table.",
         "",
         "| measure | playout | serial |",
         "|---|---|---|",
@@ -196,7 +195,7 @@ def put_into(page: str, text: str) -> str:
     return f"{page[: start + len(MARKS[0])]}\n{text}\n{page[end:]}"
 
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = new_app()
 
 
 @app.command(help=help_text(__doc__))

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from commentator_lib.files import file_sha256
+from experiments.errors import UserError
 
 FORMAT_VERSION = 1
 KINDS = ("kick-off", "shot", "goal", "card", "substitution", "corner", "cut", "scoreboard")
 
 
-class EventsError(Exception):
+class EventsError(UserError):
     """An events file that cannot be used; one line that says why."""
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from experiments.errors import UserError
 from experiments.match_clip import match_draw as scene
 from experiments.match_clip.events import Event, Stretch, Truth
 from experiments.match_clip.match_draw import FPS, Colour
@@ -35,7 +36,7 @@ _MAIN_CAMERA_M = (0.0, -74.0, 21.0)
 REFEREE, LINESMAN_FAR, LINESMAN_NEAR, FOURTH_OFFICIAL, SUBSTITUTE = range(22, 27)
 
 
-class MatchError(Exception):
+class MatchError(UserError):
     """A match that cannot be made; one line that says why."""
 
 

@@ -33,7 +33,8 @@ import typer
 
 from commentator_lib.runs.reader import SavedRun, load_run
 from experiments.sweeping.costs import TokenCost, save_cost
-from experiments.sweeping.sweep import SweepError, help_text, run_app
+from experiments.sweeping.sweep import SweepError
+from experiments.tools.command_line import help_text, new_app, run_app
 
 _LEAST_COMMENTS = 5
 
@@ -231,7 +232,7 @@ def plot(cost: TokenCost, some: Sequence[Timings], path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = new_app()
 
 
 @app.command(help=help_text(__doc__))

@@ -15,11 +15,13 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from experiments.errors import UserError
+
 COSTS = Path(__file__).resolve().parents[1] / "costs"
 _LEAST = 0.2  # a draw is never below this share of its mean
 
 
-class CostError(Exception):
+class CostError(UserError):
     """A cost file that cannot be used; one line that says why."""
 
 

@@ -38,38 +38,25 @@ from typing import Annotated, Any
 
 import typer
 
-from commentator_lib.commentators.base import CommentatorError
 from commentator_lib.files import file_sha256
 from commentator_lib.runs.provenance import commit, versions
 from commentator_lib.runs.reader import read_journal
 from commentator_lib.runs.record import RunLogError
 from commentator_lib.settings import Settings, SettingsError
-from commentator_lib.sources.base import SourceError
+from experiments.errors import UserError
 from experiments.match_clip.events import EventsError, load_events
-from experiments.match_clip.match import RENDER_VERSION, MatchError
+from experiments.match_clip.match import RENDER_VERSION
 from experiments.sweeping.costs import CostError, load_cost
 from experiments.sweeping.whatif import SpotterTraits
+from experiments.tools.command_line import help_text, new_app, run_app
 
 FORMAT_VERSION = 1
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 MODES = ("what-if", "replay", "live")
-_STOPPED = 130
 
 
-class SweepError(Exception):
+class SweepError(UserError):
     """A sweep file or a results folder that cannot be used; one line that says why."""
-
-
-USER_ERRORS = (
-    SweepError,
-    CostError,
-    EventsError,
-    MatchError,
-    SettingsError,
-    SourceError,
-    CommentatorError,
-    RunLogError,
-)
 
 
 @dataclass(frozen=True)
@@ -555,17 +542,7 @@ def _on_cluster(left: list[Job], folder: Path, address: str) -> Iterator[dict[st
 # --- the command line
 
 
-def help_text(docstring: str) -> str:
-    """A module's docstring as help: prose is wrapped to the terminal, what is indented stays as it is."""
-    parts = []
-    for paragraph in docstring.strip().split("\n\n"):
-        lines = paragraph.splitlines()
-        as_it_is = any(line.startswith("  ") for line in lines)
-        parts.append("\b\n" + paragraph if as_it_is else " ".join(lines))
-    return "\n\n".join(parts)
-
-
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = new_app()
 
 
 @app.command(help=help_text(__doc__))
@@ -603,34 +580,7 @@ def sweep(
         raise typer.Exit(1)
 
 
-def run_app(app: typer.Typer, name: str) -> None:
-    """Run a command line: one line and exit code 2 for bad input, 130 for Ctrl-C, 1 for a full disk."""
-    import signal
-
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        code = app(standalone_mode=False) or 0
-    except (KeyboardInterrupt, typer.Abort):
-        code = _STOPPED
-    except USER_ERRORS as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        code = 2
-    except OSError as error:
-        if error.errno is None:
-            raise
-        print(f"{name}: {error.filename or 'cannot write'}: {error.strerror}", file=sys.stderr)
-        code = 1
-    except Exception as error:
-        if not hasattr(error, "exit_code") or not hasattr(error, "format_message"):
-            raise
-        print(f"{name}: {error.format_message()}", file=sys.stderr)  # wrong usage
-        code = error.exit_code
-    if code == _STOPPED:  # typer turns Ctrl-C into this code without a word
-        print(f"{name}: stopped; what was finished is written, run it again to go on", file=sys.stderr)
-    sys.exit(code)
-
-
 if __name__ == "__main__":
     from experiments.sweeping import sweep as by_name
 
-    by_name.run_app(by_name.app, "sweep")
+    run_app(by_name.app, "sweep")

@@ -20,7 +20,8 @@ import typer
 
 from experiments.match_clip.match import FPS, draw, write_script
 from experiments.measuring import analysis, plots
-from experiments.sweeping.sweep import RESULTS, help_text, load_results, results_id, run_app
+from experiments.sweeping.sweep import RESULTS, load_results, results_id
+from experiments.tools.command_line import help_text, new_app, run_app
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 # What bench_model measured, by dtype; `run` and `own_run` say when, and with which command.
@@ -88,7 +89,7 @@ def model_picture(out: Path) -> dict[str, str]:
     return {"minicpmo_stages.png": MODEL_RESULTS.name}
 
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = new_app()
 
 
 @app.command(help=help_text(__doc__))

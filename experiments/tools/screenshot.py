@@ -1,7 +1,7 @@
-"""The README's picture of the desk: the live demo notebook in JupyterLab, run as a person would.
+"""The README's picture of the control panel: the live demo notebook in JupyterLab, run as a person would.
 
-It is taken while Big Buck Bunny is on the screen, whose licence allows the picture to be shown; the baseline commentator takes
-him for an animal. Look at it before you keep it.
+It is taken while Big Buck Bunny is on the screen, whose licence allows the picture to be shown; the baseline
+commentator takes him for an animal. Look at it before you keep it.
 
     python -m experiments.screenshot docs/desk.png
 """

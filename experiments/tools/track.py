@@ -21,7 +21,8 @@ from typing import Annotated, Any
 import typer
 
 from commentator_lib.runs.reader import load_run
-from experiments.sweeping.sweep import Sweep, SweepError, help_text, load_results, read_header, run_app
+from experiments.sweeping.sweep import Sweep, SweepError, load_results, read_header
+from experiments.tools.command_line import help_text, new_app, run_app
 
 TRACKERS = ("mlflow", "wandb")
 SERIES = (
@@ -113,7 +114,7 @@ def to_wandb(entry: Entry, project: str) -> None:
         run.finish()
 
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = new_app()
 
 
 @app.command(help=help_text(__doc__))

@@ -107,7 +107,7 @@ import importlib.util
 real = importlib.util.find_spec
 importlib.util.find_spec = lambda n, *a: real(n, *a) if n not in ("mlflow",) else None
 from experiments.tools import track
-from experiments.sweeping.sweep import run_app
+from experiments.tools.command_line import run_app
 sys.argv = ["track", {str(run_folder)!r}, "--to", {to!r}]
 run_app(track.app, "track")
 """
