@@ -23,6 +23,7 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
+from commentator_lib.checks.browser import find_browser
 from commentator_lib.commentators.base import CommentatorError
 from commentator_lib.commentators.minicpmo.checkpoint import (
     PUBLISHED_AWQ,
@@ -54,7 +55,6 @@ _LIBRARIES = ("torch", "transformers", "huggingface-hub", "tokenizers")
 _BASE_MEMORY_BYTES = 1_000_000_000
 # Room for the log, the recording of a stream and the exported video of a run.
 _LEAST_DISK_BYTES = 2_000_000_000
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _SERVER_TIMEOUT_S = 1.0
 
 
@@ -306,11 +306,6 @@ def machine_lines(
     ok = disk_free_bytes >= _LEAST_DISK_BYTES
     mend = "" if ok else "free some, or leave runs elsewhere with --out"
     return [memory, CheckLine(ok, "disk", f"{bytes_text(disk_free_bytes)} free here", mend)]
-
-
-def find_browser() -> str | None:
-    names = (os.environ.get("CHROMIUM", ""), *_BROWSERS)
-    return next((path for name in names if name and (path := shutil.which(name))), None)
 
 
 def browser_line(path: str | None) -> CheckLine:

@@ -15,7 +15,6 @@ The code that a checkpoint brings along is never run: what transformers does not
 from __future__ import annotations
 
 import contextlib
-import gc
 import importlib.util
 import json
 import math
@@ -31,6 +30,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from commentator_lib.commentators.base import Commentator, CommentatorError, CommentChunk, CommentRequest
+from commentator_lib.commentators.text_stream import TextStream
+from commentator_lib.commentators.torch_tools import free_gpu, out_of_memory, quietly
 from commentator_lib.commentators.weights import bytes_text, find_checkpoint, first_sentence, loaded_bytes
 from commentator_lib.media import Frame
 from commentator_lib.settings import Settings
@@ -103,7 +104,7 @@ class VLMCommentator(Commentator):
             self._generation.cancel(self._settings.inference_timeout_s)
         if self._loaded is not None:
             self._loaded = None
-            _free()
+            free_gpu()
 
     def comment(self, request: CommentRequest) -> Iterator[CommentChunk]:
         """One comment, a token a chunk. Frames (H, W, 3) uint8 of any sizes.
@@ -120,7 +121,7 @@ class VLMCommentator(Commentator):
                 raise
             problem = first_sentence(error)
         if problem:  # not from inside: the error holds the frames of the call, and they hold the tensors
-            _free()
+            free_gpu()
             raise MemoryError(
                 f"the memory did not suffice for this comment ({problem}): its caches were freed; lower "
                 "frames_per_inference or picture_max_px if it happens again"
@@ -185,38 +186,6 @@ class _Draw:
         only = scores.new_full(scores.shape, -math.inf)
         only[0, draw(scores[0], self._temperature, self._generator)] = 0.0
         return only
-
-
-class TextStream:
-    """The text of tokens as they come: without special tokens, and without characters whose bytes have not all come.
-
-    All tokens are decoded again for each new one, since some tokenizers write a token by what stands before it;
-    for the thousand tokens of the longest comment that is a fraction of what one of them takes to make.
-    """
-
-    def __init__(self, tokenizer: Any, end_tokens: Collection[int] = ()) -> None:
-        self._tokenizer = tokenizer
-        self._end_tokens = frozenset(end_tokens)  # never shown, also where the tokenizer takes them for words
-        self._ids: list[int] = []
-        self._text = ""
-        self._given = 0
-
-    def push(self, token: int) -> str:
-        """What this token adds to the text that may be shown."""
-        if token not in self._end_tokens:
-            self._ids.append(token)
-        self._text = self._tokenizer.decode(
-            self._ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
-        )
-        return self._up_to(len(self._text.rstrip("\ufffd")))
-
-    def rest(self) -> str:
-        """What was held back, at the end."""
-        return self._up_to(len(self._text))
-
-    def _up_to(self, end: int) -> str:
-        new, self._given = self._text[self._given : end], max(self._given, end)
-        return new
 
 
 class _Generation:
@@ -353,7 +322,7 @@ def _load(folder: Path, device: str, max_tiles: int) -> _Loaded:
 
     # no code from the checkpoint, and nothing from the network: the files are all here
     own = {"trust_remote_code": False, "local_files_only": True}
-    with _quietly():
+    with quietly(progress_bars=False):
         processor = AutoProcessor.from_pretrained(folder, **own)
         template, in_use = _template(folder, processor)
         cut_into_tiles(processor, max_tiles)
@@ -447,39 +416,6 @@ def _settle(config: Any, tokenizer: Any) -> frozenset[int]:
     config.temperature = config.top_p = config.top_k = None
     config.disable_compile = True  # minutes, again for each length of prompt
     return frozenset(ends)
-
-
-@contextlib.contextmanager
-def _quietly() -> Iterator[None]:
-    """Without transformers' progress bars and advice on stderr, which belongs to the command line's own lines."""
-    from transformers.utils import logging
-
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether it says that memory, the GPU's or the machine's, did not suffice."""
-    torch = sys.modules.get("torch")
-    if isinstance(error, MemoryError) or torch is not None and isinstance(error, torch.OutOfMemoryError):
-        return True
-    signs = ("out of memory", "DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED")
-    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs)
-
-
-def _free() -> None:
-    """Give back what nothing refers to any more."""
-    gc.collect()
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 # What can be told before loading

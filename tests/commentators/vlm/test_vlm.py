@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from commentator_lib.commentators.base import CommentRequest
+from commentator_lib.commentators.torch_tools import out_of_memory
 from commentator_lib.media import Frame
 from commentator_lib.session import LiveSession
 from commentator_lib.settings import Settings
@@ -29,14 +30,12 @@ transformers = pytest.importorskip("transformers")
 
 from commentator_lib.commentators.vlm import commentator as module  # noqa: E402
 from commentator_lib.commentators.vlm.commentator import (  # noqa: E402
-    TextStream,
     VLMCommentator,
     architecture_problem,
     comment_seed,
     draw,
     memory_problem,
     minicpmo_problem,
-    out_of_memory,
 )
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -301,42 +300,6 @@ def test_draw_follows_the_probabilities_within_the_top():
 def test_seeds_of_comments_do_not_meet():
     seeds = {comment_seed(seed, comment) for seed in range(50) for comment in range(1000)}
     assert len(seeds) == 50_000 and all(0 <= comment_seed(2**70, k) < 2**63 for k in range(3))
-
-
-# Text
-
-
-class Bytes:
-    """A tokenizer whose tokens are bytes; 256 is special."""
-
-    def decode(self, ids, skip_special_tokens, clean_up_tokenization_spaces):
-        assert skip_special_tokens and not clean_up_tokenization_spaces
-        return bytes(i for i in ids if i < 256).decode(errors="replace")
-
-
-def test_characters_are_held_back_until_they_are_whole():
-    text = "日 é😀 ok"
-    stream = TextStream(Bytes())
-    given = [stream.push(byte) for byte in text.encode()]
-    assert "".join(given) == text and stream.rest() == ""
-    assert [piece for piece in given if piece] == list(text)
-
-
-def test_a_character_that_never_becomes_whole_comes_at_the_end():
-    stream = TextStream(Bytes())
-    given = [stream.push(byte) for byte in "ok 日".encode()[:-1]]
-    assert "".join(given) == "ok " and stream.rest() == "\ufffd" and stream.rest() == ""
-
-
-def test_bytes_that_are_no_text_come_with_what_follows_them():
-    stream = TextStream(Bytes())
-    assert [stream.push(byte) for byte in b"a\xffb"] == ["a", "", "\ufffdb"]
-
-
-def test_special_and_end_tokens_are_not_shown():
-    stream = TextStream(Bytes(), end_tokens=[ord("!")])
-    assert [stream.push(token) for token in (ord("a"), 256, ord("b"), ord("!"))] == ["a", "", "b", ""]
-    assert stream.rest() == ""
 
 
 # Cancelling, failing, hanging
