@@ -427,8 +427,8 @@ class CommentaryLoop:
                     raise _NoAnswer(f"the commentator gave no answer for {timeout_s:g} s")
                 await asyncio.sleep(left_s)
             self._measure_memory(comment.record)
-            for stage, seconds in (piece.stage_s or {}).items():
-                setattr(comment.record, f"{stage}_s", seconds)
+            if piece.stage_times is not None:
+                comment.record.set_stage_times(piece.stage_times)
             comment.record.output_tokens += piece.output_tokens
             if piece.image_tokens is not None:
                 comment.record.image_tokens = piece.image_tokens

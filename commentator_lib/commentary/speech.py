@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from commentator_lib.commentators.base import NOTHING_TO_SAY, Commentator, CommentRequest
+from commentator_lib.commentators.base import NOTHING_TO_SAY, Commentator, CommentRequest, StageTimes
 from commentator_lib.media import PlaybackResampler
 from commentator_lib.voices.base import Voice
 
@@ -48,7 +48,7 @@ class SpeechPiece:
     cost_s: float | None = None
     image_tokens: int | None = None
     prompt_tokens: int | None = None
-    stage_s: Mapping[str, float] | None = None
+    stage_times: StageTimes | None = None
     last: bool = False
     silent: bool = False
     problem: str = ""
@@ -149,7 +149,7 @@ def speak_comment(
                 "cost_s": chunk.cost_s,
                 "image_tokens": chunk.image_tokens,
                 "prompt_tokens": chunk.prompt_tokens,
-                "stage_s": chunk.stage_s,
+                "stage_times": chunk.stage_times,
             }
             if not released:
                 yield SpeechPiece(**costs)

@@ -6,14 +6,15 @@ generator that is closed between two chunks is the one kind of cancellation that
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 
 from commentator_lib.media import AudioChunk, Frame
 from commentator_lib.profiles import NOTHING_TO_SAY as NOTHING_TO_SAY
 
-# What a cycle may spend its time on, in this order; `CommentChunk.stage_s` and the log name them so.
+# What a cycle may spend its time on, in this order; `StageTimes` and the run log name them so, with "_s" for seconds.
 MODEL_STAGES = ("preprocess", "vision", "prefill", "decode", "talker", "vocoder")
 
 
@@ -35,15 +36,35 @@ class CommentRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class StageTimes:
+    """Seconds that each stage of a model has taken since the request; None for a stage that it does not measure.
+
+    The stages of a model and of its voice overlap where it speaks while it writes.
+    """
+
+    preprocess_s: float | None = None  # until the pictures are what the model takes
+    vision_s: float | None = None
+    prefill_s: float | None = None  # to the first token
+    decode_s: float | None = None  # from there to the last token
+    talker_s: float | None = None  # text tokens → audio tokens
+    vocoder_s: float | None = None  # audio tokens → sound
+
+    @classmethod
+    def from_mapping(cls, seconds: Mapping[str, float]) -> StageTimes:
+        """Make it from seconds by the names of MODEL_STAGES. TypeError for a name that is none of them."""
+        return cls(**{f"{stage}_s": value for stage, value in seconds.items()})
+
+
+@dataclass(frozen=True, slots=True)
 class CommentChunk:
     """A piece of a comment as it comes.
 
     `text` is new text only and may be empty; `audio` is float32 mono with its own sample rate, or None
     where the commentator has no voice. `cost_s` is for commentators with a cost model: the time that this
     chunk takes, instead of the time that it took to make. `image_tokens` and `prompt_tokens` are what the
-    request came to; a commentator that counts them says so on its first chunk. `stage_s` is the time that
-    each stage (MODEL_STAGES) has taken since the request, in seconds; stages of a model and its voice overlap.
-    `problem` is what the commentator's own voice failed with: its text goes on.
+    request came to; a commentator that counts them says so on its first chunk. `stage_times` comes with
+    the chunk at which they are known, as a rule the last. `problem` is what the commentator's own voice failed
+    with: its text goes on.
     """
 
     text: str
@@ -52,8 +73,20 @@ class CommentChunk:
     cost_s: float | None = None
     image_tokens: int | None = None
     prompt_tokens: int | None = None
-    stage_s: Mapping[str, float] | None = None
+    stage_times: StageTimes | None = None
     problem: str = ""
+    stage_s: InitVar[Mapping[str, float] | None] = (
+        None  # until the next version: what `stage_times` was in 0.1
+    )
+
+    def __post_init__(self, stage_s: Mapping[str, float] | None) -> None:
+        if stage_s is not None:
+            warnings.warn(
+                "CommentChunk's stage_s is now stage_times; the old name goes with the next version",
+                DeprecationWarning,
+                stacklevel=3,
+            )
+            object.__setattr__(self, "stage_times", StageTimes.from_mapping(stage_s))
 
 
 class Commentator(ABC):

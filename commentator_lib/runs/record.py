@@ -7,6 +7,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from commentator_lib.commentators.base import StageTimes
+
 FORMAT_VERSION = 1
 OUTCOMES = ("spoken", "silent", "unchanged", "interrupted", "stale", "failed")
 
@@ -77,6 +79,16 @@ class CycleRecord:
     vram_peak_bytes: int | None = None
     torch_idle_bytes: int | None = None
     torch_peak_bytes: int | None = None
+
+    def set_stage_times(self, times: StageTimes) -> None:
+        """Take over what a commentator has measured; a stage that it does not know stays as it is."""
+        known = {name: seconds for name, seconds in dataclasses.asdict(times).items() if seconds is not None}
+        self.preprocess_s = known.get("preprocess_s", self.preprocess_s)
+        self.vision_s = known.get("vision_s", self.vision_s)
+        self.prefill_s = known.get("prefill_s", self.prefill_s)
+        self.decode_s = known.get("decode_s", self.decode_s)
+        self.talker_s = known.get("talker_s", self.talker_s)
+        self.vocoder_s = known.get("vocoder_s", self.vocoder_s)
 
 
 def cycles_frame(rows: list[dict[str, Any]]):

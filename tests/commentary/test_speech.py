@@ -13,7 +13,7 @@ from commentator_lib.commentary.speech import (
     speak_comment,
     split_sentences,
 )
-from commentator_lib.commentators.base import Commentator, CommentChunk, CommentRequest
+from commentator_lib.commentators.base import Commentator, CommentChunk, CommentRequest, StageTimes
 from commentator_lib.media import PLAYBACK_RATE_HZ, AudioChunk
 from commentator_lib.voices.base import Voice
 from tests.conftest import BrokenVoice, Raises, Says, SilentVoice, ToneVoice
@@ -223,7 +223,7 @@ class OwnVoice(Commentator):
         yield CommentChunk(
             "A whole sentence is here. ", None if self.problem else tone, 5, problem=self.problem
         )
-        yield CommentChunk("And one more.", None, 3, stage_s={"decode": 0.5})
+        yield CommentChunk("And one more.", None, 3, stage_times=StageTimes(decode_s=0.5))
 
 
 def test_a_commentator_with_a_voice_is_never_spoken_over_by_the_embedded_one():
@@ -238,4 +238,4 @@ def test_a_commentator_with_a_voice_is_never_spoken_over_by_the_embedded_one():
         assert "".join(piece.text for piece in pieces) == "A whole sentence is here. And one more."
         assert pieces[-1].last and pieces[-1].problem == problem
         assert (sum(len(p.pcm) for p in pieces if p.pcm is not None) > 40_000) == (not problem)
-        assert {"decode": 0.5} in [piece.stage_s for piece in pieces]
+        assert StageTimes(decode_s=0.5) in [piece.stage_times for piece in pieces]

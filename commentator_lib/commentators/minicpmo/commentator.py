@@ -29,6 +29,7 @@ from commentator_lib.commentators.base import (
     CommentatorError,
     CommentChunk,
     CommentRequest,
+    StageTimes,
 )
 from commentator_lib.commentators.minicpmo.checkpoint import (
     can_slim,
@@ -329,7 +330,7 @@ class MiniCPMOCommentator(Commentator):
         for token, _hidden in tokens:
             if token is not None:
                 yield CommentChunk(text.push([token]), None, 1)
-        yield CommentChunk(text.push([], last=True), None, 0, stage_s=clock.seconds)
+        yield CommentChunk(text.push([], last=True), None, 0, stage_times=clock.times)
 
     def _spoken(self, tokens: Iterator, started: CommentChunk, clock: _StageClock) -> Iterator[CommentChunk]:
         """Text with its sound, as the voice gets on; the voice works while the next tokens come."""
@@ -372,7 +373,7 @@ class MiniCPMOCommentator(Commentator):
             if said:
                 for piece in speaker.rest():
                     yield chunk_of(piece)
-        yield CommentChunk(text.push(ids[given:], last=True), None, 0, stage_s=clock.seconds)
+        yield CommentChunk(text.push(ids[given:], last=True), None, 0, stage_times=clock.times)
 
     def _words(self, ids: list[int]) -> str:
         """The text if there is a word in it."""
@@ -520,6 +521,10 @@ class _StageClock:
     def __init__(self, device) -> None:
         self.seconds = dict.fromkeys(MODEL_STAGES, 0.0)
         self._on_gpu = device.type == "cuda"
+
+    @property
+    def times(self) -> StageTimes:
+        return StageTimes.from_mapping(self.seconds)
 
     @contextlib.contextmanager
     def stage(self, name: str, wait: bool = True) -> Iterator[None]:

@@ -27,7 +27,13 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-from commentator_lib.commentators.base import Commentator, CommentatorError, CommentChunk, CommentRequest
+from commentator_lib.commentators.base import (
+    Commentator,
+    CommentatorError,
+    CommentChunk,
+    CommentRequest,
+    StageTimes,
+)
 from commentator_lib.media import Frame
 from commentator_lib.settings import Settings
 
@@ -142,7 +148,7 @@ class OpenAICommentator(Commentator):
         Every packet of the server gives a chunk, if only an empty one, so that it can be cancelled while the
         model thinks.
 
-        The last chunk has `prompt_tokens`, the tokens that were not counted yet, and `stage_s` of the try
+        The last chunk has `prompt_tokens`, the tokens that were not counted yet, and `stage_times` of the try
         that succeeded: "preprocess" until the pictures are JPEGs, "prefill" from sending to the first token,
         "decode" from there to the end, the listener's own pauses included.
 
@@ -171,9 +177,9 @@ class OpenAICommentator(Commentator):
                 self._sleep(slice_s)
                 yield CommentChunk("")  # the comment can be cancelled here
         counted += answer.counted
-        stages = {"preprocess": preprocess_s, "prefill": answer.prefill_s, "decode": answer.decode_s}
+        times = StageTimes(preprocess_s=preprocess_s, prefill_s=answer.prefill_s, decode_s=answer.decode_s)
         left = max(0, (answer.completion_tokens or 0) - counted)
-        yield CommentChunk("", None, left, prompt_tokens=answer.prompt_tokens, stage_s=stages)
+        yield CommentChunk("", None, left, prompt_tokens=answer.prompt_tokens, stage_times=times)
 
     def _ask(self, body: dict[str, Any], answer: _Answer) -> Iterator[CommentChunk]:
         """One try; what is found out goes into `answer`."""

@@ -29,7 +29,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from commentator_lib.commentators.base import Commentator, CommentatorError, CommentChunk, CommentRequest
+from commentator_lib.commentators.base import (
+    Commentator,
+    CommentatorError,
+    CommentChunk,
+    CommentRequest,
+    StageTimes,
+)
 from commentator_lib.commentators.text_stream import TextStream
 from commentator_lib.commentators.torch_tools import free_gpu, out_of_memory, quietly
 from commentator_lib.commentators.weights import bytes_text, find_checkpoint, first_sentence, loaded_bytes
@@ -148,8 +154,10 @@ class VLMCommentator(Commentator):
         with contextlib.closing(generation.tokens(timeout_s, **options)) as tokens:
             for token in tokens:
                 yield CommentChunk(text.push(token), None, 1)
-        stage_s = {"preprocess": preprocess_s, "prefill": generation.prefill_s, "decode": generation.decode_s}
-        yield CommentChunk(text.rest(), None, 0, stage_s=stage_s)
+        times = StageTimes(
+            preprocess_s=preprocess_s, prefill_s=generation.prefill_s, decode_s=generation.decode_s
+        )
+        yield CommentChunk(text.rest(), None, 0, stage_times=times)
 
 
 # What is picked, and as what it is shown

@@ -348,7 +348,7 @@ class Bench:
                 request = CommentRequest(self.frames(seed), _PROMPT, new_tokens, speech)
                 started_s = synchronised_s()
                 first_text_s = first_sound_s = None
-                tokens, sound_s, stages, text = 0, 0.0, {}, ""
+                tokens, sound_s, stages, text = 0, 0.0, None, ""
                 for chunk in self.commentator.comment(request):
                     now_s = time.perf_counter() - started_s
                     if chunk.text and first_text_s is None:
@@ -357,7 +357,7 @@ class Bench:
                         first_sound_s = first_sound_s or now_s
                         sound_s += chunk.audio.duration_s
                     tokens += chunk.output_tokens
-                    stages = dict(chunk.stage_s or stages)
+                    stages = chunk.stage_times or stages
                     if chunk.prompt_tokens:
                         out["prompt_tokens"], out["image_tokens"] = chunk.prompt_tokens, chunk.image_tokens
                     if chunk.problem:
@@ -858,16 +858,16 @@ class _MovingPictures:
 
 
 def _row(stages, tokens, sound_s, total_s, first_text_s, first_sound_s) -> dict[str, float]:
-    row = {f"{name}_ms": 1000 * stages[name] for name in ("preprocess", "vision", "prefill")}
+    row = {f"{name}_ms": 1000 * getattr(stages, f"{name}_s") for name in ("preprocess", "vision", "prefill")}
     row["look_ms"] = row["preprocess_ms"] + row["vision_ms"] + row["prefill_ms"]
-    row["decode_ms"] = 1000 * stages["decode"] / max(1, tokens - 1)
-    row["tokens_per_s"] = max(1, tokens - 1) / stages["decode"] if stages["decode"] else 0.0
+    row["decode_ms"] = 1000 * stages.decode_s / max(1, tokens - 1)
+    row["tokens_per_s"] = max(1, tokens - 1) / stages.decode_s if stages.decode_s else 0.0
     row["tokens"] = float(tokens)
     row["total_s"] = total_s
     row["first_text_ms"] = 1000 * first_text_s
     if sound_s:
-        row["talker_ms"] = 1000 * stages["talker"] / (25 * sound_s)
-        row["vocoder_ms"] = 1000 * stages["vocoder"] / sound_s
+        row["talker_ms"] = 1000 * stages.talker_s / (25 * sound_s)
+        row["vocoder_ms"] = 1000 * stages.vocoder_s / sound_s
         row["first_sound_ms"] = 1000 * first_sound_s
         row["sound_s"] = sound_s
         row["speech_compute_s"] = total_s / sound_s

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from commentator_lib.commentators.base import CommentatorError, CommentRequest
+from commentator_lib.commentators.base import CommentatorError, CommentRequest, StageTimes
 from commentator_lib.commentators.openai import commentator as openai_api
 from commentator_lib.commentators.openai.commentator import (
     Event,
@@ -124,7 +124,7 @@ def test_tokens_come_to_the_servers_own_count():
         chunks = list(commentator.comment(request()))
         assert tokens_of(chunks) == 17 and tokens_of(chunks[:-1]) == 4
         assert chunks[-1].prompt_tokens == 321 and chunks[-1].text == ""
-        assert all(chunk.prompt_tokens is None and chunk.stage_s is None for chunk in chunks[:-1])
+        assert all(chunk.prompt_tokens is None and chunk.stage_times is None for chunk in chunks[:-1])
         server.usage = {"prompt_tokens": 5, "completion_tokens": 2}  # fewer than it sent
         assert tokens_of(commentator.comment(request())) == 4
         server.usage = {
@@ -153,7 +153,7 @@ def test_stages_are_timed_from_the_request_to_the_first_token_and_on(monkeypatch
         commentator = OpenAICommentator(settings_for(server.url, model_path="seer"), lambda _s: None)
         last = list(commentator.comment(request()))[-1]
         commentator.close()
-    assert last.stage_s == {"preprocess": 0.5, "prefill": 3.0, "decode": 8.0}
+    assert last.stage_times == StageTimes(preprocess_s=0.5, prefill_s=3.0, decode_s=8.0)
 
 
 @pytest.mark.parametrize(
