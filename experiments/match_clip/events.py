@@ -1,7 +1,7 @@
 """What happened in a clip, and when: the ground truth that comments are held against.
 
-An events file lies beside its clip and names the clip's SHA-256. Matching by file name, the obvious way,
-would let the truth of one seed judge the commentary on another, and nobody would see it in a plot.
+An events file lies beside its clip and names the clip's SHA-256: with names alone, the truth of one seed could
+judge the commentary on another, and no plot would show it.
 
 Times are media times in seconds from the clip's first frame.
 """
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from commentator_lib.files import file_sha256
+from commentator_lib.files import file_sha256, write_then_replace
 from experiments.errors import UserError
 
 FORMAT_VERSION = 1
@@ -22,7 +22,7 @@ KINDS = ("kick-off", "shot", "goal", "card", "substitution", "corner", "cut", "s
 
 
 class EventsError(UserError):
-    """An events file that cannot be used; one line that says why."""
+    """An events file that cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,8 @@ class Truth:
         return [event for event in self.events if event.kind == kind]
 
 
-def check(truth: Truth) -> None:
-    """EventsError where a truth contradicts itself."""
+def validate(truth: Truth) -> None:
+    """Raise EventsError where a truth contradicts itself."""
     times = [event.t_s for event in truth.events]
     if times != sorted(times):
         raise EventsError("its events are not in order of time")
@@ -85,19 +85,17 @@ def check(truth: Truth) -> None:
 
 def save_events(truth: Truth, path: Path, clip: Path) -> None:
     """Write the truth of `clip` to `path`."""
-    check(truth)
+    validate(truth)
     table = {
         "format_version": FORMAT_VERSION,
         "clip": {"file": clip.name, "sha256": file_sha256(clip)},
         **dataclasses.asdict(truth),
     }
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    part.replace(path)
+    write_then_replace(path, json.dumps(table, indent=1, ensure_ascii=False) + "\n")
 
 
 def load_events(path: Path | str, clip: Path | str | None = None) -> Truth:
-    """Read an events file; with `clip`, only if it belongs to that very file. EventsError otherwise."""
+    """Read an events file; with `clip`, only if it belongs to that very file. Raise EventsError otherwise."""
     path = Path(path)
     try:
         table: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -116,7 +114,7 @@ def load_events(path: Path | str, clip: Path | str | None = None) -> Truth:
             tuple(table["teams"]),
             int(table["seed"]),
         )
-        check(truth)
+        validate(truth)
     except EventsError as error:
         raise EventsError(f"{path} cannot be used: {error}") from None
     except (KeyError, TypeError, ValueError) as error:

@@ -1,9 +1,9 @@
 """A football broadcast of any length, made by a script: the clip whose every event is known to the frame.
 
-Commentary can only be measured against what really happened. Labelling a recorded match, the obvious way,
-gives times that are a second off, needs rights to the pictures, and ends after ninety minutes. Here the
-course of the match is drawn from a seed first (`write_script`, which computes no picture), and every frame
-follows from it (`draw`), so the truth is exact and there is as much of it as one asks for.
+Commentary can only be measured against what really happened. Labels of a recorded match are a second off, need
+rights to the pictures, and end after ninety minutes. Here the course of the match is drawn from a seed first
+(`write_script`, which computes no picture), and every frame follows from it (`draw`), so the truth is exact and
+there is as much of it as one asks for.
 
 Rules of time, which the tests hold:
 
@@ -25,18 +25,21 @@ Rules of time, which the tests hold:
 
 from __future__ import annotations
 
-import argparse
 import os
-from fractions import Fraction
 from pathlib import Path
-from typing import NoReturn
+from typing import Annotated
 
+import typer
+
+from commentator_lib.video_writer import H264Writer
+from experiments.match_clip.course import write_script
+from experiments.match_clip.draw import draw
 from experiments.match_clip.events import EventsError, Truth, load_events, save_events
-from experiments.match_clip.match_draw import FPS, draw
-from experiments.match_clip.match_script import MatchError, Script, write_script
+from experiments.match_clip.script import MatchError, Script
+from experiments.match_clip.world import FPS
+from experiments.tools.command_line import help_text, new_app, run_app
 
 __all__ = ["FPS", "MADE", "MatchError", "Script", "draw", "match_clip", "render", "write_script"]
-
 MADE = Path(__file__).resolve().parents[2] / "data" / "made"
 RENDER_VERSION = 3  # part of the clips' names; raise it with every change of the pictures or of the course
 HEIGHTS_PX = (144, 1080)
@@ -86,22 +89,13 @@ def render(script: Script, clip: Path, height: int = 360, progress: bool = False
 
 
 def _encode(script: Script, path: Path, height: int, progress: bool) -> None:
-    import av
     from tqdm import tqdm
 
     width = width_px(height)
     options = {"crf": "23", "preset": "veryfast", "x264-params": f"keyint={FPS}:min-keyint={FPS}:scenecut=0"}
-    with av.open(str(path), "w", format="mp4", options={"fflags": "+bitexact"}) as out:
-        stream = out.add_stream("libx264", rate=FPS, options=options)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.codec_context.thread_count = 1
-        stream.codec_context.flags |= av.codec.context.Flags.bitexact
+    with H264Writer(path, width, height, FPS, encoder=options, container="mp4", bit_exact=True) as video:
         for k in tqdm(range(script.frames), desc=path.stem, unit="frame", disable=None if progress else True):
-            image = draw(script, k, width, height)
-            frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p")
-            frame.pts, frame.time_base = k, Fraction(1, FPS)
-            out.mux(stream.encode(frame))
-        out.mux(stream.encode(None))
+            video.write(draw(script, k, width, height))
 
 
 def match_clip(
@@ -120,40 +114,30 @@ def match_clip(
     return clip, script.truth
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {message}\n")
+app = new_app()
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = _Parser(
-        prog="python -m experiments.match",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--seconds", type=float, default=120.0, help="length, s, at least 20 (default 120)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of all draws, 0 or above (default 0)")
-    parser.add_argument(
-        "--height", type=int, default=360, help="height, px, even, 144 to 1080; 16:9 (default 360)"
-    )
-    parser.add_argument("--out", type=Path, default=MADE, help="folder of the clips (default data/made)")
-    parser.add_argument("--force", action="store_true", help="render again even if the clip is there")
-    args = parser.parse_args(arguments)
-    try:
-        if args.force:
-            events_path(clip_path(args.seconds, args.seed, args.height, args.out)).unlink(missing_ok=True)
-        clip, truth = match_clip(args.seconds, args.seed, args.height, args.out)
-    except MatchError as error:
-        parser.error(str(error))
+@app.command(help=help_text(__doc__))
+def main(
+    seconds: Annotated[float, typer.Option(help="Length, s, at least 20.")] = 120.0,
+    seed: Annotated[int, typer.Option(help="Seed of all draws, 0 or above.")] = 0,
+    height: Annotated[int, typer.Option(help="Height, px, even, 144 to 1080; the picture is 16:9.")] = 360,
+    out: Annotated[
+        Path, typer.Option(help="Folder of the clips (default data/made).", show_default=False)
+    ] = MADE,
+    force: Annotated[bool, typer.Option("--force", help="Render again even if the clip is there.")] = False,
+) -> None:
+    if force:
+        events_path(clip_path(seconds, seed, height, out)).unlink(missing_ok=True)
+    clip, truth = match_clip(seconds, seed, height, out)
     print(clip)
     print(events_path(clip))
     print(f"{'t, s':>8}  {'visible, s':>10}  {'event':<13}{'team':<6}{'player':<14}score")
     for event in truth.events:
         score = "{}-{}".format(*event.score) if event.score else ""
-        print(
-            f"{event.t_s:8.2f}  {event.visible_s:10.2f}  {event.kind:<13}{event.team:<6}{event.player:<14}{score}"
-        )
+        row = f"{event.t_s:8.2f}  {event.visible_s:10.2f}  {event.kind:<13}{event.team:<6}{event.player:<14}"
+        print(f"{row}{score}")
 
 
 if __name__ == "__main__":
-    main()
+    run_app(app, "match")

@@ -15,6 +15,7 @@ import signal
 import sys
 
 import typer
+from pydantic import ValidationError
 
 from commentator_lib.commentators.base import CommentatorError
 from commentator_lib.runs.record import RunLogError
@@ -64,8 +65,15 @@ def run_app(app: typer.Typer, name: str) -> None:
         format_message, exit_code = getattr(error, "format_message", None), getattr(error, "exit_code", None)
         if format_message is None or exit_code is None:
             raise
-        print(f"{name}: {format_message()}", file=sys.stderr)
+        print(f"{name}: {format_message()}{_given_value(error)}", file=sys.stderr)
         code = exit_code
     if code == _INTERRUPTED:  # typer turns Ctrl-C into this code without a word
         print(f"{name}: stopped; what was finished is written, run it again to go on", file=sys.stderr)
     sys.exit(code)
+
+
+def _given_value(error: Exception) -> str:
+    """Return what was given, where typer says only that it is no number: it checks types with pydantic."""
+    if not isinstance(error.__cause__, ValidationError):
+        return ""
+    return f", not {error.__cause__.errors()[0]['input']!r}"

@@ -11,9 +11,9 @@ from experiments.match_clip.events import (
     EventsError,
     Stretch,
     Truth,
-    check,
     load_events,
     save_events,
+    validate,
 )
 
 TRUTH = Truth(
@@ -90,4 +90,4 @@ def test_a_truth_that_contradicts_itself_is_not_written(tmp_path, saved):
     with pytest.raises(EventsError):
         save_events(Truth(5.0, (Event("goal", 9.0),), ()), tmp_path / "bad.json", saved[0])
     assert not (tmp_path / "bad.json").exists()
-    check(TRUTH)
+    validate(TRUTH)

@@ -13,8 +13,9 @@ import pytest
 
 from commentator_lib.commentators.baseline.text import ocr_installed, readable_form
 from commentator_lib.sources.video import FileSource
-from experiments.match_clip import match, match_draw, match_script
-from experiments.match_clip.events import EventsError, check, load_events
+from experiments.match_clip import graphics, match, teams, world
+from experiments.match_clip.events import EventsError, load_events, validate
+from experiments.tools.command_line import run_app
 
 FPS = match.FPS
 WIDTH, HEIGHT = 256, 144
@@ -30,7 +31,7 @@ def draw(script, index, width=WIDTH, height=HEIGHT):
 
 
 def score_region(script, index, width=WIDTH, height=HEIGHT):
-    x0, y0, x1, y1 = match_draw.scoreboard_box(height)
+    x0, y0, x1, y1 = graphics.scoreboard_box(height)
     return draw(script, index, width, height)[y0:y1, x0:x1]
 
 
@@ -54,7 +55,7 @@ def test_truth_is_sound_at_every_length(duration_s):
     for seed in range(4):
         script = write_script(duration_s, seed)
         truth = script.truth
-        check(truth)
+        validate(truth)
         assert script.frames == round(duration_s * FPS) == round(truth.duration_s * FPS)
         assert truth.seed == seed and len(set(truth.teams)) == 2
         assert truth.of_kind("goal")
@@ -148,10 +149,10 @@ def test_the_ball_is_in_the_goal_from_the_goal_on_and_not_before():
         for goal in script.truth.of_kind("goal"):
             way = 1 if goal.team == script.truth.teams[0] else -1
             ball = script.ball[frame_of(goal) - 20 : frame_of(goal) + 10] * (way, 1, 1)
-            assert (ball[:20, 0] < match_draw.HALF_LENGTH_M).all()
-            assert (ball[20:, 0] > match_draw.HALF_LENGTH_M).all()
-            assert (np.abs(ball[20:, 1]) < match_draw.GOAL_HALF_WIDTH_M).all()
-            assert (ball[20:, 2] < match_draw.GOAL_HEIGHT_M).all()
+            assert (ball[:20, 0] < world.HALF_LENGTH_M).all()
+            assert (ball[20:, 0] > world.HALF_LENGTH_M).all()
+            assert (np.abs(ball[20:, 1]) < world.GOAL_HALF_WIDTH_M).all()
+            assert (ball[20:, 2] < world.GOAL_HEIGHT_M).all()
 
 
 def test_no_other_shot_goes_in():
@@ -159,8 +160,8 @@ def test_no_other_shot_goes_in():
         script = write_script(120, seed)
         goals = [frame_of(goal) for goal in script.truth.of_kind("goal")]
         x, y, z = np.abs(script.ball).T
-        inside = (x > match_draw.HALF_LENGTH_M) & (x < match_draw.HALF_LENGTH_M + 2)
-        inside &= (y < match_draw.GOAL_HALF_WIDTH_M) & (z < match_draw.GOAL_HEIGHT_M)
+        inside = (x > world.HALF_LENGTH_M) & (x < world.HALF_LENGTH_M + 2)
+        inside &= (y < world.GOAL_HALF_WIDTH_M) & (z < world.GOAL_HEIGHT_M)
         for frame in np.flatnonzero(inside):
             assert any(0 <= frame - goal < 10 * FPS for goal in goals), (seed, frame / FPS)
 
@@ -408,15 +409,24 @@ def test_a_height_that_cannot_be_made(tmp_path, height):
 # --- command line
 
 
+def run_command(monkeypatch, *arguments) -> int:
+    """The exit code of `python -m experiments.match` with these arguments, run in this process."""
+    monkeypatch.setattr(sys, "argv", ["match", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        run_app(match.app, "match")
+    return int(ended.value.code)
+
+
 def test_the_command_prints_paths_and_events(made, capsys, monkeypatch):
     folder, clip, truth = made
-    match.main(["--seconds", "20", "--seed", "5", "--height", "144", "--out", str(folder)])
+    arguments = ["--seconds", "20", "--seed", "5", "--height", "144", "--out", str(folder)]
+    assert run_command(monkeypatch, *arguments) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == [str(clip), str(match.events_path(clip))]
     assert len(lines) == 3 + len(truth.events) and "goal" in "".join(lines)
     drawn = []
     monkeypatch.setattr(match, "render", lambda script, clip, height, progress: drawn.append(clip))
-    match.main(["--seconds", "20", "--seed", "5", "--height", "144", "--out", str(folder), "--force"])
+    assert run_command(monkeypatch, *arguments, "--force") == 0
     assert drawn == [clip]
 
 
@@ -432,19 +442,18 @@ def test_the_command_prints_paths_and_events(made, capsys, monkeypatch):
         ["--colour", "blue"],
     ],
 )
-def test_bad_values_are_one_line_and_exit_code_2(arguments, capsys, tmp_path):
-    with pytest.raises(SystemExit) as stopped:
-        match.main([*arguments, "--out", str(tmp_path)])
+def test_bad_values_are_one_line_and_exit_code_2(arguments, capsys, monkeypatch, tmp_path):
+    code = run_command(monkeypatch, *arguments, "--out", tmp_path)
     out, err = capsys.readouterr()
-    assert stopped.value.code == 2 and not out
-    assert err.startswith("error: ") and err.count("\n") == 1 and arguments[-1] in err
+    assert code == 2 and not out
+    assert err.startswith("match: ") and err.count("\n") == 1 and arguments[-1] in err
 
 
 def test_help_names_units_and_defaults():
     done = subprocess.run(
         [sys.executable, "-m", "experiments.match", "--help"], capture_output=True, text=True, check=True
     )
-    for words in ("--seconds", "default 120", "px", "default 360", "default 0", "data/made"):
+    for words in ("--seconds", "default: 120", "px", "default: 360", "default: 0", "data/made"):
         assert words in done.stdout
 
 
@@ -454,4 +463,4 @@ def test_people_and_names_are_made_up_and_apart():
         assert math.dist(*script.team_colours) > 170
         numbers = [[p.number for p in script.people[k : k + 11]] for k in (0, 11)]
         assert all(len(set(row)) == 11 for row in numbers)
-        assert all(p.name in match_script._NAMES for p in script.people[:22])
+        assert all(p.name in teams.NAMES for p in script.people[:22])

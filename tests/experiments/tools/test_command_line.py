@@ -30,7 +30,7 @@ def test_bad_input_is_one_line_and_code_2(monkeypatch, capsys):
 
 def test_wrong_usage_is_one_line_and_code_2(monkeypatch, capsys):
     code, line = run(monkeypatch, capsys, arguments=["--number", "many"])
-    assert code == 2 and line.count("\n") == 1 and "Invalid value for '--number'" in line
+    assert code == 2 and line.count("\n") == 1 and "--number" in line and "'many'" in line
 
 
 def test_ctrl_c_is_code_130_with_a_line(monkeypatch, capsys):
