@@ -190,7 +190,7 @@ class CommentaryLoop:
     def _can_be_cut(self, comment: _Comment, now: float) -> bool:
         """Whether it is being heard, and nothing has overtaken it yet."""
         untouched = not comment.done and comment.cut_s is None and not comment.broken_off
-        return untouched and comment.sounding and self._players.playback.heard_s(comment.id, now) > 0
+        return untouched and comment.sounding and self._players.playback.track(comment.id).heard_s(now) > 0
 
     def source_ended(self) -> None:
         self._source_over = True
@@ -219,7 +219,7 @@ class CommentaryLoop:
         now = self._clock.time()
         for comment in self._comments.values():
             waiting = comment.start_s > now and not comment.done
-            if waiting and self._players.playback.heard_s(comment.id, now) == 0:
+            if waiting and self._players.playback.track(comment.id).heard_s(now) == 0:
                 comment.broken_off = f"overtaken by a new {trigger}"
                 self._cut(comment, 0.0)
         heard = [c for c in self._comments.values() if c.sounding and c.cut_s != 0.0]
@@ -289,7 +289,7 @@ class CommentaryLoop:
     def _previous_end_s(self, now: float) -> float | None:
         """When the last sound ends or ended; None when there was none."""
         if self._last is not None and not self._last.done:
-            return self._players.playback.end_s(self._last.id, now)
+            return self._players.playback.track(self._last.id).end_s(now)
         return None if self._last_heard_to_s is None else self._last_heard_to_s + self._epoch_s
 
     async def _wait_for_frame(self, slot: Slot) -> None:
@@ -356,7 +356,7 @@ class CommentaryLoop:
     def _heard_by(self, comment: _Comment, when_s: float) -> str:
         """What of a comment will have been heard when the next one cuts it: only that can be built upon."""
         now = self._clock.time()
-        heard_s = self._players.playback.heard_s(comment.id, now) + max(0.0, when_s - now)
+        heard_s = self._players.playback.track(comment.id).heard_s(now) + max(0.0, when_s - now)
         return _text_up_to(comment, heard_s)
 
     async def _generate(self, comment: _Comment, pieces: Iterator[SpeechPiece]) -> None:
@@ -493,7 +493,7 @@ class CommentaryLoop:
 
     def _make_room(self, last: _Comment, start_s: float, now: float) -> float:
         """Cut the comment being heard where the urgent one starts; returns the start on its step."""
-        position_s = self._players.playback.heard_s(last.id, now) + (start_s - now)
+        position_s = self._players.playback.track(last.id).heard_s(now) + (start_s - now)
         cut_s = cut_position(position_s)
         if cut_s >= last.goal_s:
             return max(start_s, self._previous_end_s(now) or now)
@@ -539,8 +539,8 @@ class CommentaryLoop:
             return None
         if not comment.sounding:
             return now - comment.start_s
-        heard_s = self._players.playback.heard_s(comment.id, now)
-        begun = heard_s > 0 or self._players.playback.begun(comment.id, now)
+        heard_s = self._players.playback.track(comment.id).heard_s(now)
+        begun = heard_s > 0 or self._players.playback.track(comment.id).begun(now)
         return heard_s if begun else None
 
     def _wait_s(self, comment: _Comment, shown: int, position_s: float | None, now: float) -> float:
@@ -597,8 +597,8 @@ class CommentaryLoop:
         record = comment.record
         from_s = comment.start_s
         if comment.sounding:
-            from_s = playback.heard_from_s(comment.id, now) or comment.start_s
-        to_s = playback.end_s(comment.id, now) if comment.sounding else max(from_s, now)
+            from_s = playback.track(comment.id).heard_from_s(now) or comment.start_s
+        to_s = playback.track(comment.id).end_s(now) if comment.sounding else max(from_s, now)
         due_s = self._delay.due_of(comment.captured_s)
         record.heard_from_s = from_s - self._epoch_s
         record.heard_to_s = to_s - self._epoch_s
@@ -626,7 +626,7 @@ class CommentaryLoop:
         for comment in self._comments.values():
             if comment.done:
                 continue
-            cut_s = cut_position(self._players.playback.heard_s(comment.id, now))
+            cut_s = cut_position(self._players.playback.track(comment.id).heard_s(now))
             if not comment.generated or cut_s < comment.goal_s:
                 comment.broken_off = comment.broken_off or reason
                 self._cut(comment, cut_s)

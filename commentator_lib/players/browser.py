@@ -37,7 +37,8 @@ import numpy as np
 import traitlets
 
 from commentator_lib.media import PLAYBACK_RATE_HZ, AudioChunk, Frame, to_int16
-from commentator_lib.players.base import ALIVE_S, PlaybackClock, Player, Report
+from commentator_lib.players.base import Player
+from commentator_lib.players.playback_clock import ALIVE_S, PlaybackClock, Report
 
 _HERE = Path(__file__).parent
 _JPEG_QUALITY = 80

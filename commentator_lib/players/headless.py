@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from commentator_lib.media import AudioChunk, Frame
-from commentator_lib.players.base import PlaybackClock, Player, Report
+from commentator_lib.players.base import Player
+from commentator_lib.players.playback_clock import PlaybackClock, Report
 
 
 @dataclass(slots=True)

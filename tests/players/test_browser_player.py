@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from commentator_lib.media import PLAYBACK_RATE_HZ, AudioChunk, Frame
-from commentator_lib.players.base import ALIVE_S, PlaybackClock, Player, PlayerGroup
+from commentator_lib.players.base import Player, PlayerGroup
+from commentator_lib.players.playback_clock import ALIVE_S, PlaybackClock
 from tests.conftest import virtually
 
 widget = pytest.importorskip("commentator_lib.players.browser", reason="needs the extra notebooks")
@@ -188,14 +189,14 @@ def test_what_a_page_heard_reaches_the_playback_clock():
     async def main(pages, playback):
         pages.says("hello")
         now = time.monotonic()
-        playback.submitted(1, now, 2.0)
+        playback.track(1).submitted(now, 2.0)
         pages.player.play(sound(2.0), 1, now)
         pages.acks(heard=[(1, 0.4)])
         await asyncio.sleep(0.02)
-        assert playback.heard_s(1, time.monotonic()) == pytest.approx(0.42, abs=0.1)
+        assert playback.track(1).heard_s(time.monotonic()) == pytest.approx(0.42, abs=0.1)
         pages.acks(heard=[(1, 99.0)])  # more than was ever sent
         await asyncio.sleep(0.02)
-        assert playback.heard_s(1, time.monotonic()) == 2.0
+        assert playback.track(1).heard_s(time.monotonic()) == 2.0
 
     attached(main)
 
@@ -204,12 +205,12 @@ def test_what_a_page_heard_reaches_the_playback_clock():
 def test_page_whose_clock_is_off_does_not_hold_the_pace_back(off_s):
     async def main(pages, playback):
         now = time.monotonic()
-        playback.submitted(1, now, 2.0)
+        playback.track(1).submitted(now, 2.0)
         pages.player.play(sound(2.0), 1, now)
         pages.acks(heard=[(1, 1.0)], at=now + off_s)
         await asyncio.sleep(0.02)
-        assert now - ALIVE_S <= playback.heard_from_s(1, time.monotonic()) + 1.0 <= time.monotonic()
-        assert playback.end_s(1, time.monotonic()) <= time.monotonic() + 1.1
+        assert now - ALIVE_S <= playback.track(1).heard_from_s(time.monotonic()) + 1.0 <= time.monotonic()
+        assert playback.track(1).end_s(time.monotonic()) <= time.monotonic() + 1.1
 
     attached(main)
 
@@ -217,15 +218,15 @@ def test_page_whose_clock_is_off_does_not_hold_the_pace_back(off_s):
 def test_pace_follows_the_slower_of_two_pages_until_it_is_gone():
     async def main(pages, playback):
         now = time.monotonic()
-        playback.submitted(1, now, 5.0)
+        playback.track(1).submitted(now, 5.0)
         pages.player.play(sound(5.0), 1, now)
         pages.acks("a", heard=[(1, 2.0)])
         pages.acks("b", heard=[(1, 1.0)])
         await asyncio.sleep(0.02)
-        assert playback.heard_s(1, time.monotonic()) == pytest.approx(1.0, abs=0.1)
+        assert playback.track(1).heard_s(time.monotonic()) == pytest.approx(1.0, abs=0.1)
         pages.says("bye", "b")
         await asyncio.sleep(0.02)
-        assert playback.heard_s(1, time.monotonic()) == pytest.approx(2.0, abs=0.1)
+        assert playback.track(1).heard_s(time.monotonic()) == pytest.approx(2.0, abs=0.1)
 
     attached(main)
 
@@ -239,11 +240,11 @@ def test_page_that_falls_silent_loses_its_place():
         pages.player.show(frame(), time.monotonic())
         assert list(pages.player.pages) == ["a"] and list(pages.player._reports) == ["a"]
         now = time.monotonic()
-        playback.submitted(1, now, 5.0)
+        playback.track(1).submitted(now, 5.0)
         pages.player.play(sound(5.0), 1, now)
         pages.acks("a", heard=[(1, 2.0)])
         await asyncio.sleep(0.02)
-        assert playback.heard_s(1, now) == pytest.approx(2.0, abs=0.1)
+        assert playback.track(1).heard_s(now) == pytest.approx(2.0, abs=0.1)
 
     attached(main)
 
@@ -251,14 +252,14 @@ def test_page_that_falls_silent_loses_its_place():
 def test_page_that_may_not_sound_holds_nobody_up():
     async def main(pages, playback):
         now = time.monotonic()
-        playback.submitted(1, now, 5.0)
+        playback.track(1).submitted(now, 5.0)
         pages.player.play(sound(5.0), 1, now)
         pages.acks(sounding=False)
         await asyncio.sleep(0.05)
-        assert playback.heard_s(1, now + 1.0) == pytest.approx(1.0)  # the estimate serves
+        assert playback.track(1).heard_s(now + 1.0) == pytest.approx(1.0)  # the estimate serves
         pages.acks(sounding=True, heard=[(1, 0.2)])
         await asyncio.sleep(0.02)
-        assert playback.heard_s(1, now + 0.02) == pytest.approx(0.2, abs=0.1)
+        assert playback.track(1).heard_s(now + 0.02) == pytest.approx(0.2, abs=0.1)
 
     attached(main)
 

@@ -1,0 +1,193 @@
+"""What was really heard of each comment, over all players.
+
+Playback is acknowledged, not estimated: an estimate (first sound + seconds of sound) does not see underruns, a
+paused tab or a second listener, and the pace then runs ahead of the ear. So every player reports how much of each
+comment it has played, and the pace follows the slowest of those alive. With no player, or none that answers, the
+estimate serves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+# A player that should be sounding and has said nothing for this long is taken for gone.
+ALIVE_S = 2.0
+# Two amounts of sound that differ by less than this are equal: far less than a sample.
+_SAME_S = 1e-6
+
+# `report(comment_id, heard_s, at_s)`: how much of a comment's sound has been played at clock time `at_s`.
+Report = Callable[[int, float, float], None]
+
+# Where a player sounds: its name, and the place (a browser tab, for example).
+_Place = tuple[str, str]
+
+
+@dataclass(slots=True)
+class _Acknowledged:
+    """One comment as one place has acknowledged it."""
+
+    from_s: float | None = None  # clock time of its first sound
+    heard_s: float = 0.0
+    at_s: float = 0.0  # clock time of the last report
+
+
+class CommentPlayback:
+    """The playback of one comment, as `PlaybackClock.track` gives it.
+
+    `submitted` and `cut` tell what was sent; the rest answers what was heard, at a clock time that the caller gives.
+    """
+
+    def __init__(self, clock: PlaybackClock) -> None:
+        self._clock = clock
+        self._planned_start_s: float | None = None  # None: nothing was sent yet
+        self._sent_s = 0.0
+        self._acknowledged: dict[_Place, _Acknowledged] = {}
+
+    def submitted(self, start_at_s: float, seconds: float) -> None:
+        """`seconds` more of its sound were sent, to be heard from `start_at_s` on if it is the first."""
+        if self._planned_start_s is None:
+            self._planned_start_s = start_at_s
+        self._sent_s += seconds
+
+    def cut(self, at_heard_s: float) -> None:
+        """End it at this point of its own sound, if it was to go on beyond it."""
+        if self._planned_start_s is not None:
+            self._sent_s = min(self._sent_s, at_heard_s)
+        self._clock.wake()
+
+    def heard_s(self, now_s: float) -> float:
+        """Seconds of it that the slowest living player has played by `now_s`."""
+        alive = self._alive(now_s)
+        if not alive:
+            return min(self._sent_s, max(0.0, now_s - self._start_s(now_s)))
+        return min(
+            0.0 if place.from_s is None else min(self._sent_s, place.heard_s + max(0.0, now_s - place.at_s))
+            for place in alive
+        )
+
+    def begun(self, now_s: float) -> bool:
+        """Whether its first sound has been heard: acknowledged, or by the estimate where nobody answers."""
+        alive = self._alive(now_s)
+        if alive:
+            return all(place.from_s is not None for place in alive)
+        return self._planned_start_s is not None and now_s >= self._planned_start_s
+
+    def heard_from_s(self, now_s: float) -> float | None:
+        """When its first sound was heard: acknowledged, by the first player that heard it; else planned."""
+        begun = [place.from_s for place in self._alive(now_s) if place.from_s is not None]
+        return min(begun) if begun else self._planned_start_s
+
+    def end_s(self, now_s: float) -> float:
+        """When all that was sent will have been heard, or was: acknowledged, else foreseen."""
+        start_s = self._start_s(now_s)
+        ends = []
+        for place in self._alive(now_s):
+            if self._played_all(place) and place.from_s is not None:
+                ends.append(place.at_s)
+            else:
+                left_s = self._sent_s - place.heard_s
+                last_known_s = place.at_s if place.from_s is not None else start_s
+                ends.append(max(last_known_s, now_s - ALIVE_S) + left_s)
+        return max(ends) if ends else start_s + self._sent_s
+
+    def _start_s(self, now_s: float) -> float:
+        return now_s if self._planned_start_s is None else self._planned_start_s
+
+    def _played_all(self, place: _Acknowledged) -> bool:
+        return place.heard_s >= self._sent_s - _SAME_S
+
+    def _alive(self, now_s: float) -> list[_Acknowledged]:
+        """The places that are alive; a silent one that should be sounding is not, until it reports again."""
+        alive = []
+        for key in self._clock.places:
+            place = self._acknowledged.get(key) or _Acknowledged()
+            last_word_s = max(place.at_s, self._start_s(now_s))
+            if not self._played_all(place) and now_s - last_word_s > ALIVE_S:
+                self._clock.lost_places.add(key)
+            if key not in self._clock.lost_places:
+                alive.append(place)
+        return alive
+
+    # --- for the clock
+
+    def _report(self, key: _Place, heard_s: float, at_s: float) -> None:
+        place = self._acknowledged.setdefault(key, _Acknowledged())
+        if place.from_s is None:
+            place.from_s = at_s - heard_s
+        place.heard_s, place.at_s = max(place.heard_s, heard_s), at_s
+
+    def _forget_place(self, key: _Place) -> None:
+        self._acknowledged.pop(key, None)
+
+
+class PlaybackClock:
+    """The playback of all comments: players join and report, the loop asks through `track` and waits for changes.
+
+    Everything happens on the loop's thread.
+    """
+
+    def __init__(self) -> None:
+        self.places: dict[_Place, None] = {}  # in the order in which they joined
+        self.lost_places: set[_Place] = set()
+        self._comments: dict[int, CommentPlayback] = {}
+        self._changed = asyncio.Event()
+
+    # --- for players
+
+    def join(self, player: str, place: str = "") -> Report:
+        """Register a place where a player sounds; return the function by which it reports from there."""
+        key = (player, place)
+        self.places[key] = None
+        self._forget_acknowledged(key)
+
+        def report(comment_id: int, heard_s: float, at_s: float) -> None:
+            if key not in self.places:  # it has left
+                return
+            self.lost_places.discard(key)
+            self.track(comment_id)._report(key, heard_s, at_s)
+            self._changed.set()
+
+        return report
+
+    def leave(self, player: str, place: str | None = None) -> None:
+        """Wait no more for this place of a player, or for any of its places."""
+        for key in [k for k in self.places if k[0] == player and place in (None, k[1])]:
+            del self.places[key]
+            self.lost_places.discard(key)
+            self._forget_acknowledged(key)
+        self._changed.set()
+
+    def _forget_acknowledged(self, key: _Place) -> None:
+        for comment in self._comments.values():
+            comment._forget_place(key)
+
+    # --- for the loop
+
+    def track(self, comment_id: int) -> CommentPlayback:
+        """Return the playback of a comment; the same one each time, until it is forgotten."""
+        return self._comments.setdefault(comment_id, CommentPlayback(self))
+
+    def forget_before(self, comment_id: int) -> None:
+        """Drop what is known of comments older than this one."""
+        for known in [k for k in self._comments if k < comment_id]:
+            del self._comments[known]
+
+    @property
+    def lost(self) -> set[str]:
+        """Players with a place that should be sounding and does not answer."""
+        return {player for player, _ in self.lost_places}
+
+    async def wait_change(self, timeout_s: float) -> None:
+        """Wait until the next report, `timeout_s` at most; silent players are noticed by asking again."""
+        self._changed.clear()
+        timer = asyncio.get_running_loop().call_later(max(0.0, timeout_s), self._changed.set)
+        try:
+            await self._changed.wait()
+        finally:
+            timer.cancel()
+
+    def wake(self) -> None:
+        """Let everybody who waits for a change look again."""
+        self._changed.set()
