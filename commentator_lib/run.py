@@ -29,7 +29,7 @@ from commentator_lib.runs import meters
 from commentator_lib.runs.log import RunLog
 from commentator_lib.runs.record import totals
 from commentator_lib.scene import SceneTracker
-from commentator_lib.settings import Settings, SettingsError
+from commentator_lib.settings import Settings, SettingsError, live_settings
 from commentator_lib.sources.base import Source
 from commentator_lib.sources.open import is_stream
 from commentator_lib.sources.recording import SourceRecorder
@@ -42,27 +42,6 @@ _LATE_S = 0.04
 _SAMPLE_S = 1.0
 # How long `stop` waits for a blocking call that will not come back before it leaves its thread to itself.
 _STOP_WAIT_S = 5.0
-
-
-# What a running session is built from.
-_FIXED = {
-    "commentator",
-    "voice",
-    "seed",
-    "picture_max_px",
-    "display_buffer_mb",
-    "delay_init_s",
-    "model_path",
-    "reference_audio_path",
-    "vocoder_float16",
-    "max_slice_nums",
-    "device",
-    "temperature",
-    "assets_path",
-    "api_base_url",
-    "api_timeout_s",
-    "api_retries",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +122,7 @@ class LiveRun:
         self.tell(lambda loop: loop.stop())
 
     def change(self, changes: dict[str, Any]) -> None:
-        if fixed := _FIXED & changes.keys():
+        if fixed := changes.keys() & Settings.model_fields.keys() - live_settings():
             raise SettingsError(
                 f"{', '.join(sorted(fixed))} cannot be changed while a session runs: start a new one"
             )

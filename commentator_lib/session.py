@@ -12,6 +12,7 @@ its threads with it.
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections.abc import Callable
@@ -27,8 +28,8 @@ from commentator_lib.run import LiveRun, Status
 from commentator_lib.runs.log import RunLog
 from commentator_lib.runs.provenance import run_header
 from commentator_lib.settings import Settings, SettingsError
-from commentator_lib.sources.base import Source, SourceError
-from commentator_lib.sources.open import open_source
+from commentator_lib.sources.base import SourceError
+from commentator_lib.sources.open import GivenSource, is_named, open_source
 from commentator_lib.voices.base import Voice
 from commentator_lib.voices.factory import make_voice
 
@@ -47,7 +48,7 @@ class LiveSession:
 
     def __init__(
         self,
-        source: str | list[str] | Source = "demo",
+        source: GivenSource = "demo",
         settings: Settings | None = None,
         *,
         commentator: Commentator | None = None,
@@ -70,7 +71,7 @@ class LiveSession:
             )
         if voice is None and mode != "what-if":  # there, nothing is computed
             voice = make_voice(settings)
-        self._given = source
+        self._given = os.fspath(source) if isinstance(source, os.PathLike) else source
         self._commentator, self._voice, self._players = commentator, voice, players or []
         self._mode: Mode = mode
         self._duration_s = duration_s
@@ -84,8 +85,7 @@ class LiveSession:
     def _prepare(self, settings: Settings) -> None:
         """Open the source and the log of one run."""
         given = self._given
-        by_name = isinstance(given, str | list)
-        self.source = open_source(given, self._duration_s, settings.picture_max_px) if by_name else given
+        self.source = open_source(given, self._duration_s, settings.picture_max_px)
         info = self.source.info
         if info.live and self._mode != "live":
             self.source.close()
@@ -96,7 +96,7 @@ class LiveSession:
         folder = self._run_dir
         if folder is not None and self._runs > 1:
             folder = folder.with_name(f"{folder.name}-{self._runs}")
-        spec = given if by_name else info.spec
+        spec = given if is_named(given) else info.spec
         header = run_header(spec, settings, self._mode, self._commentator, self._voice, self._duration_s)
         self.log = RunLog(folder, header)
         self._run = LiveRun(
@@ -126,7 +126,7 @@ class LiveSession:
         if self.running:
             raise RuntimeError("the session is running: stop it first")
         if self._thread is not None:
-            if not isinstance(self._given, str | list):
+            if not is_named(self._given):
                 raise RuntimeError("a Source object can be read only once: give the source by its name")
             self._prepare(self._run.settings)
         self._thread = threading.Thread(target=self._run.main, name="commentary", daemon=True)

@@ -1,8 +1,8 @@
 """Settings: every tunable with its unit, range and default.
 
-One place says what a knob is; the command line, TOML files, the environment, presets and the help text are
-all read off it. A module of constants with `os.getenv`, the obvious way, accepts a misspelt name and a
-value out of range in silence.
+One place says what a setting is: the command line, the panel, TOML files, the environment, presets and the
+help text all read it here. Each field carries its group, its unit, and whether it may change while a session
+runs (`live`); a name that is misspelt or a value that is out of range is refused in one line.
 
 Priority, highest first: arguments, environment, settings file, preset, defaults. The environment names are
 those of the nerdpudding project, so that its users' set-ups go on working.
@@ -13,197 +13,158 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from functools import cache
+import warnings
+from collections.abc import Iterable
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from commentator_lib.plugins import Kind, entry_point_names, is_dotted
+from commentator_lib.presets import PRESETS as PRESETS
 from commentator_lib.profiles import PROFILES
+
+# The built-in names; `commentators.factory` and `voices.factory` make them.
+COMMENTATORS = ("baseline", "minicpmo", "vlm", "openai", "scripted")
+VOICES = ("hibari",)
+# Names of version 0.1; they go with the next version.
+_OLD_COMMENTATORS = {"basic-eye": "baseline"}
 
 
 class SettingsError(ValueError):
-    """A setting that is unknown, of the wrong type or out of range; one line that says how to mend it."""
+    """A setting that is unknown, of the wrong type or out of range; one line that says how to fix it."""
 
 
-def _field(default: Any, env: str, unit: str, text: str, **limits: Any) -> Any:
+def _field(group: str, default: Any, env: str, unit: str = "", *, live: bool, **limits: Any) -> Any:
+    """Return a field of one group; `live`: it may be changed while a session runs. Its text stands below it."""
     return Field(
         default,
         validation_alias=AliasChoices(env),
-        description=text,
-        json_schema_extra={"unit": unit},
+        json_schema_extra={"group": group, "unit": unit, "live": live},
         **limits,
     )
+
+
+# One maker of fields for each group; the names are what people read as headings.
+_sight = partial(_field, "what it sees")
+_timing = partial(_field, "when it speaks")
+_words = partial(_field, "what it says")
+_delay = partial(_field, "how far the picture lags")
+_model = partial(_field, "models")
+_run = partial(_field, "the run")
 
 
 class Settings(BaseSettings):
     """All tunables. Build with keyword arguments or `load_settings`; change with `changed`."""
 
     model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", populate_by_name=True, case_sensitive=True, validate_default=True
+        frozen=True,
+        extra="forbid",
+        populate_by_name=True,
+        case_sensitive=True,
+        validate_default=True,
+        use_attribute_docstrings=True,  # the line below a field is its description
     )
 
-    # what it sees
-    capture_fps: float = _field(
-        2.0, "CAPTURE_FPS", "frames/s", "frames a second that go into the model's window", ge=0.5, le=5
+    capture_fps: float = _sight(2.0, "CAPTURE_FPS", "frames/s", live=True, ge=0.5, le=5)
+    """frames a second that go into the model's window"""
+    frames_per_inference: int = _sight(4, "FRAMES_PER_INFERENCE", "frames", live=True, ge=1, le=10)
+    """frames that one comment sees"""
+    frame_stride: int = _sight(2, "FRAME_STRIDE", "frames", live=True, ge=1, le=4)
+    """take every n-th frame of the window, counted from the newest"""
+    window_frames: int = _sight(32, "WINDOW_SIZE", "frames", live=True, ge=1, le=512)
+    """length of the window; at least frames × stride"""
+    max_slice_nums: int = _sight(1, "MAX_SLICE_NUMS", "tiles", live=False, ge=1, le=9)
+    """image detail of models that cut pictures into tiles"""
+    picture_max_px: int = _sight(1280, "PICTURE_MAX_PX", "pixels", live=False, ge=64, le=7680)
+    """longer side of the picture; larger sources are scaled down at capture"""
+    change_threshold: float = _timing(5.0, "CHANGE_THRESHOLD", "of 255", live=True, ge=0, le=50)
+    """change below this skips the cycle; 0 never skips"""
+    change_measure: Literal["mean", "block", "compensated"] = _timing(
+        "compensated", "CHANGE_MEASURE", live=True
     )
-    frames_per_inference: int = _field(
-        4, "FRAMES_PER_INFERENCE", "frames", "frames that one comment sees", ge=1, le=10
-    )
-    frame_stride: int = _field(
-        2,
-        "FRAME_STRIDE",
-        "frames",
-        "take every n-th frame of the window, counted from the newest",
-        ge=1,
-        le=4,
-    )
-    window_frames: int = _field(
-        32, "WINDOW_SIZE", "frames", "length of the window; at least frames × stride", ge=1, le=512
-    )
-    max_slice_nums: int = _field(
-        1, "MAX_SLICE_NUMS", "tiles", "image detail of models that cut pictures into tiles", ge=1, le=9
-    )
-    picture_max_px: int = _field(
-        1280,
-        "PICTURE_MAX_PX",
-        "pixels",
-        "longer side of the picture; larger sources are scaled down at capture",
-        ge=64,
-        le=7680,
-    )
-    # when it speaks
-    change_threshold: float = _field(
-        5.0, "CHANGE_THRESHOLD", "of 255", "change below this skips the cycle; 0 never skips", ge=0, le=50
-    )
-    change_measure: Literal["mean", "block", "compensated"] = _field(
-        "compensated", "CHANGE_MEASURE", "", "which measure of change the threshold is compared with"
-    )
-    inference_interval_s: float = _field(
-        1.0, "INFERENCE_INTERVAL", "s", "wait after a cycle in which nothing was spoken", ge=0.5, le=10
-    )
-    policy: Literal["playout", "serial"] = _field(
-        "playout",
-        "PACING_POLICY",
-        "",
-        "pacing: playout prepares a comment while the last is heard; serial waits for its end",
-    )
-    pause_s: float = _field(1.0, "TTS_PAUSE_AFTER", "s", "breathing pause between two comments", ge=0, le=5)
-    interrupt_threshold: float = _field(
-        0.0,
-        "INTERRUPT_THRESHOLD",
-        "of 255",
-        "compensated change from which a new event may cut the comment being heard; 0 never cuts",
-        ge=0,
-        le=255,
-    )
-    stale_after_s: float = _field(
-        30.0,
-        "STALE_AFTER",
-        "s",
-        "a comment later than this behind its picture is dropped; 0 drops none",
-        ge=0,
-        le=600,
-    )
-    inference_timeout_s: float = _field(
-        60.0, "INFERENCE_TIMEOUT", "s", "longest wait for the next piece of a comment", gt=0, le=3600
-    )
-    # what it says
-    commentator: str = _field(
-        "baseline", "COMMENTATOR", "", "who comments: baseline, minicpmo, vlm, openai or scripted"
-    )
-    profile: str = _field("general", "COMMENTATOR_PROFILE", "", "prompt profile: " + ", ".join(PROFILES))
-    instruction: str = _field("", "INSTRUCTION", "", "what to watch for; empty: the profile's own")
-    speech: bool = _field(True, "ENABLE_TTS", "", "speak the comments; false: text only")
-    voice: str = _field(
-        "hibari", "COMMENTATOR_VOICE", "", "voice for commentators without one of their own: hibari"
-    )
-    speech_max_new_tokens: int = _field(
-        150, "TTS_MAX_NEW_TOKENS", "tokens", "longest comment with speech", ge=64, le=512
-    )
-    text_max_new_tokens: int = _field(
-        512, "MAX_NEW_TOKENS", "tokens", "longest comment without speech", ge=128, le=1024
-    )
-    # how far the picture lags
-    delay_init_s: float = _field(
-        5.0,
-        "STREAM_DELAY_INIT",
-        "s",
-        "picture delay before the first comment is known; 0 switches it off",
-        ge=0,
-        le=15,
-    )
-    delay_ema_alpha: float = _field(
-        0.2, "STREAM_DELAY_EMA_ALPHA", "", "weight of a new latency in the serial policy's delay", ge=0, le=1
-    )
-    delay_quantile: float = _field(
-        0.95,
-        "STREAM_DELAY_QUANTILE",
-        "",
-        "share of comments that the playout delay lets be on time",
-        gt=0,
-        lt=1,
-    )
-    delay_margin_s: float = _field(0.1, "STREAM_DELAY_MARGIN", "s", "added to that quantile", ge=0, le=5)
-    delay_max_s: float = _field(15.0, "STREAM_DELAY_MAX", "s", "longest picture delay", gt=0, le=60)
-    slew_max: float = _field(
-        0.1,
-        "STREAM_DELAY_SLEW",
-        "s/s",
-        "how fast the delay may change, as a share of real time",
-        gt=0,
-        le=0.5,
-    )
-    display_buffer_mb: int = _field(
-        1024,
-        "DISPLAY_BUFFER_MB",
-        "MB",
-        "memory for the delayed picture; beyond it old frames are dropped",
-        ge=16,
-        le=65536,
-    )
-    # real models
-    model_path: str = _field(
-        "", "MODEL_PATH", "", "checkpoint folder or hub id; for openai the server's name of the model"
-    )
-    device: Literal["auto", "cuda", "cpu"] = _field(
-        "auto", "DEVICE", "", "where a model runs; auto: on the GPU where there is one"
-    )
-    temperature: float = _field(
-        0.7, "TEMPERATURE", "", "how freely a model picks its words; 0 takes the likeliest", ge=0, le=2
-    )
-    assets_path: str = _field(
-        "", "ASSETS_PATH", "", "MiniCPM-o's assets folder, where the checkpoint and its neighbours have none"
-    )
-    reference_audio_path: str = _field("", "REF_AUDIO_PATH", "", "recording of the voice to imitate")
-    vocoder_float16: bool = _field(False, "TTS_FLOAT16", "", "vocoder in half precision")
-    api_base_url: str = _field(
-        "http://127.0.0.1:8000/v1", "OPENAI_BASE_URL", "", "OpenAI-compatible server; its key: OPENAI_API_KEY"
-    )
-    api_timeout_s: float = _field(
-        20.0, "API_TIMEOUT", "s", "longest silence of that server before it is asked again", gt=0, le=600
-    )
-    api_retries: int = _field(2, "API_RETRIES", "times", "how often it is asked again", ge=0, le=10)
-    # the run
-    seed: int = _field(0, "SEED", "", "seed of everything that draws", ge=0)
+    """which measure of change the threshold is compared with"""
+    inference_interval_s: float = _timing(1.0, "INFERENCE_INTERVAL", "s", live=True, ge=0.5, le=10)
+    """wait after a cycle in which nothing was spoken"""
+    policy: Literal["playout", "serial"] = _timing("playout", "PACING_POLICY", live=True)
+    """pacing: playout prepares a comment while the last is heard; serial waits for its end"""
+    pause_s: float = _timing(1.0, "TTS_PAUSE_AFTER", "s", live=True, ge=0, le=5)
+    """breathing pause between two comments"""
+    interrupt_threshold: float = _timing(0.0, "INTERRUPT_THRESHOLD", "of 255", live=True, ge=0, le=255)
+    """compensated change from which a new event may cut the comment being heard; 0 never cuts"""
+    stale_after_s: float = _timing(30.0, "STALE_AFTER", "s", live=True, ge=0, le=600)
+    """a comment later than this behind its picture is dropped; 0 drops none"""
+    inference_timeout_s: float = _timing(60.0, "INFERENCE_TIMEOUT", "s", live=True, gt=0, le=3600)
+    """longest wait for the next piece of a comment"""
+    commentator: str = _words("baseline", "COMMENTATOR", live=False)
+    """who comments: baseline, minicpmo, vlm, openai, scripted, or your own package.module:Class"""
+    profile: str = _words("general", "COMMENTATOR_PROFILE", live=True)
+    """prompt profile: general, sports, security, nature, descriptive"""
+    instruction: str = _words("", "INSTRUCTION", live=True)
+    """what to watch for; empty: the profile's own"""
+    speech: bool = _words(True, "ENABLE_TTS", live=True)
+    """speak the comments; false: text only"""
+    voice: str = _words("hibari", "COMMENTATOR_VOICE", live=False)
+    """who speaks for commentators without a voice: hibari, or your own package.module:Class"""
+    speech_max_new_tokens: int = _words(150, "TTS_MAX_NEW_TOKENS", "tokens", live=True, ge=64, le=512)
+    """longest comment with speech"""
+    text_max_new_tokens: int = _words(512, "MAX_NEW_TOKENS", "tokens", live=True, ge=128, le=1024)
+    """longest comment without speech"""
+    delay_init_s: float = _delay(5.0, "STREAM_DELAY_INIT", "s", live=False, ge=0, le=15)
+    """picture delay before the first comment is known; 0 switches it off"""
+    delay_ema_alpha: float = _delay(0.2, "STREAM_DELAY_EMA_ALPHA", live=True, ge=0, le=1)
+    """weight of a new latency in the serial policy's delay"""
+    delay_quantile: float = _delay(0.95, "STREAM_DELAY_QUANTILE", live=True, gt=0, lt=1)
+    """share of comments that the playout delay lets be on time"""
+    delay_margin_s: float = _delay(0.1, "STREAM_DELAY_MARGIN", "s", live=True, ge=0, le=5)
+    """added to that quantile"""
+    delay_max_s: float = _delay(15.0, "STREAM_DELAY_MAX", "s", live=True, gt=0, le=60)
+    """longest picture delay"""
+    slew_max: float = _delay(0.1, "STREAM_DELAY_SLEW", "s/s", live=True, gt=0, le=0.5)
+    """how fast the delay may change, as a share of real time"""
+    display_buffer_mb: int = _delay(1024, "DISPLAY_BUFFER_MB", "MB", live=False, ge=16, le=65536)
+    """memory for the delayed picture; beyond it old frames are dropped"""
+    model_path: str = _model("", "MODEL_PATH", live=False)
+    """checkpoint folder or hub id; for openai the server's name of the model"""
+    device: Literal["auto", "cuda", "cpu"] = _model("auto", "DEVICE", live=False)
+    """where a model runs; auto: on the GPU where there is one"""
+    temperature: float = _model(0.7, "TEMPERATURE", live=False, ge=0, le=2)
+    """how freely a model picks its words; 0 takes the likeliest"""
+    assets_path: str = _model("", "ASSETS_PATH", live=False)
+    """MiniCPM-o's assets folder, where the checkpoint and its neighbours have none"""
+    reference_audio_path: str = _model("", "REF_AUDIO_PATH", live=False)
+    """recording of the voice to imitate"""
+    vocoder_float16: bool = _model(False, "TTS_FLOAT16", live=False)
+    """vocoder in half precision"""
+    api_base_url: str = _model("http://127.0.0.1:8000/v1", "OPENAI_BASE_URL", live=False)
+    """OpenAI-compatible server; its key: OPENAI_API_KEY"""
+    api_timeout_s: float = _model(20.0, "API_TIMEOUT", "s", live=False, gt=0, le=600)
+    """longest silence of that server before it is asked again"""
+    api_retries: int = _model(2, "API_RETRIES", "times", live=False, ge=0, le=10)
+    """how often it is asked again"""
+    seed: int = _run(0, "SEED", live=False, ge=0)
+    """seed of everything that is random"""
 
     def model_post_init(self, _context: Any) -> None:
-        if self.commentator in _OLD_COMMENTATORS:
-            object.__setattr__(self, "commentator", _OLD_COMMENTATORS[self.commentator])
+        if (new := _OLD_COMMENTATORS.get(self.commentator)) is not None:
+            warnings.warn(
+                f"the commentator {self.commentator!r} is now called {new!r}; the old name goes with the next version",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+            object.__setattr__(self, "commentator", new)
         needed = self.frames_per_inference * self.frame_stride
         if self.window_frames < needed:
             raise SettingsError(
                 f"window_frames is {self.window_frames}, but frames_per_inference × frame_stride is {needed}: "
                 f"set window_frames to {needed} or more"
             )
-        for name, value, known in (
-            ("profile", self.profile, list(PROFILES)),
-            ("commentator", self.commentator, list(COMMENTATORS)),
-            ("voice", self.voice, list(VOICES)),
-        ):
-            if value not in known:
-                raise SettingsError(f"{name} {value!r} is not known{_nearest(value, known)}")
+        if self.profile not in PROFILES:
+            raise SettingsError(f"profile {self.profile!r} is not known{_nearest(self.profile, PROFILES)}")
+        _check_name("commentator", self.commentator, COMMENTATORS, "commentators")
+        _check_name("voice", self.voice, VOICES, "voices")
 
     @classmethod
     def settings_customise_sources(
@@ -216,43 +177,49 @@ class Settings(BaseSettings):
         return self.speech_max_new_tokens if self.speech else self.text_max_new_tokens
 
     def changed(self, **changes: Any) -> Settings:
-        """A copy with these settings changed; SettingsError for bad ones."""
+        """Return a copy with these settings changed. Raise SettingsError for bad ones."""
         return _build({**self.model_dump(), **changes})
 
 
-COMMENTATORS = ("baseline", "minicpmo", "vlm", "openai", "scripted")
-VOICES = ("hibari",)
-# Names of version 0.1; they go with the next version.
-_OLD_COMMENTATORS = {"basic-eye": "baseline"}
-
-# The nerdpudding project's four presets.
-_PRESET_KEYS = (
-    "capture_fps",
-    "frames_per_inference",
-    "frame_stride",
-    "window_frames",
-    "change_threshold",
-    "inference_interval_s",
-    "speech_max_new_tokens",
-    "pause_s",
-)
-PRESETS: dict[str, dict[str, Any]] = {
-    "sentry": dict(zip(_PRESET_KEYS, (2.0, 4, 2, 32, 5.0, 1.0, 150, 1.0), strict=True)),
-    "sniper": dict(zip(_PRESET_KEYS, (5.0, 4, 1, 48, 0.0, 0.5, 96, 0.5), strict=True)),
-    "owl": dict(zip(_PRESET_KEYS, (4.0, 8, 2, 48, 1.0, 0.5, 120, 0.5), strict=True)),
-    "beast": dict(zip(_PRESET_KEYS, (5.0, 10, 2, 64, 0.0, 0.5, 96, 0.3), strict=True)),
-}
+def _check_name(field: str, name: str, built_in: tuple[str, ...], kind: Kind) -> None:
+    """Raise SettingsError for a name that is neither built in, nor installed, nor that of a class."""
+    if name not in built_in and not is_dotted(name) and name not in entry_point_names(kind):
+        known = (*built_in, *entry_point_names(kind))
+        raise SettingsError(f"{field} {name!r} is not known{_nearest(name, known)}")
 
 
-def _nearest(name: str, known: list[str]) -> str:
-    """A hint at the nearest known name, or the whole list where none is near."""
+def _nearest(name: str, known: Iterable[str]) -> str:
+    """Return a hint at the nearest known name, or the whole list where none is near."""
+    known = list(known)
     close = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
     return f": did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"
 
 
 def env_name(field: str) -> str:
-    """The environment variable of a setting."""
-    return Settings.model_fields[field].validation_alias.choices[0]
+    """Return the environment variable of a setting."""
+    alias = Settings.model_fields[field].validation_alias
+    assert isinstance(alias, AliasChoices)  # every field is made by `_field`
+    return str(alias.choices[0])
+
+
+def _extra(field: str) -> dict[str, Any]:
+    """Return what `_field` noted on a setting: its group, its unit, and whether it is live."""
+    extra = Settings.model_fields[field].json_schema_extra
+    assert isinstance(extra, dict)
+    return extra
+
+
+def setting_groups() -> dict[str, list[str]]:
+    """Return the names of all settings by group, in the order in which they are read best."""
+    groups: dict[str, list[str]] = {}
+    for name in _names():
+        groups.setdefault(str(_extra(name)["group"]), []).append(name)
+    return groups
+
+
+def live_settings() -> frozenset[str]:
+    """Return the names of the settings that may be changed while a session runs."""
+    return frozenset(name for name in _names() if _extra(name)["live"])
 
 
 @cache
@@ -264,15 +231,13 @@ def _build(values: dict[str, Any], origin: dict[str, str] | None = None) -> Sett
     origin = origin or {}
     for name in values:
         if name not in Settings.model_fields:
-            raise SettingsError(
-                f"{_from(name, origin)}unknown setting {name!r}{_nearest(name, list(_names()))}"
-            )
+            raise SettingsError(f"{_from(name, origin)}unknown setting {name!r}{_nearest(name, _names())}")
     try:
         return Settings(**values)
     except ValidationError as error:
         first = error.errors()[0]
         if not first["loc"]:  # a rule of ours about several settings
-            raise SettingsError(str(first["ctx"]["error"])) from None
+            raise SettingsError(str(first.get("ctx", {}).get("error", first["msg"]))) from None
         name = _field_of(str(first["loc"][0]))
         raise SettingsError(
             f"{_from(name, origin)}{name} = {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
@@ -281,7 +246,7 @@ def _build(values: dict[str, Any], origin: dict[str, str] | None = None) -> Sett
 
 
 def _field_of(location: str) -> str:
-    """pydantic names a bad value by its alias; the user knows the field."""
+    """Return the setting that pydantic means: it names a bad value by its alias, the user knows the field."""
     for name in _names():
         if location in (name, env_name(name)):
             return name
@@ -298,25 +263,23 @@ def load_settings(
     environment: dict[str, str] | None = None,
     **arguments: Any,
 ) -> Settings:
-    """Settings from all layers: preset < TOML file < environment < arguments.
+    """Return the settings from all layers: preset < TOML file < environment < arguments.
 
-    `environment` defaults to the process's. Raises SettingsError for a file that cannot be read, an
+    `environment` defaults to the process's. Raise SettingsError for a file that cannot be read, an
     unknown name (with the nearest known one), a wrong type or a value out of range.
     """
+    # 1) The file may name a preset, which an argument replaces.
+    table = {} if file is None else _read_toml(Path(file))
+    in_file = table.pop("preset", None)
+    preset = in_file if preset is None else preset
+    # 2) From the lowest layer to the highest, each over the one before; `origin` is for error messages.
     values: dict[str, Any] = {}
-    origin: dict[str, str] = {}
-    if file is not None:
-        table = _read_toml(Path(file))
-        preset = preset or table.pop("preset", None)
-        table.pop("preset", None)
-    else:
-        table = {}
     if preset is not None:
         if str(preset).lower() not in PRESETS:
-            raise SettingsError(f"unknown preset {preset!r}{_nearest(str(preset), list(PRESETS))}")
+            raise SettingsError(f"unknown preset {preset!r}{_nearest(str(preset), PRESETS)}")
         values.update(PRESETS[str(preset).lower()])
     values.update(table)
-    origin.update(dict.fromkeys(table, str(file)))
+    origin = dict.fromkeys(table, str(file))
     environment = dict(os.environ) if environment is None else environment
     for name in _names():
         if (variable := env_name(name)) in environment:
@@ -339,7 +302,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 
 def save_settings(settings: Settings, path: Path | str) -> None:
-    """Write all settings to a TOML file that `load_settings` reads back. SettingsError if it cannot."""
+    """Write all settings to a TOML file that `load_settings` reads back. Raise SettingsError if it cannot."""
     import tomli_w
 
     try:
@@ -349,7 +312,7 @@ def save_settings(settings: Settings, path: Path | str) -> None:
 
 
 def parse_assignment(text: str) -> tuple[str, str]:
-    """`name=value` as given on a command line. SettingsError without an equals sign."""
+    """Split `name=value` as given on a command line. Raise SettingsError without an equals sign."""
     name, equals, value = text.partition("=")
     if not equals:
         raise SettingsError(f"{text!r} is no setting: write name=value, for example pause_s=0.5")
@@ -357,16 +320,16 @@ def parse_assignment(text: str) -> tuple[str, str]:
 
 
 def describe_range(name: str) -> str:
-    """A setting's range and unit in words, for help and errors."""
+    """Return a setting's range and unit in words, for help and errors."""
     field = Settings.model_fields[name]
     parts = []
     for limit in field.metadata:
         for key, sign in (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<")):
             if (value := getattr(limit, key, None)) is not None:
                 parts.append(f"{sign} {value:g}")
-    if getattr(field.annotation, "__origin__", None) is Literal:
-        parts.append(" or ".join(field.annotation.__args__))
+    if get_origin(field.annotation) is Literal:
+        parts.append(" or ".join(get_args(field.annotation)))
     elif not parts:
-        parts.append({bool: "true or false", str: "text"}.get(field.annotation, "any"))
-    unit = (field.json_schema_extra or {}).get("unit", "")
+        parts.append("true or false" if field.annotation is bool else "text")
+    unit = _extra(name)["unit"]
     return " and ".join(parts) + (f", {unit}" if unit else "")

@@ -10,16 +10,18 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import InitVar, dataclass
+from typing import Self
 
 from commentator_lib.media import AudioChunk, Frame
 from commentator_lib.profiles import NOTHING_TO_SAY as NOTHING_TO_SAY
+from commentator_lib.settings import Settings
 
 # What a cycle may spend its time on, in this order; `StageTimes` and the run log name them so, with "_s" for seconds.
 MODEL_STAGES = ("preprocess", "vision", "prefill", "decode", "talker", "vocoder")
 
 
 class CommentatorError(Exception):
-    """A commentator that cannot be made or loaded; one line that says why and how to mend it."""
+    """A commentator that cannot be made or loaded; one line that says why and how to fix it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,26 +92,43 @@ class CommentChunk:
 
 
 class Commentator(ABC):
-    """Looks at frames and says something about them. Give `name`, and write `comment`; the rest has working
-    defaults. All calls come from the inference thread and may block.
+    """Looks at frames and says something about them. Give `name` and write `comment`; the rest has defaults.
+
+    All calls come from one thread, one after another, and may block. Only `comment` may run while the session
+    goes on; a session that is stopped closes its iterator between two chunks.
 
     `has_voice`: it speaks with a voice of its own, and sends each piece of text together with its sound.
-    `has_cost_model`: every chunk carries its `cost_s`, so it can be used in what-if runs.
+    `has_cost_model`: every chunk carries its `cost_s`, so that it can be used in what-if runs.
     """
 
-    name: str
+    name: str = "unnamed"
     has_voice: bool = False
     has_cost_model: bool = False
 
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Return the commentator that these settings ask for. Override it where they matter to yours.
+
+        Called where the settings name your class. Raise CommentatorError where this machine cannot have it.
+        """
+        return cls()
+
     @abstractmethod
     def comment(self, request: CommentRequest) -> Iterator[CommentChunk]:
-        """One comment as a generator of chunks; closing it cancels the comment. Saying nothing is the text "..."."""
+        """Yield one comment, chunk by chunk; closing the generator cancels it.
+
+        To say nothing, yield the text "..." alone. An error costs this comment, never the session.
+        """
 
     def expect_frames(self, width: int, height: int) -> None:
-        """Frames of this size (pixels) will come. Called before `warm_up`, for those that are slow on new sizes."""
+        """Take note that frames of this size (pixels) will come. Called before `warm_up`; for models that are slow on
+        a new size."""
 
     def warm_up(self) -> None:
-        """Load what is slow to load. Called before the first `comment`, and again after a `close`."""
+        """Load what is slow to load. Called before the first `comment`, and again after a `close`.
+
+        An error ends the session before it has begun.
+        """
 
     def close(self) -> None:
         """Give back memory, also a GPU's. Called after the last `comment`."""

@@ -1,33 +1,77 @@
-"""Makes the commentator that the settings name."""
+"""Makes the commentator that the settings name: a built-in one, an installed one, or somebody's own class."""
 
 from __future__ import annotations
 
-from commentator_lib.commentators.base import Commentator
-from commentator_lib.settings import Settings
+from collections.abc import Callable
+
+from commentator_lib.commentators.base import Commentator, CommentatorError
+from commentator_lib.errors import named_first_line
+from commentator_lib.plugins import PluginError, known_names, load_class
+from commentator_lib.settings import Settings, SettingsError
 
 
-def make_commentator(settings: Settings) -> Commentator:
-    """The commentator that the settings name. CommentatorError for one that this machine cannot have.
-
-    What can be told without loading a model is told here; its weights are loaded by `warm_up`.
-    """
-    if settings.commentator == "scripted":
-        from commentator_lib.commentators.scripted import CostModel, ScriptedCommentator
-
-        cost = CostModel(1.0, 0.15, 4.0, 1.0, 0.5)
-        return ScriptedCommentator(cost=cost, sound="tone", seed=settings.seed)
-    if settings.commentator == "minicpmo":
-        from commentator_lib.commentators.minicpmo.commentator import MiniCPMOCommentator
-
-        return MiniCPMOCommentator(settings)
-    if settings.commentator == "vlm":
-        from commentator_lib.commentators.vlm.commentator import VLMCommentator
-
-        return VLMCommentator(settings)
-    if settings.commentator == "openai":
-        from commentator_lib.commentators.openai.commentator import OpenAICommentator
-
-        return OpenAICommentator(settings)
+def _baseline(settings: Settings) -> Commentator:
     from commentator_lib.commentators.baseline.commentator import BaselineCommentator
 
     return BaselineCommentator(seed=settings.seed)
+
+
+def _minicpmo(settings: Settings) -> Commentator:
+    from commentator_lib.commentators.minicpmo.commentator import MiniCPMOCommentator
+
+    return MiniCPMOCommentator(settings)
+
+
+def _vlm(settings: Settings) -> Commentator:
+    from commentator_lib.commentators.vlm.commentator import VLMCommentator
+
+    return VLMCommentator(settings)
+
+
+def _openai(settings: Settings) -> Commentator:
+    from commentator_lib.commentators.openai.commentator import OpenAICommentator
+
+    return OpenAICommentator(settings)
+
+
+def _scripted(settings: Settings) -> Commentator:
+    from commentator_lib.commentators.scripted import CostModel, ScriptedCommentator
+
+    cost = CostModel(1.0, 0.15, 4.0, 1.0, 0.5)
+    return ScriptedCommentator(cost=cost, sound="tone", seed=settings.seed)
+
+
+# The built-in commentators. Their names also stand in `settings.COMMENTATORS`, which checks what users write.
+_BUILT_IN: dict[str, Callable[[Settings], Commentator]] = {
+    "baseline": _baseline,
+    "minicpmo": _minicpmo,
+    "vlm": _vlm,
+    "openai": _openai,
+    "scripted": _scripted,
+}
+
+
+def known_commentators() -> dict[str, str]:
+    """Return the name of every commentator that the settings may name → where it comes from."""
+    return known_names("commentators", dict.fromkeys(_BUILT_IN, "built in"))
+
+
+def make_commentator(settings: Settings) -> Commentator:
+    """Return the commentator that the settings name.
+
+    What can be told without loading a model is told here; its weights are loaded by `warm_up`. Raise
+    CommentatorError for one that this machine cannot have, SettingsError for somebody's own class that
+    cannot be imported or is no Commentator.
+    """
+    make = _BUILT_IN.get(settings.commentator)
+    if make is not None:
+        return make(settings)
+    try:
+        return load_class(settings.commentator, "commentators", Commentator).from_settings(settings)
+    except (CommentatorError, SettingsError):
+        raise
+    except PluginError as error:
+        raise SettingsError(f"commentator: {error}") from None
+    except Exception as error:  # somebody else's code, which may fail in any way
+        reason = named_first_line(error)
+        raise SettingsError(f"commentator: {settings.commentator} cannot be made: {reason}") from error

@@ -5,17 +5,21 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+import numpy as np
+
 from commentator_lib.media import Frame
 
 
 class SourceError(Exception):
-    """A source that cannot be opened; one line that says what is wrong and how to mend it."""
+    """A source that cannot be opened or read; one line that says what is wrong and how to fix it."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceInfo:
-    spec: str
-    width: int
+    """What is known of a source before it is read."""
+
+    spec: str  # its name, as it may be shown and logged: without a password
+    width: int  # pixels; the largest where frames differ
     height: int
     fps: float
     duration_s: float | None  # None: unknown or endless
@@ -23,13 +27,13 @@ class SourceInfo:
 
 
 class Source(ABC):
-    """Somewhere that pictures come from. Give `info`, and write `read`; the rest has working defaults.
+    """Somewhere that pictures come from. Give `info` and write `read`; the rest has defaults.
 
-    All calls are blocking, and come from one thread at a time, but for `interrupt`. A source knows no clock:
-    the session paces it.
+    All calls are blocking, and come from one thread at a time, except `interrupt`. A source knows no clock: the
+    session stamps each frame of a live source when it is read, and reads any other at the pace of its `pts_s`.
 
-    `problem` says why a source ended before its time; empty: it did not. `skipped` counts the frames that were
-    left out because they came too late to be shown.
+    `problem` says why a source ended too early; empty: it did not. `skipped` counts the frames that were left
+    out because they came too late to be shown.
     """
 
     info: SourceInfo
@@ -38,11 +42,39 @@ class Source(ABC):
 
     @abstractmethod
     def read(self, not_before_s: float = 0.0) -> Frame | None:
-        """The next frame at or after media time `not_before_s` (earlier ones are skipped and counted in
-        `skipped`), or None at the end. `captured_at_s` is NaN: the reader knows no clock."""
+        """Return the next frame at or after media time `not_before_s`, or None at the end.
+
+        Earlier frames are left out and counted in `skipped`; a live source may ignore the argument. The image is
+        (H, W, 3) uint8 RGB; `captured_at_s` is NaN, since a source knows no clock. An error ends the source: it
+        goes to the run's log, and what was seen before is still commented.
+        """
 
     def interrupt(self) -> None:
         """Let a `read` that waits for a frame return soon. Called from another thread when a session stops."""
 
     def close(self) -> None:
         """Give back files, sockets and devices. Called once, after the last `read`."""
+
+
+def check_image(image: object) -> None:
+    """Raise SourceError, with shape and type in one line, for anything but a (H, W, 3) uint8 array."""
+    if not isinstance(image, np.ndarray):
+        raise SourceError(
+            f"a frame's image is a {type(image).__name__}; wanted is a NumPy array, (height, width, 3) uint8 RGB"
+        )
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
+        raise SourceError(
+            f"a frame's image has shape {image.shape} and type {image.dtype}; wanted is (height, width, 3) "
+            f"uint8 RGB{_hint(image)}"
+        )
+
+
+def _hint(image: np.ndarray) -> str:
+    """Return how the commonest wrong images are converted; `image` stands for theirs."""
+    if image.ndim == 2:
+        return ": np.stack([image] * 3, axis=2) makes it of a grey one"
+    if image.ndim == 3 and image.shape[2] == 4:
+        return ": image[..., :3] drops the alpha channel"
+    if image.dtype.kind == "f":
+        return ": (image * 255).astype(np.uint8) makes it of floats from 0 to 1"
+    return ""

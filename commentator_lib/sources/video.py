@@ -37,6 +37,7 @@ class VideoSource(Source):
 
     def __init__(self, name: str, max_px: int, hint: str, address: str = "", **how_to_open) -> None:
         import av
+        from av.error import FFmpegError
 
         shown = redact_url(name)
         self.problem = ""
@@ -45,7 +46,7 @@ class VideoSource(Source):
         self._max_px = max_px
         try:
             self._container = av.open(address or name, **how_to_open)
-        except (av.error.FFmpegError, ValueError, OSError) as error:
+        except (FFmpegError, ValueError, OSError) as error:
             raise SourceError(f"{shown} {hint} ({_reason(error)})") from None
         if not self._container.streams.video:
             kinds = ", ".join(sorted({s.type for s in self._container.streams})) or "nothing"
@@ -79,7 +80,7 @@ class VideoSource(Source):
         return _DEFAULT_FPS
 
     def _decode(self) -> Iterator[Frame]:
-        import av
+        from av.error import FFmpegError
 
         step_s = 1.0 / self._fps()
         zero_s = None
@@ -108,10 +109,10 @@ class VideoSource(Source):
                 shown_s = max(step_s, _seconds(picture.duration, picture.time_base) or 0.0)
             length_s = self._declared_s()
             if index and length_s is not None and not shift_s:
-                missing_s = length_s - (max(0.0, zero_s) + last_s + shown_s)
+                missing_s = length_s - (max(0.0, zero_s or 0.0) + last_s + shown_s)
                 if missing_s > max(_MISSING_S, 2 * step_s):
                     self.problem = f"the source breaks off after {last_s:.1f} s of {length_s:.1f} s"
-        except (av.error.FFmpegError, ValueError) as error:
+        except (FFmpegError, ValueError) as error:
             self.problem = f"the source breaks off after {max(0.0, last_s):.1f} s ({_reason(error)})"
 
     def _declared_s(self) -> float | None:

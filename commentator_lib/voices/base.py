@@ -4,20 +4,33 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from typing import Self
 
 from commentator_lib.media import AudioChunk
+from commentator_lib.settings import Settings
 
 
 class Voice(ABC):
-    """Speaks for commentators that have no voice of their own. Give `name` and `sample_rate_hz`, and write `speak`."""
+    """Speaks for commentators that have no voice. Give `name` and `sample_rate_hz`, and write `speak`.
 
-    name: str
+    All calls come from one thread, one after another, and may block: the first sound of a comment waits for
+    the first piece, so yield early.
+    """
+
+    name: str = "unnamed"
     sample_rate_hz: int
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Return the voice that these settings ask for. Override it where they matter to yours."""
+        return cls()
 
     @abstractmethod
     def speak(self, text: str) -> Iterator[AudioChunk]:
-        """The sound of `text`, piece by piece, float32 mono at `sample_rate_hz`; nothing for text that it cannot
-        read. An error costs the comment its sound, never its text."""
+        """Yield the sound of `text` piece by piece: float32 mono (N,) in [-1, 1], at `sample_rate_hz`.
+
+        Yield nothing for text that cannot be read aloud. An error costs the comment its sound, never its text.
+        """
 
     def warm_up(self) -> None:
         """Load what is slow to load. Called once, before anybody listens."""

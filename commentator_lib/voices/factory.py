@@ -1,13 +1,44 @@
-"""Makes the voice that the settings name."""
+"""Makes the voice that the settings name: the built-in one, an installed one, or somebody's own class."""
 
 from __future__ import annotations
 
-from commentator_lib.settings import Settings
+from collections.abc import Callable
+
+from commentator_lib.errors import named_first_line
+from commentator_lib.plugins import PluginError, known_names, load_class
+from commentator_lib.settings import Settings, SettingsError
 from commentator_lib.voices.base import Voice
 
 
-def make_voice(_settings: Settings) -> Voice:
-    """The voice that the settings name. Text-only mode has it too, since speech can be switched on."""
+def _hibari(_settings: Settings) -> Voice:
     from commentator_lib.voices.hibari import HibariVoice
 
     return HibariVoice()
+
+
+# The built-in voices. Their names also stand in `settings.VOICES`, which checks what users write.
+_BUILT_IN: dict[str, Callable[[Settings], Voice]] = {"hibari": _hibari}
+
+
+def known_voices() -> dict[str, str]:
+    """Return the name of every voice that the settings may name → where it comes from."""
+    return known_names("voices", dict.fromkeys(_BUILT_IN, "built in"))
+
+
+def make_voice(settings: Settings) -> Voice:
+    """Return the voice that the settings name. Text-only runs have it too, since speech can be switched on.
+
+    Raise SettingsError for somebody's own class that cannot be imported or is no Voice.
+    """
+    make = _BUILT_IN.get(settings.voice)
+    if make is not None:
+        return make(settings)
+    try:
+        return load_class(settings.voice, "voices", Voice).from_settings(settings)
+    except SettingsError:
+        raise
+    except PluginError as error:
+        raise SettingsError(f"voice: {error}") from None
+    except Exception as error:  # somebody else's code, which may fail in any way
+        reason = named_first_line(error)
+        raise SettingsError(f"voice: {settings.voice} cannot be made: {reason}") from error

@@ -1,0 +1,59 @@
+"""Makes a Source of what a program hands over: a Source, an object with its members, or frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from commentator_lib.media import Frame
+from commentator_lib.sources.base import Source, SourceError, SourceInfo
+from commentator_lib.sources.frames import FramesSource
+
+
+def adapt_source(given: object, duration_s: float | None = None) -> Source:
+    """Return `given` as a Source. `duration_s` cuts frames short. Raise SourceError for what cannot be one."""
+    if isinstance(given, Source):
+        return given
+    if all(hasattr(given, member) for member in ("info", "read")):
+        return AdaptedSource(given)
+    if isinstance(given, Iterable):
+        return FramesSource(given, duration_s=duration_s)
+    raise SourceError(
+        f"a {type(given).__name__} is no source: give a name, a Source, or frames (a list, an array or a generator)"
+    )
+
+
+class AdaptedSource(Source):
+    """An object that is no Source, but has `info` and `read`, and perhaps some of a Source's other members."""
+
+    def __init__(self, inner: Any) -> None:
+        if not isinstance(inner.info, SourceInfo):
+            raise SourceError(
+                f"{type(inner).__name__}.info is a {type(inner.info).__name__}; wanted is a SourceInfo"
+            )
+        self._inner = inner
+        self.info = inner.info
+        self._own_problem = ""
+
+    @property
+    def problem(self) -> str:
+        return self._own_problem or getattr(self._inner, "problem", "")
+
+    @problem.setter
+    def problem(self, line: str) -> None:
+        self._own_problem = line
+
+    @property
+    def skipped(self) -> int:
+        return getattr(self._inner, "skipped", 0)
+
+    def read(self, not_before_s: float = 0.0) -> Frame | None:
+        return self._inner.read(not_before_s)
+
+    def interrupt(self) -> None:
+        if hasattr(self._inner, "interrupt"):
+            self._inner.interrupt()
+
+    def close(self) -> None:
+        if hasattr(self._inner, "close"):
+            self._inner.close()
