@@ -2,7 +2,7 @@
 
 Everything that waits, waits on `loop.time()`. Live, that is the monotonic clock. In virtual time the loop
 jumps to the next timer instead of sleeping, so that a 90-minute programme takes seconds and two runs
-agree to the byte. Mocking `time.sleep`, the obvious other way, would miss every wait inside asyncio.
+agree to the byte.
 
 A blocking call goes to a worker. Live, that is a thread. In virtual time it runs on the spot, and is
 charged afterwards: what it really took (replay), or nothing but its own cost model (what-if).
@@ -74,9 +74,19 @@ async def sleep_until(when_s: float) -> None:
 class Worker(Protocol):
     """Runs blocking calls one after another, off the loop, and charges their time to the loop's clock."""
 
-    async def call(self, function: Callable[..., T], *args: Any) -> T: ...
+    async def call(self, function: Callable[..., T], *args: Any) -> T:
+        """Return what the call returns; its error passes through."""
+        ...
 
-    def close(self) -> None: ...
+    def submit(self, function: Callable[..., Any], *args: Any) -> None:
+        """Run it after what is queued already; nobody waits for the result."""
+
+    def close(self) -> None:
+        """End once the present call returns; nothing is waited for."""
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the end; False when a call is still running after `timeout_s`."""
+        ...
 
 
 class ThreadWorker:
@@ -94,15 +104,12 @@ class ThreadWorker:
         return await future
 
     def submit(self, function: Callable[..., Any], *args: Any) -> None:
-        """Run it after what is queued already; nobody waits for the result."""
         self._calls.put((None, None, function, args))
 
     def close(self) -> None:
-        """The thread ends once its present call returns; nothing is waited for."""
         self._calls.put(None)
 
     def join(self, timeout_s: float) -> bool:
-        """Wait for the thread to end; False when its call is still running after `timeout_s`."""
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
@@ -116,13 +123,13 @@ def _serve(calls: queue.SimpleQueue) -> None:
             result, error = None, problem
         if future is not None:
             try:
-                loop.call_soon_threadsafe(_settle, future, result, error)
+                loop.call_soon_threadsafe(_deliver, future, result, error)
             except RuntimeError:  # the loop was closed while the call ran: nobody waits any more
                 pass
         del item, loop, future, function, args, result, error
 
 
-def _settle(future: asyncio.Future, result: Any, error: BaseException | None) -> None:
+def _deliver(future: asyncio.Future, result: Any, error: BaseException | None) -> None:
     if future.done():  # cancelled while the call ran
         return
     if error is None:
@@ -157,7 +164,8 @@ class InlineWorker:
         return True
 
 
-def make_worker(mode: Mode, name: str) -> ThreadWorker | InlineWorker:
+def make_worker(mode: Mode, name: str) -> Worker:
+    """Return the worker of that mode; `name` is its thread's."""
     return ThreadWorker(name) if mode == "live" else InlineWorker(charge_time=mode == "replay")
 
 
@@ -165,5 +173,5 @@ END = object()
 
 
 def next_or_end(iterator: Iterator[T]) -> T | object:
-    """`next`, with `END` for exhaustion: a future cannot carry StopIteration."""
+    """Return the next item, or `END` when there is none: a future cannot carry StopIteration."""
     return next(iterator, END)

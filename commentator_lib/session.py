@@ -16,6 +16,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +25,30 @@ from commentator_lib.commentators.base import Commentator
 from commentator_lib.commentators.factory import make_commentator
 from commentator_lib.media import Frame
 from commentator_lib.players.base import Player
-from commentator_lib.run import LiveRun, Status
+from commentator_lib.run import LiveRun
 from commentator_lib.runs.log import RunLog
 from commentator_lib.runs.provenance import run_header
 from commentator_lib.settings import Settings, SettingsError
 from commentator_lib.sources.base import SourceError
 from commentator_lib.sources.open import GivenSource, is_named, open_source
+from commentator_lib.stages.parts import Given
 from commentator_lib.voices.base import Voice
 from commentator_lib.voices.factory import make_voice
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a progress bar or a status line shows. Times in seconds since the run's clock started; 0 before."""
+
+    state: str  # starting · running · draining · ended
+    now_s: float
+    shown_s: float  # how far the picture has come, from its first frame
+    duration_s: float | None
+    delay_s: float
+    frames_captured: int
+    frames_shown: int
+    frames_dropped: int
+    cycles: int
 
 
 class LiveSession:
@@ -84,8 +101,7 @@ class LiveSession:
 
     def _prepare(self, settings: Settings) -> None:
         """Open the source and the log of one run."""
-        given = self._given
-        self.source = open_source(given, self._duration_s, settings.picture_max_px)
+        self.source = open_source(self._given, self._duration_s, settings.picture_max_px)
         info = self.source.info
         if info.live and self._mode != "live":
             self.source.close()
@@ -96,12 +112,11 @@ class LiveSession:
         folder = self._run_dir
         if folder is not None and self._runs > 1:
             folder = folder.with_name(f"{folder.name}-{self._runs}")
-        spec = given if is_named(given) else info.spec
+        spec = self._given if is_named(self._given) else info.spec
         header = run_header(spec, settings, self._mode, self._commentator, self._voice, self._duration_s)
         self.log = RunLog(folder, header)
-        self._run = LiveRun(
+        given = Given(
             self.source,
-            settings,
             self._commentator,
             self._voice,
             self._players,
@@ -110,6 +125,7 @@ class LiveSession:
             *self._listeners,
             self._duration_s,
         )
+        self._run = LiveRun(given, settings)
         # The thread must not keep the handle alive, or a dropped session would never end. The finalizer of
         # the run before would keep that run alive in its turn.
         if self._finalizer is not None:
@@ -170,11 +186,22 @@ class LiveSession:
 
     @property
     def status(self) -> Status:
-        return self._run.status()
+        run, progress = self._run, self._run.progress()
+        return Status(
+            state=run.state,
+            now_s=progress.now_s,
+            shown_s=progress.shown_s,
+            duration_s=run.given.length_s,
+            delay_s=progress.delay_s,
+            frames_captured=progress.counts.captured,
+            frames_shown=progress.counts.shown,
+            frames_dropped=progress.counts.dropped,
+            cycles=len(self.log.cycle_rows),
+        )
 
     def set_instruction(self, text: str | None) -> None:
         """What to watch for, or a question, in mid-stream; None idles the commentator."""
-        self._run.tell(lambda loop: loop.set_instruction(text))
+        self._run.call_on_loop(lambda loop: loop.set_instruction(text))
 
     def set_profile(self, name: str) -> None:
         """Switch the prompt profile. SettingsError when there is none of that name."""

@@ -70,7 +70,7 @@ def test_start_returns_while_it_runs_and_stop_ends_it():
 
 def test_stop_cuts_what_is_being_heard_and_logs_it():
     s = session(60.0, ScriptedCommentator(cost=CostModel(0.05, 0.0, 30.0, 0.0, 0.001))).start()
-    assert eventually(lambda: s.log._pcm_samples or s._run._recorder and s._run._recorder._free_at_s > 0)
+    assert eventually(lambda: s.log._pcm_samples or s._run._parts and s._run._parts.headless._free_at_s > 0)
     time.sleep(0.3)
     s.stop()
     row = s.log.cycles.iloc[0]
@@ -254,16 +254,17 @@ def test_what_if_computes_nothing_and_samples_no_machine():
 
 
 def test_display_buffer_is_bounded_and_loses_its_oldest():
+    hangs = Hangs()
     s = session(
         4.0,
-        commentator=Hangs(),
+        commentator=hangs,
         source=Pictures(4.0, lambda t: still(t).repeat(20, 0).repeat(20, 1)),
         settings={"display_buffer_mb": 16, "inference_timeout_s": 0.2, "delay_init_s": 15.0},
     )
     s.start()
     try:
         assert eventually(lambda: s.status.frames_dropped > 5)
-        assert len(s._run._display) * 720 * 1280 * 3 <= 16e6
+        assert len(s._run._parts.buffer) * 720 * 1280 * 3 <= 16e6
     finally:
-        s._run._commentator.release.set()
+        hangs.release.set()
         s.stop()

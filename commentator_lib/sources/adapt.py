@@ -33,15 +33,10 @@ class AdaptedSource(Source):
             )
         self._inner = inner
         self.info = inner.info
-        self._own_problem = ""
 
     @property
     def problem(self) -> str:
-        return self._own_problem or getattr(self._inner, "problem", "")
-
-    @problem.setter
-    def problem(self, line: str) -> None:
-        self._own_problem = line
+        return getattr(self._inner, "problem", "")
 
     @property
     def skipped(self) -> int:

@@ -14,6 +14,10 @@ class SourceError(Exception):
     """A source that cannot be opened or read; one line that says what is wrong and how to fix it."""
 
 
+class ImageError(SourceError):
+    """A source that gives something else than pictures; one line with what came and what is wanted."""
+
+
 @dataclass(frozen=True, slots=True)
 class SourceInfo:
     """What is known of a source before it is read."""
@@ -56,16 +60,21 @@ class Source(ABC):
         """Give back files, sockets and devices. Called once, after the last `read`."""
 
 
+def check_frame(frame: object) -> None:
+    """Raise ImageError for anything but a Frame with a (H, W, 3) uint8 image."""
+    if not isinstance(frame, Frame):
+        raise ImageError(f"read() returned a {type(frame).__name__}; wanted is a Frame, or None at the end")
+    check_image(frame.image)
+
+
 def check_image(image: object) -> None:
-    """Raise SourceError, with shape and type in one line, for anything but a (H, W, 3) uint8 array."""
+    """Raise ImageError, with shape and type in one line, for anything but a (H, W, 3) uint8 array."""
+    wanted = "wanted is (height, width, 3) uint8 RGB"
     if not isinstance(image, np.ndarray):
-        raise SourceError(
-            f"a frame's image is a {type(image).__name__}; wanted is a NumPy array, (height, width, 3) uint8 RGB"
-        )
+        raise ImageError(f"a frame's image is a {type(image).__name__}; {wanted}, a NumPy array")
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
-        raise SourceError(
-            f"a frame's image has shape {image.shape} and type {image.dtype}; wanted is (height, width, 3) "
-            f"uint8 RGB{_hint(image)}"
+        raise ImageError(
+            f"a frame's image has shape {image.shape} and type {image.dtype}; {wanted}{_hint(image)}"
         )
 
 

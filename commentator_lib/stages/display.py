@@ -1,0 +1,86 @@
+"""Display: from the display buffer to the players, and from the exact player to the run's log."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import numpy as np
+
+from commentator_lib.buffers import DisplayBuffer
+from commentator_lib.clock import sleep_until
+from commentator_lib.media import Frame
+from commentator_lib.pacing.delay import PictureDelay
+from commentator_lib.players.base import PlayerGroup
+from commentator_lib.runs.log import RunLog
+
+# A frame this late gives way to the next one, if that is due too: about two frames of a screen.
+_LATE_S = 0.04
+
+OnCaption = Callable[[int, str, bool, float], None]
+OnDrawn = Callable[[Frame, float, float], None]
+
+
+class Display:
+    """Display buffer → players, each frame ahead of its time by their lead. `late_dropped` counts what was too late."""
+
+    def __init__(self, buffer: DisplayBuffer, delay: PictureDelay, players: PlayerGroup) -> None:
+        self.late_dropped = 0
+        self._buffer = buffer
+        self._delay = delay
+        self._players = players
+
+    async def run(self) -> None:
+        """Show every frame when it is due, until the buffer is closed and empty."""
+        loop = asyncio.get_running_loop()
+        while (frame := await self._buffer.wait()) is not None:
+            # 1) Until the first latency is known there is no picture, for `delay_init_s` at most.
+            while not self._delay.started:
+                left_s = frame.captured_at_s + self._delay.applied_s - self._players.lead_s - loop.time()
+                if left_s <= 0:
+                    break
+                await asyncio.sleep(min(left_s, 0.02))
+                frame = self._buffer.oldest or frame
+            # 2) Wait until it is time to send it.
+            self._buffer.pop()
+            due_s = self._delay.due(frame.captured_at_s)
+            await sleep_until(due_s - self._players.lead_s)
+            # 3) Leave it out where nobody would see it, because the next one is due as well.
+            behind, following = loop.time() - due_s > _LATE_S, self._buffer.oldest
+            if behind and following and following.captured_at_s + self._delay.applied_s <= loop.time():
+                self.late_dropped += 1
+                continue
+            self._players.show(frame, due_s)
+
+
+class ShownLog:
+    """Takes what the headless player drew and played to the run's log and to the session's listeners.
+
+    `shown_s` is how far the picture has come, in seconds of media time from its first frame.
+    """
+
+    def __init__(
+        self, log: RunLog, epoch_s: float, on_caption: OnCaption | None, on_drawn: OnDrawn | None
+    ) -> None:
+        self.shown_s = 0.0
+        self._log = log
+        self._epoch_s = epoch_s
+        self._on_caption = on_caption
+        self._on_drawn = on_drawn
+        self._first_pts_s: float | None = None
+
+    def drawn(self, frame: Frame, due_at_s: float, drawn_at_s: float) -> None:
+        due_s, drawn_s = due_at_s - self._epoch_s, drawn_at_s - self._epoch_s
+        self._first_pts_s = frame.pts_s if self._first_pts_s is None else self._first_pts_s
+        self.shown_s = frame.pts_s - self._first_pts_s
+        self._log.shown(frame.index, frame.captured_at_s - self._epoch_s, due_s, drawn_s)
+        if self._on_drawn:
+            self._on_drawn(frame, due_s, drawn_s)
+
+    def sounded(self, comment_id: int, samples: np.ndarray, from_s: float) -> None:
+        self._log.sounded(comment_id, samples, from_s - self._epoch_s)
+
+    def captioned(self, comment_id: int, text: str, final: bool, at_s: float) -> None:
+        self._log.captioned(comment_id, text, final, at_s - self._epoch_s)
+        if self._on_caption:
+            self._on_caption(comment_id, text, final, at_s - self._epoch_s)

@@ -1,0 +1,178 @@
+"""The parts of one run: how they are loaded, put together, and closed."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from commentator_lib.buffers import DisplayBuffer, SlidingWindow
+from commentator_lib.clock import Mode, Worker
+from commentator_lib.commentary.loop import CommentaryLoop
+from commentator_lib.commentators.base import Commentator
+from commentator_lib.pacing.delay import PictureDelay
+from commentator_lib.players.base import Player, PlayerGroup
+from commentator_lib.players.headless import HeadlessPlayer
+from commentator_lib.runs import meters
+from commentator_lib.runs.log import RunLog
+from commentator_lib.scene import SceneTracker
+from commentator_lib.settings import Settings
+from commentator_lib.sources.base import Source
+from commentator_lib.sources.recording import SourceRecorder
+from commentator_lib.stages.capture import Capture
+from commentator_lib.stages.display import Display, OnCaption, OnDrawn, ShownLog
+from commentator_lib.stages.sampling import Counts
+from commentator_lib.voices.base import Voice
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a run is started with."""
+
+    source: Source
+    commentator: Commentator
+    voice: Voice | None
+    players: Sequence[Player]
+    mode: Mode
+    log: RunLog
+    on_caption: OnCaption | None
+    on_drawn: OnDrawn | None
+    duration_s: float | None  # how long a live source is followed
+
+    @property
+    def length_s(self) -> float | None:
+        """How long the run will be, where that is known."""
+        return self.source.info.duration_s or self.duration_s
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What exists while a run's clock runs."""
+
+    epoch_s: float  # the loop's time from which everything in the log counts
+    window: SlidingWindow
+    buffer: DisplayBuffer
+    delay: PictureDelay
+    players: PlayerGroup
+    headless: HeadlessPlayer
+    shown: ShownLog
+    commentary: CommentaryLoop
+    capture: Capture
+    display: Display
+
+    def counts(self, skipped: int) -> Counts:
+        """Return the frames so far; `skipped` are those that the source left out."""
+        dropped = skipped + self.display.late_dropped + self.buffer.dropped
+        return Counts(self.capture.frames, self.headless.frames_drawn, dropped, len(self.buffer))
+
+
+def warm_up(given: Given, notes: list[str]) -> dict[str, Any]:
+    """Load what is slow to load, on the inference thread; return the time and the memory that it took, for the log.
+
+    Errors of the commentator pass through. A voice that fails is noted: it costs the sound, not the session.
+    """
+    before = meters.vram_used_bytes()
+    started_s = time.monotonic()
+    given.commentator.expect_frames(given.source.info.width, given.source.info.height)
+    given.commentator.warm_up()
+    loaded = {
+        "load_s": round(time.monotonic() - started_s, 3),
+        "vram_before_load_bytes": before,
+        "vram_loaded_bytes": meters.vram_used_bytes(),
+        "torch_loaded_bytes": (meters.torch_vram_bytes() or (None,))[0],
+    }
+    if given.voice is not None:
+        try:
+            given.voice.warm_up()
+        except Exception as error:
+            notes.append(f"voice: {type(error).__name__}: {error}")
+    return loaded
+
+
+def close_each(notes: list[str], *given: Source | Commentator | Voice | None) -> None:
+    """Close what a run was given, on the thread that used it: closing during a call can crash."""
+    for part in given:
+        if part is None:
+            continue
+        try:
+            part.close()
+        except Exception as error:  # the log must be finished, however a model ends
+            notes.append(f"closing {type(part).__name__}: {type(error).__name__}: {error}")
+
+
+def build_parts(
+    given: Given,
+    settings: Settings,
+    recorder: SourceRecorder | None,
+    capture_worker: Worker,
+    inference_worker: Worker,
+    stop: threading.Event,
+    on_player_failure: Callable[[str, Exception], None],
+) -> Parts:
+    """Return the parts of a run, tied to each other. Called on the loop's thread; its time now is the run's zero."""
+    epoch_s = asyncio.get_running_loop().time()
+    live = given.mode == "live"
+    # 1) The two memories of the picture, and how far it lags.
+    window = SlidingWindow(settings.capture_fps, settings.window_frames)
+    scene = SceneTracker()
+    buffer = DisplayBuffer(settings.display_buffer_mb * 1_000_000)
+    delay = PictureDelay(
+        settings.policy,
+        settings.delay_init_s,
+        settings.delay_max_s,
+        settings.slew_max,
+        settings.delay_ema_alpha,
+        settings.delay_quantile,
+        settings.delay_margin_s,
+    )
+    # 2) The players; the headless one takes exact time, and what it shows and plays is logged.
+    shown = ShownLog(given.log, epoch_s, given.on_caption, given.on_drawn)
+    headless = HeadlessPlayer(shown.drawn, shown.sounded, shown.captioned)
+    players = PlayerGroup([headless, *given.players], on_player_failure)
+    players.log_row("run", _run_row(given, settings, epoch_s))
+    given.log.on_row = players.log_row
+    # 3) The commentary, and the stages around it.
+    commentary = CommentaryLoop(
+        settings=settings,
+        window=window,
+        scene=scene,
+        delay=delay,
+        commentator=given.commentator,
+        voice=given.voice,
+        players=players,
+        worker=inference_worker,
+        log=given.log,
+        epoch_s=epoch_s,
+        vram=meters.vram_used_bytes if live else lambda: None,
+        torch_vram=meters.torch_vram_bytes if live else lambda _reset: None,
+    )
+    capture = Capture(
+        source=given.source,
+        worker=capture_worker,
+        display=buffer,
+        window=window,
+        scene=scene,
+        delay=delay,
+        commentary=commentary,
+        recorder=recorder,
+        duration_s=given.duration_s,
+        stop=stop,
+    )
+    display = Display(buffer, delay, players)
+    return Parts(epoch_s, window, buffer, delay, players, headless, shown, commentary, capture, display)
+
+
+def _run_row(given: Given, settings: Settings, epoch_s: float) -> dict[str, Any]:
+    """Return what players may want to tell of the run. `epoch_s` is the clock's time from which rows count."""
+    return {
+        "epoch_s": epoch_s,
+        "source": given.source.info.spec,
+        "fps": given.source.info.fps,
+        "duration_s": given.length_s,
+        "commentator": given.commentator.name,
+        "voice": given.voice.name if given.voice and settings.speech else None,
+        "policy": settings.policy,
+    }

@@ -1,0 +1,78 @@
+"""Sampling: what a run costs and how it goes, as one row a second, and at any time for who asks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from commentator_lib.clock import sleep_until
+from commentator_lib.pacing.delay import PictureDelay
+from commentator_lib.runs import meters
+from commentator_lib.runs.log import RunLog
+
+_SAMPLE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Frames so far, and how many wait in the display buffer."""
+
+    captured: int = 0
+    shown: int = 0
+    dropped: int = 0
+    buffered: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run has come. Times in seconds since its clock started; 0 before."""
+
+    now_s: float = 0.0
+    shown_s: float = 0.0
+    delay_s: float = 0.0
+    counts: Counts = Counts()
+
+
+async def sample_each_second(
+    log: RunLog,
+    epoch_s: float,
+    delay: PictureDelay,
+    counts: Callable[[], Counts],
+    measure_machine: bool,
+    on_log_lost: Callable[[], None],
+) -> None:
+    """Write a sample to `log` each second from `epoch_s` on, until cancelled.
+
+    `measure_machine` False leaves processor and memory out: in virtual time they would mean nothing.
+    `on_log_lost` is called after each sample once the log cannot be written any more.
+    """
+    loop = asyncio.get_running_loop()
+    meter = meters.ProcessMeter() if measure_machine else None
+    shown_before = 0
+    due_s = epoch_s
+    while True:
+        due_s += _SAMPLE_S
+        await sleep_until(due_s)
+        cpu_share, rss_bytes = meter.read() if meter else (None, None)
+        now = counts()
+        log.sample(
+            {
+                "at_s": loop.time() - epoch_s,
+                # None until the picture starts: before, no delay is applied to anything
+                "delay_applied_s": delay.applied_s if delay.started else None,
+                "delay_wanted_s": delay.wanted_s,
+                "shown_fps": (now.shown - shown_before) / _SAMPLE_S,
+                "frames_captured": now.captured,
+                "frames_shown": now.shown,
+                "frames_dropped": now.dropped,
+                "display_frames": now.buffered,
+                "cpu_core_share": cpu_share,
+                "rss_bytes": rss_bytes,
+                "vram_used_bytes": meters.vram_used_bytes() if meter else None,
+                "torch_vram_bytes": (meters.torch_vram_bytes() or (None,))[0] if meter else None,
+            }
+        )
+        shown_before = now.shown
+        if log.problem:
+            on_log_lost()
