@@ -1,0 +1,38 @@
+"""The voice and the player that the library ships do what they must do."""
+
+from __future__ import annotations
+
+from commentator_lib.conformance import PlayerConformance, VoiceConformance
+from commentator_lib.players.base import Player
+from commentator_lib.players.headless import HeadlessPlayer
+from commentator_lib.voices.hibari import HibariVoice
+from tests.conftest import ToneVoice
+
+
+class TestHibari(VoiceConformance):
+    def make(self):
+        return HibariVoice()
+
+
+class TestVoiceDouble(VoiceConformance):
+    def make(self):
+        return ToneVoice()
+
+
+class TestHeadless(PlayerConformance):
+    def make(self):
+        return HeadlessPlayer()
+
+
+class ShowsOnly(Player):
+    """A player that gives only what it must."""
+
+    name = "shows only"
+
+    def show(self, frame, due_at_s):
+        pass
+
+
+class TestShowsOnly(PlayerConformance):
+    def make(self):
+        return ShowsOnly()
