@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from commentator_lib import old_names
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 old_names.install()
 

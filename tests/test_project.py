@@ -14,7 +14,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-CONDA_EXTRAS = ("notebooks", "ocr", "openai", "cluster", "test")
+CONDA_EXTRAS = ("notebooks", "ocr", "openai", "cluster", "docs", "test")
+
 
 def requirement_name(requirement):
     return re.split(r"[\[<>=!~ ;]", requirement)[0].lower().replace("_", "-")
@@ -43,6 +44,7 @@ def test_extras_are_all_there():
         "vlm",
         "openai",
         "cluster",
+        "docs",
         "test",
     }
 
@@ -52,7 +54,7 @@ def test_constraints_pin_every_package_that_is_installed_for_tests():
     pinned = {requirement_name(line) for line in lines if "==" in line}
     for group in (
         PROJECT["dependencies"],
-        *(PROJECT["optional-dependencies"][e] for e in ("test", "ocr", "notebooks", "cluster")),
+        *(PROJECT["optional-dependencies"][e] for e in ("test", "ocr", "notebooks", "cluster", "docs")),
     ):
         assert {requirement_name(r) for r in group} <= pinned
 
@@ -119,13 +121,6 @@ def tracked_texts():
             ".ci/run",
         ):
             yield name, (ROOT / name).read_text(encoding="utf-8")
-
-
-def test_readme_names_the_two_commands_and_its_picture_exists():
-    readme = (ROOT / "README.md").read_text()
-    assert "make demo" in readme and "make test" in readme
-    for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", readme):
-        assert (ROOT / picture).exists(), picture
 
 
 def test_data_page_names_every_file_with_its_licence():

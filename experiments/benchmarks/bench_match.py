@@ -20,7 +20,7 @@ where no run has one.
 How: `experiments/sweeps/live_match.toml` in real time (six runs of two minutes, one after the other), the same
 in replay, and three batches of 48 runs of the shipped sweep. 17 minutes.
 
-    python -m experiments.bench_match            # --pages also writes docs/results.json and the README's table
+    python -m experiments.bench_match            # --pages also writes docs/results.json, and the table in docs/benchmarks.md
     python -m experiments.bench_match --from experiments/results/bench_match-…    # the table again, nothing is run
 
 The last line on stdout is one JSON object.
@@ -150,7 +150,7 @@ def sweep_rates() -> list[float]:
 
 
 def markdown(result: dict[str, Any]) -> str:
-    """The table for the README, from what docs/results.json holds."""
+    """Return the table of docs/benchmarks.md, from what docs/results.json holds."""
     lines = [
         "The baseline commentator on three scripted matches of two minutes (640×360), live, mean ± standard",
         f"deviation over the matches; {result['on']}. `make bench` writes this table.",
@@ -191,7 +191,7 @@ def put_into(page: str, text: str) -> str:
     """The page with what stands between the marks replaced. SweepError where it has no marks."""
     start, end = (page.find(mark) for mark in MARKS)
     if start < 0 or end < start:
-        raise SweepError(f"the README has no place for the table: {MARKS[0]} … {MARKS[1]}")
+        raise SweepError(f"the page has no place for the table: {MARKS[0]} … {MARKS[1]}")
     return f"{page[: start + len(MARKS[0])]}\n{text}\n{page[end:]}"
 
 
@@ -201,7 +201,7 @@ app = new_app()
 @app.command(help=help_text(__doc__))
 def main(
     pages: Annotated[
-        bool, typer.Option("--pages", help="Write docs/results.json and the README's table.")
+        bool, typer.Option("--pages", help="Write docs/results.json and the table in docs/benchmarks.md.")
     ] = False,
     folder: Annotated[
         Path | None, typer.Option("--from", help="Take the runs from this folder of an earlier benchmark.")
@@ -244,8 +244,8 @@ def main(
         (ROOT / "docs" / "results.json").write_text(
             json.dumps(result, indent=1) + os.linesep, encoding="utf-8"
         )
-        readme = ROOT / "README.md"
-        readme.write_text(put_into(readme.read_text(encoding="utf-8"), text), encoding="utf-8")
+        page = ROOT / "docs" / "benchmarks.md"
+        page.write_text(put_into(page.read_text(encoding="utf-8"), text), encoding="utf-8")
     print(f"{text}\n\n{folder}")
     print(json.dumps({"match": headline(live), "sweep_runs_per_s": result["sweep_runs_per_s"]}))
 

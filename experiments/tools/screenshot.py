@@ -1,9 +1,9 @@
-"""The README's picture of the control panel: the live demo notebook in JupyterLab, run as a person would.
+"""The picture of the control panel: the live demo notebook in JupyterLab, run as a person would.
 
 It is taken while Big Buck Bunny is on the screen, whose licence allows the picture to be shown; the baseline
 commentator takes him for an animal. Look at it before you keep it.
 
-    python -m experiments.screenshot docs/desk.png
+    python -m experiments.screenshot docs/control_panel.png
 """
 
 from __future__ import annotations
@@ -36,4 +36,4 @@ def main(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/desk.png"))
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/control_panel.png"))
