@@ -20,7 +20,7 @@ where no run has one.
 How: `experiments/sweeps/live_match.toml` in real time (six runs of two minutes, one after the other), the same
 in replay, and three batches of 48 runs of the shipped sweep. 17 minutes.
 
-    python -m experiments.bench_match            # --pages also writes docs/results.json, and the table in docs/benchmarks.md
+    python -m experiments.bench_match    # --pages also writes docs/results.json and the table in docs/benchmarks.md
     python -m experiments.bench_match --from experiments/results/bench_match-…    # the table again, nothing is run
 
 The last line on stdout is one JSON object.
