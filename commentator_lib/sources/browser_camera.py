@@ -1,10 +1,9 @@
-"""A camera in the viewer's browser as a source: frames come out of a page and into the capture interface.
+"""A camera in the viewer's browser as a source.
 
 ipywebrtc holds the stream: its CameraStream is the camera of the page, and the streams of its rooms are the
-cameras of other machines. Its ImageRecorder, the obvious way to get pictures out, makes a new video element
-for each shot and gives about one frame a second; so this widget takes the frames out of the same MediaStream
-itself. Two frames are under way at most: without a limit a slow kernel is sent more and more frames that
-are older and older.
+cameras of other machines. ipywebrtc's own ImageRecorder makes a new video element for each shot and gives about one
+frame a second; so this widget takes the frames out of the same MediaStream itself. Two frames are under way at most:
+without a limit, a slow kernel would be sent more and more frames that are older and older.
 """
 
 from __future__ import annotations
@@ -17,13 +16,14 @@ from typing import Any
 
 import anywidget
 import ipywidgets
-import numpy as np
 import traitlets
 
+from commentator_lib.jpeg import decode_jpeg
 from commentator_lib.media import Frame
 from commentator_lib.sources.base import Source, SourceInfo
+from commentator_lib.widget_messages import deliver_while_busy
 
-_HERE = Path(__file__).parent
+_FOLDER = Path(__file__).parent
 # The browser asks its user before it opens a camera, and users take their time.
 _FIRST_FRAME_S = 60.0
 # A page in the background may send less than a frame a second; one that is closed sends none.
@@ -42,14 +42,14 @@ _REFUSED = {
 class BrowserCamera(anywidget.AnyWidget):
     """Takes frames of at most `width` × `height` pixels out of `stream`, an ipywebrtc MediaStream.
 
-    camera = BrowserCamera(ipywebrtc.CameraStream(constraints={"video": True, "audio": False}))
-    session = LiveSession(camera.source()).start()
+        camera = BrowserCamera(ipywebrtc.CameraStream(constraints={"video": True, "audio": False}))
+        session = LiveSession(camera.source()).start()
 
-    It has to be in a notebook whose page is open, and need not be shown. Where several pages are open, the
-    first that sends a frame is the one that counts.
+    The notebook's page has to be open; the widget need not be shown. Where several pages are open, the frames of
+    the page that sends first are taken.
     """
 
-    _esm = _HERE / "browser_camera.js"
+    _esm = _FOLDER / "browser_camera.js"
     stream = traitlets.Instance(ipywidgets.DOMWidget).tag(sync=True, **ipywidgets.widget_serialization)
     width = traitlets.Int(640, min=16, max=3840).tag(sync=True)
     height = traitlets.Int(360, min=16, max=2160).tag(sync=True)
@@ -60,9 +60,10 @@ class BrowserCamera(anywidget.AnyWidget):
         self._source: BrowserCameraSource | None = None
         self._page: str | None = None
         self.on_msg(self._from_page)
+        deliver_while_busy(self)
 
     def source(self) -> BrowserCameraSource:
-        """A source for one session; the source before it ends."""
+        """Return a source for one session. The source that was returned before ends."""
         if self._source is not None:
             self._source.close()
         info = SourceInfo("browser camera", self.width, self.height, self.fps, None, live=True)
@@ -97,7 +98,7 @@ class BrowserCamera(anywidget.AnyWidget):
 
 
 class BrowserCameraSource(Source):
-    """What a BrowserCamera sends, as a Source. Frames that are not fetched in time give way to newer ones."""
+    """What a BrowserCamera sends, as a Source. Frames that are not read in time give way to newer ones."""
 
     def __init__(
         self,
@@ -121,7 +122,7 @@ class BrowserCameraSource(Source):
         self._over = False
 
     def offer(self, jpeg: bytes, taken_unix_s: float) -> None:
-        """A frame has arrived; from any thread."""
+        """Take a frame that has arrived. May be called from any thread."""
         with self._arrived:
             self.arrivals.append((taken_unix_s, time.time()))
             self._frames.append(jpeg)
@@ -131,7 +132,7 @@ class BrowserCameraSource(Source):
             self._arrived.notify()
 
     def end(self, problem: str = "") -> None:
-        """No more frames will come; a read under way returns. From any thread."""
+        """End the source: a read under way returns None. May be called from any thread."""
         with self._arrived:
             self.problem = self.problem or problem
             self._over = True
@@ -142,12 +143,12 @@ class BrowserCameraSource(Source):
     def read(self, not_before_s: float = 0.0) -> Frame | None:
         while True:
             with self._arrived:
-                patience_s = self._next_frame_s if self._index else self._first_frame_s
-                self._arrived.wait_for(lambda: self._frames or self._over, patience_s)
+                limit_s = self._next_frame_s if self._index else self._first_frame_s
+                self._arrived.wait_for(lambda: self._frames or self._over, limit_s)
                 if self._over:
                     return None
                 if not self._frames:
-                    self.problem = f"no picture came from the browser for {patience_s:g} s"
+                    self.problem = f"no picture came from the browser for {limit_s:g} s"
                     return None
                 jpeg = self._frames.popleft()
             if (image := decode_jpeg(jpeg)) is None:
@@ -163,11 +164,3 @@ class BrowserCameraSource(Source):
         if not self._over:
             self.end()
         self._on_close()
-
-
-def decode_jpeg(data: bytes) -> np.ndarray | None:
-    """JPEG → (H, W, 3) uint8 RGB; None where it is damaged."""
-    import cv2
-
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

@@ -1,8 +1,8 @@
-"""A notebook server and a browser, for what can only be tried in a real page.
+"""Start a notebook server and a browser, for what only a real page can show.
 
-A player that was only tried against a fake page has not been tried: autoplay rules, throttled tabs, decoders
-and sound cards are the browser's own. So the benchmarks and tests start JupyterLab or Voila on loopback, in a
-home of its own, and use it with Chromium as a person would: open the notebook, Run All, look, click.
+Autoplay rules, throttled tabs, decoders and sound cards belong to the browser, and a fake page has none of them. So
+the benchmarks and tests start JupyterLab or Voila on loopback, in a home directory of its own, and use it through
+Chromium as a person would: open the notebook, choose Run All Cells, look, click.
 """
 
 from __future__ import annotations
@@ -20,6 +20,10 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page, Playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,31 +40,32 @@ _FLAGS = [
 ]
 FAKE_CAMERA = ["--use-fake-device-for-media-stream=fps=30"]
 ALLOW_CAMERA = ["--use-fake-ui-for-media-stream"]
-_START_S = 60.0
+_START_S = 120.0
+_STOP_S = 20.0
 
 
 def find_chromium() -> str | None:
-    """The path of Chromium or Chrome; None where there is none. CHROMIUM names another."""
+    """Return the path of Chromium or Chrome, None where there is none. CHROMIUM in the environment comes first."""
     names = (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome")
     return next((path for name in names if name and (path := shutil.which(name))), None)
 
 
 @dataclass(frozen=True)
 class Server:
-    """A running server; notebooks lie in `folder`."""
+    """A running server; its notebooks lie in `folder`."""
 
     folder: Path
     port: int
     token: str
     log: Path
-    process: subprocess.Popen
+    process: subprocess.Popen[bytes]
 
     def url(self, notebook: str) -> str:
         return f"http://127.0.0.1:{self.port}/lab/tree/{notebook}?token={self.token}&reset"
 
 
 def _home(folder: Path) -> dict[str, str]:
-    """The environment of a server that shares nothing with the user's own."""
+    """Return the environment of a server that shares no directory with the user's own."""
     home = folder / ".home"
     notices = home / "config" / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
     notices.mkdir(parents=True, exist_ok=True)
@@ -79,7 +84,7 @@ def _free_port() -> int:
 
 @contextlib.contextmanager
 def _serving(folder: Path, command: list[str], port: int, token: str) -> Iterator[Server]:
-    """Run a server until the block ends. RuntimeError with the end of its log if it does not come up."""
+    """Run a server until the block ends. Raise RuntimeError with the end of its log if it does not start."""
     log_path = folder / ".home" / "server.log"
     environment = _home(folder)
     with open(log_path, "ab") as log:
@@ -94,12 +99,12 @@ def _serving(folder: Path, command: list[str], port: int, token: str) -> Iterato
             if process.poll() is not None or time.monotonic() > give_up:
                 end = log_path.read_text(errors="replace")[-2000:]
                 raise RuntimeError(f"{command[0]} did not start:\n{end}")
-            time.sleep(0.2)
+            time.sleep(0.05)
         yield Server(folder, port, token, log_path, process)
     finally:
         process.terminate()
         try:
-            process.wait(20)
+            process.wait(_STOP_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(10)
@@ -107,7 +112,7 @@ def _serving(folder: Path, command: list[str], port: int, token: str) -> Iterato
 
 @contextlib.contextmanager
 def jupyter_lab(folder: Path) -> Iterator[Server]:
-    """JupyterLab on loopback over `folder`, behind a token."""
+    """Serve `folder` with JupyterLab on loopback, behind a token."""
     port, token = _free_port(), secrets.token_hex(16)
     command = [
         "jupyterlab",
@@ -120,6 +125,7 @@ def jupyter_lab(folder: Path) -> Iterator[Server]:
         "--allow-root",
         f"--ServerApp.root_dir={folder}",
         "--KernelManager.transport=ipc",
+        "--KernelManager.shutdown_wait_time=1",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]
     with _serving(folder, command, port, token) as server:
@@ -128,7 +134,7 @@ def jupyter_lab(folder: Path) -> Iterator[Server]:
 
 @contextlib.contextmanager
 def voila(folder: Path, notebook: str) -> Iterator[Server]:
-    """One notebook as a page, on loopback."""
+    """Serve one notebook as a page with Voila, on loopback."""
     port = _free_port()
     command = ["voila", notebook, "--no-browser", "--Voila.ip=127.0.0.1", f"--port={port}"]
     with _serving(folder, command, port, "") as server:
@@ -136,13 +142,13 @@ def voila(folder: Path, notebook: str) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def chromium(playwright, *more_flags: str) -> Iterator:
-    """A headless browser with a fresh profile; `playwright` is what `sync_playwright()` gives, of which a thread
-    can have one only. RuntimeError where Chromium is not installed."""
+def chromium(playwright: Playwright, *more_flags: str) -> Iterator[Browser]:
+    """Run a headless browser with a fresh profile. `playwright` is what `sync_playwright()` yields; a thread can have
+    only one. Raise RuntimeError where Chromium is not installed."""
     path = find_chromium()
     if path is None:
         raise RuntimeError("Chromium is not installed; set CHROMIUM to its path")
-    # Playwright mutes by itself; a muted page's sound clock runs all the same.
+    # Playwright mutes the browser; the sound clock of a muted page runs as usual.
     browser = playwright.chromium.launch(executable_path=path, args=[*_FLAGS, *more_flags])
     try:
         yield browser
@@ -151,6 +157,7 @@ def chromium(playwright, *more_flags: str) -> Iterator:
 
 
 def write_notebook(path: Path, cells: list[str]) -> None:
+    """Write a notebook of code cells."""
     import nbformat
 
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
@@ -158,65 +165,44 @@ def write_notebook(path: Path, cells: list[str]) -> None:
     nbformat.write(notebook, path)
 
 
-_KERNEL = "window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel"
-_IDLE = f"{_KERNEL}?.status === 'idle'"
-_BEGUN = f"""() => {_KERNEL}?.status === 'busy'
+_CONTEXT = "window.jupyterapp?.shell?.currentWidget?.sessionContext"
+_IDLE = f"{_CONTEXT}?.isReady && {_CONTEXT}.session?.kernel?.status === 'idle'"
+_BEGUN = f"""() => {_CONTEXT}?.session?.kernel?.status === 'busy'
     || [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].some((p) => /\\d/.test(p.textContent))"""
 
 
-def start_kernel(server: Server, notebook: str) -> None:
-    """Start a notebook's kernel and wait until it answers; the page that opens the notebook then finds it.
-
-    A page that starts its kernel itself now and then waits for its first answer in vain: the server asks before
-    the kernel listens (jupyter-server 2.21, about one start in twenty).
-    """
-    from jupyter_client import BlockingKernelClient
-
-    about = {"path": notebook, "name": notebook, "type": "notebook", "kernel": {"name": "python3"}}
-    kernel_id = _ask(server, "/api/sessions", about)["kernel"]["id"]
-    connection = server.folder / ".home" / "runtime" / f"kernel-{kernel_id}.json"
-    client = BlockingKernelClient(connection_file=str(connection))
-    client.load_connection_file()
-    client.start_channels()
-    try:
-        client.wait_for_ready(timeout=_START_S)
-    finally:
-        client.stop_channels()
+def open_notebook(page: Page, server: Server, notebook: str) -> None:
+    """Open a notebook in JupyterLab and wait until its kernel is idle."""
+    page.goto(server.url(notebook), timeout=1000 * _START_S)
+    page.wait_for_function(_IDLE, timeout=1000 * _START_S)
 
 
-def _ask(server: Server, path: str, body: dict) -> dict:
+def run_all(page: Page) -> None:
+    """Run all cells through the Run menu and wait until the first has begun."""
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    page.wait_for_function(_BEGUN, timeout=1000 * _START_S)
+
+
+def restart_kernel(page: Page) -> None:
+    """Restart the kernel of the open notebook and wait until it is idle again."""
+    page.evaluate(f"{_CONTEXT}.session.kernel.restart()")  # a promise: Playwright waits for it
+    page.wait_for_function(_IDLE, timeout=1000 * _START_S)
+
+
+def end_kernels(server: Server) -> None:
+    """End all kernels of a server, also those whose page is closed."""
+    for session in _ask(server, "GET", "/api/sessions"):
+        _ask(server, "DELETE", f"/api/sessions/{session['id']}")
+
+
+def _ask(server: Server, method: str, path: str) -> Any:
+    """Send a request to the server's REST API and return its JSON answer, None where it is empty."""
     request = urllib.request.Request(
         f"http://127.0.0.1:{server.port}{path}",
-        json.dumps(body).encode(),
-        {"Authorization": f"token {server.token}", "Content-Type": "application/json"},
-        method="POST",
+        headers={"Authorization": f"token {server.token}"},
+        method=method,
     )
-    with urllib.request.urlopen(request, timeout=20) as answer:
-        return json.loads(answer.read())
-
-
-def open_notebook(page, server: Server, notebook: str) -> None:
-    """Open it in JupyterLab and wait until its kernel is idle."""
-    start_kernel(server, notebook)
-    page.goto(server.url(notebook), timeout=60_000)
-    page.wait_for_function(_IDLE, timeout=60_000)
-    page.wait_for_timeout(1500)  # a person's moment; see run_all for what befalls who is faster
-
-
-def run_all(page) -> None:
-    """All cells, through the Run menu.
-
-    A message to a kernel that is just making a subshell now and then lies in its queue until the next one comes
-    (ipykernel 7.3, about one start in twenty): then it is given a nudge, and after that a restart.
-    """
-    for _ in range(4):
-        page.get_by_role("menuitem", name="Run", exact=True).click()
-        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-        for _ in range(2):
-            with contextlib.suppress(Exception):  # Playwright's own time-out
-                page.wait_for_function(_BEGUN, timeout=3000)
-                return
-            page.evaluate(f"() => void {_KERNEL}.requestKernelInfo()")
-        page.evaluate(f"{_KERNEL}.restart()")
-        page.wait_for_function(_IDLE, timeout=60_000)
-    raise RuntimeError("the cells were not run")
+    with urllib.request.urlopen(request, timeout=_START_S) as answer:
+        body = answer.read()
+    return json.loads(body) if body else None

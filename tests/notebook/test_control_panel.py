@@ -1,4 +1,4 @@
-"""The desk without a browser: what its controls do to a session, and the notebook that stands on it."""
+"""The control panel without a browser: what its controls do to a session, and the notebooks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from commentator_lib.settings import SettingsError, load_settings
 from tests.conftest import Hangs, Says, ToneVoice, make_clip
 
-desk_module = pytest.importorskip(
+control_panel = pytest.importorskip(
     "commentator_lib.notebook.control_panel", reason="needs the extra notebooks"
 )
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +26,7 @@ def clip(tmp_path):
 
 
 @pytest.fixture
-def desks():
+def panels():
     made = []
 
     def make(source, commentator=None, **more):
@@ -34,18 +34,18 @@ def desks():
         more.setdefault("runs_dir", None)
         commentator = commentator or Says("All is well here.", cost_s=0.1)
         made.append(
-            desk_module.ControlPanel(source, settings, commentator=commentator, voice=ToneVoice(), **more)
+            control_panel.ControlPanel(source, settings, commentator=commentator, voice=ToneVoice(), **more)
         )
         return made[-1]
 
     yield make
-    for desk in made:
-        if desk.session is not None:
-            desk.session.stop()
+    for panel in made:
+        if panel.session is not None:
+            panel.session.stop()
 
 
-def line(desk):
-    return desk._message.value
+def line(panel):
+    return panel._controls.message.value
 
 
 def until(condition, seconds=10.0):
@@ -55,83 +55,89 @@ def until(condition, seconds=10.0):
     assert condition()
 
 
-def test_start_returns_at_once_and_the_end_is_reported(desks, clip, tmp_path):
-    desk = desks(clip, runs_dir=tmp_path / "runs")
-    output = desk.when_over(lambda run: run.log.cycles, lambda run: 1 / 0, lambda run: "after the fault")
-    session = desk.start()
-    assert desk.running and desk._start.disabled and not desk._stop.disabled
-    assert desk.wait(30)
-    assert not desk.running and not desk._start.disabled and desk._stop.disabled
-    assert "Ended. Log:" in line(desk) and str(session.log.folder) in line(desk)
+def test_start_returns_at_once_and_the_end_is_reported(panels, clip, tmp_path):
+    panel = panels(clip, runs_dir=tmp_path / "runs")
+    output = panel.when_over(lambda run: run.log.cycles, lambda run: 1 / 0, lambda run: "after the fault")
+    session = panel.start()
+    assert panel.running and panel._controls.start.disabled and not panel._controls.stop.disabled
+    assert panel.wait(30)
+    assert not panel.running and not panel._controls.start.disabled and panel._controls.stop.disabled
+    assert "Ended. Log:" in line(panel) and str(session.log.folder) in line(panel)
     table, fault, text = output.outputs
     assert "heard_text" in table["data"]["text/html"]
     assert "ZeroDivisionError" in fault["text"] and "after the fault" in text["data"]["text/plain"]
-    again = desk.when_over(lambda run: "drawn at once")
+    again = panel.when_over(lambda run: "drawn at once")
     assert "drawn at once" in str(again.outputs)
 
 
-def test_each_start_is_a_run_of_its_own(desks, clip, tmp_path):
-    desk = desks(clip, runs_dir=tmp_path / "runs")
+def test_each_start_is_a_run_of_its_own(panels, clip, tmp_path):
+    panel = panels(clip, runs_dir=tmp_path / "runs")
     for _ in range(2):
-        desk.start()
-        assert desk.wait(30)
+        panel.start()
+        assert panel.wait(30)
     assert len(list((tmp_path / "runs").iterdir())) == 2
 
 
-def test_second_start_while_it_runs_is_refused(desks, clip):
-    desk = desks(clip, duration_s=30)
-    desk.start()
+def test_second_start_while_it_runs_is_refused(panels, clip):
+    panel = panels(clip, duration_s=30)
+    panel.start()
     with pytest.raises(SettingsError, match="stop it first"):
-        desk.start()
-    desk.stop()
-    assert desk.wait(20)
+        panel.start()
+    panel.stop()
+    assert panel.wait(20)
 
 
-def test_knobs_reach_the_run_that_is_going_on(desks, clip):
-    desk = desks(clip, duration_s=30)
-    desk.start()
-    desk._sliders["pause_s"].value = 2.0
-    desk._sliders["speech_max_new_tokens"].value = 99
-    desk._sliders["frame_stride"].value = 3
-    desk._sliders["change_threshold"].value = 1.5
-    desk._policy.value = "serial"
-    desk._speech.value = False
-    desk._profile.value = "nature"
-    s = desk.session.settings
+def test_controls_reach_the_run_that_is_going_on(panels, clip):
+    panel = panels(clip, duration_s=30)
+    panel.start()
+    panel._controls.sliders["pause_s"].value = 2.0
+    panel._controls.sliders["speech_max_new_tokens"].value = 99
+    panel._controls.sliders["frame_stride"].value = 3
+    panel._controls.sliders["change_threshold"].value = 1.5
+    panel._controls.policy.value = "serial"
+    panel._controls.speech.value = False
+    panel._controls.profile.value = "nature"
+    s = panel.session.settings
     assert (s.pause_s, s.speech_max_new_tokens, s.frame_stride, s.change_threshold) == (2.0, 99, 3, 1.5)
-    assert (s.policy, s.speech, s.profile) == ("serial", False, "nature") and desk.settings == s
-    desk.update(pause_s=0.4)
-    assert desk._sliders["pause_s"].value == 0.4 and desk.session.settings.pause_s == 0.4
+    assert (s.policy, s.speech, s.profile) == ("serial", False, "nature") and panel.settings == s
+    panel.update(pause_s=0.4)
+    assert panel._controls.sliders["pause_s"].value == 0.4 and panel.session.settings.pause_s == 0.4
 
 
-def test_knobs_turned_before_the_start_hold_for_the_run(desks, clip):
-    desk = desks(clip)
-    desk._sliders["pause_s"].value = 1.7
-    assert desk.start().settings.pause_s == 1.7
+def test_controls_turned_before_the_start_hold_for_the_run(panels, clip):
+    panel = panels(clip)
+    panel._controls.sliders["pause_s"].value = 1.7
+    assert panel.start().settings.pause_s == 1.7
 
 
-def test_question_is_asked_at_once_and_an_empty_one_gives_the_floor_back(desks, clip):
+def test_question_is_asked_at_once_and_an_empty_one_gives_the_floor_back(panels, clip):
     says = Says("All is well here.", cost_s=0.05)
-    desk = desks(clip, says, duration_s=30)
-    desk.start()
+    panel = panels(clip, says, duration_s=30)
+    panel.start()
     until(lambda: says.prompts)
-    desk.ask("Who wears the hat?")
+    panel.ask("Who wears the hat?")
     until(lambda: any("Who wears the hat?" in p for p in says.prompts))
-    desk.ask("")
+    panel.ask("")
     until(lambda: "Who wears the hat?" not in says.prompts[-1])
 
 
-def test_slider_ranges_are_the_settings_own(desks, clip):
-    desk = desks(clip)
-    assert (desk._sliders["pause_s"].min, desk._sliders["pause_s"].max) == (0, 5)
-    assert (desk._sliders["speech_max_new_tokens"].min, desk._sliders["speech_max_new_tokens"].max) == (
+def test_slider_ranges_are_the_settings_own(panels, clip):
+    panel = panels(clip)
+    assert (panel._controls.sliders["pause_s"].min, panel._controls.sliders["pause_s"].max) == (0, 5)
+    assert (
+        panel._controls.sliders["speech_max_new_tokens"].min,
+        panel._controls.sliders["speech_max_new_tokens"].max,
+    ) == (
         64,
         512,
     )
-    assert (desk._sliders["frame_stride"].min, desk._sliders["frame_stride"].max) == (1, 4)
+    assert (panel._controls.sliders["frame_stride"].min, panel._controls.sliders["frame_stride"].max) == (
+        1,
+        4,
+    )
 
 
-def test_every_control_is_labelled(desks, clip):
+def test_every_control_is_labelled(panels, clip):
     import ipywidgets
 
     def below(widget):
@@ -139,7 +145,7 @@ def test_every_control_is_labelled(desks, clip):
             yield child
             yield from below(child)
 
-    for widget in below(desks(clip)):
+    for widget in below(panels(clip)):
         if isinstance(widget, ipywidgets.Button | ipywidgets.ValueWidget) and not isinstance(
             widget, ipywidgets.HTML
         ):
@@ -155,71 +161,72 @@ def test_every_control_is_labelled(desks, clip):
         (".", "is a folder"),
     ],
 )
-def test_source_that_cannot_be_opened_is_one_line(desks, source, said):
-    desk = desks(source)
-    desk._start_pressed()
-    until(lambda: said in line(desk))
-    assert 'role="alert"' in line(desk) and desk.player.message == ""
-    until(lambda: not desk._start.disabled)
+def test_source_that_cannot_be_opened_is_one_line(panels, source, said):
+    panel = panels(source)
+    panel._start_in_background()
+    until(lambda: said in line(panel))
+    assert 'role="alert"' in line(panel) and panel.player.message == ""
+    until(lambda: not panel._controls.start.disabled)
     with pytest.raises(Exception, match=said):
-        desk.start()
+        panel.start()
 
 
-def test_words_of_others_are_not_taken_for_markup(desks):
-    desk = desks("<img src=x onerror=alert(1)>.mp4")
-    desk._start_pressed()
-    until(lambda: "no such file" in line(desk))
-    assert "<img" not in line(desk)
+def test_words_of_others_are_not_taken_for_markup(panels):
+    panel = panels("<img src=x onerror=alert(1)>.mp4")
+    panel._start_in_background()
+    until(lambda: "no such file" in line(panel))
+    assert "<img" not in line(panel)
 
 
-def test_settings_are_saved_and_loaded_in_mid_run(desks, clip, tmp_path):
-    desk = desks(clip, duration_s=30)
-    desk._file.value = str(tmp_path / "s.toml")
-    desk._try(desk.save)
-    desk.start()
-    desk._sliders["pause_s"].value = 3.0
-    desk._try(desk.load)
-    assert desk.session.settings.pause_s == 0.1 and desk._sliders["pause_s"].value == 0.1
+def test_settings_are_saved_and_loaded_in_mid_run(panels, clip, tmp_path):
+    panel = panels(clip, duration_s=30)
+    panel._controls.file.value = str(tmp_path / "s.toml")
+    panel._try(panel.save)
+    panel.start()
+    panel._controls.sliders["pause_s"].value = 3.0
+    panel._try(panel.load)
+    assert panel.session.settings.pause_s == 0.1 and panel._controls.sliders["pause_s"].value == 0.1
     (tmp_path / "s.toml").write_text("paus_s = 1.0\n")
-    desk._try(desk.load)
-    assert "did you mean pause_s" in line(desk) and desk.settings.pause_s == 0.1
-    desk._file.value = str(tmp_path / "no" / "s.toml")
-    desk._try(desk.save)
-    assert "cannot write" in line(desk)
+    panel._try(panel.load)
+    assert "did you mean pause_s" in line(panel) and panel.settings.pause_s == 0.1
+    panel._controls.file.value = str(tmp_path / "no" / "s.toml")
+    panel._try(panel.save)
+    assert "cannot write" in line(panel)
 
 
-def test_run_that_breaks_says_why(desks, clip):
+def test_run_that_breaks_says_why(panels, clip):
     class Breaks(Says):
         def warm_up(self):
             raise RuntimeError("no weights")
 
-    desk = desks(clip, Breaks("x"))
-    desk.start()
-    assert desk.wait(20)
-    assert "RuntimeError: no weights" in line(desk) and desk.player.message == "RuntimeError: no weights"
+    panel = panels(clip, Breaks("x"))
+    panel.start()
+    assert panel.wait(20)
+    assert "RuntimeError: no weights" in line(panel) and panel.player.message == "RuntimeError: no weights"
 
 
-def test_stop_returns_at_once_whatever_the_commentator_does(desks, clip):
+def test_stop_returns_at_once_whatever_the_commentator_does(panels, clip):
     hangs = Hangs()
-    desk = desks(clip, hangs, duration_s=30)
+    panel = panels(clip, hangs, duration_s=30)
     try:
-        desk.start()
-        until(lambda: desk.session.status.state == "running")
+        panel.start()
+        until(lambda: panel.session.status.state == "running")
         before = time.monotonic()
-        desk.stop()
+        panel.stop()
         assert time.monotonic() - before < 1.0
-        assert desk.wait(20)
+        assert panel.wait(20)
     finally:
         hangs.release.set()
 
 
-def test_it_leaves_no_thread(desks, clip):
-    desk = desks(clip)
-    desk.start()
-    assert desk.wait(30)
+def test_it_leaves_no_thread(panels, clip):
+    panel = panels(clip)
+    panel.start()
+    assert panel.wait(30)
     until(
         lambda: (
-            not {t.name for t in threading.enumerate()} & {"desk", "desk start", "page sender", "commentary"}
+            not {t.name for t in threading.enumerate()}
+            & {"panel", "panel start", "page sender", "commentary"}
         )
     )
 
@@ -255,11 +262,11 @@ def test_live_demo_runs_top_to_bottom_without_a_page_and_draws_its_plots(tmp_pat
     (tmp_path / "notebooks").mkdir()
     check = """
     import time
-    while not desk.session.status.frames_shown > 200:
+    while not panel.session.status.frames_shown > 200:
         time.sleep(0.1)
-    desk.stop()
-    assert desk.wait(60)
-    output = next(o for o, _ in desk._reports)
+    panel.stop()
+    assert panel.wait(60)
+    output = next(o for o, _ in panel._reports)
     kinds = [sorted(o["data"]) for o in output.outputs]
     assert ["text/html" in k for k in kinds] == [True, False, False, False], output.outputs
     assert ["image/png" in k for k in kinds] == [False, True, True, True], output.outputs

@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 
+from commentator_lib.jpeg import encode_jpeg
 from commentator_lib.session import LiveSession
 from commentator_lib.settings import Settings
 from commentator_lib.sources.base import Source, SourceInfo
@@ -16,7 +17,6 @@ from tests.conftest import Says, ToneVoice
 camera_module = pytest.importorskip(
     "commentator_lib.sources.browser_camera", reason="needs the extra notebooks"
 )
-encode_jpeg = pytest.importorskip("commentator_lib.players.browser").encode_jpeg
 
 JPEG = encode_jpeg(np.full((36, 64, 3), (200, 40, 90), np.uint8))
 

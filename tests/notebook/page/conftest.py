@@ -1,0 +1,171 @@
+"""Notebooks in a real page, used as a person would: JupyterLab and Voila in Chromium, through Playwright.
+
+One server and one browser serve all tests of a worker; each test has a notebook, a kernel and a page of its own.
+What is waited for has a generous limit and ends the wait as soon as it happens. Speed is measured in
+experiments/benchmarks/bench_player.py, not here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+
+import pytest
+
+from experiments.tools.browser import (
+    ALLOW_CAMERA,
+    FAKE_CAMERA,
+    chromium,
+    end_kernels,
+    find_chromium,
+    jupyter_lab,
+    open_notebook,
+    run_all,
+    write_notebook,
+)
+
+LIMIT_S = 120.0
+
+# A commentator that never stops, a clip that goes round, and a player; `{more}` runs after the start.
+TALK = """
+import pathlib, time, threading
+from commentator_lib import LiveSession, load_settings
+from commentator_lib.players.browser import LivePlayer
+from experiments.benchmarks.bench_player import NotesPrompts
+commentator = NotesPrompts()
+player = LivePlayer()
+session = LiveSession("demo", load_settings(change_threshold=0, pause_s=0.3), commentator=commentator,
+                      players=[player], duration_s=600).start()
+{more}
+player
+"""
+# Writes what the test wants to know, five times a second, from a thread of its own: also while a cell is running.
+TELL = """
+def tell():
+    import json
+    while True:
+        rows = session.log.cycle_rows
+        part = pathlib.Path("told.part")
+        part.write_text(json.dumps({
+            "running": session.running, "spoken": sum(r["outcome"] == "spoken" for r in rows),
+            "gaps": [r["gap_before_s"] for r in rows if r["gap_before_s"] is not None],
+            "pages": {k: [p.sounding, p.counts] for k, p in dict(player.pages).items()},
+            "acks": len(seen), "held_back": player.held_back_frames, "at": time.time(),
+            "notes": session.log.header.get("notes", [])}))
+        part.replace("told.json")
+        time.sleep(0.2)
+seen = []
+player.on_msg(lambda w, c, b: seen.append(c["kind"]) if c["kind"] == "ack" else None)
+threading.Thread(target=tell, daemon=True).start()
+"""
+TALKING = TALK.format(more=TELL)
+
+
+def pytest_collection_modifyitems(items):
+    """Mark the tests of this folder; those of one file share a server and a browser, on one worker."""
+    for item in items:
+        if item.path.parent.samefile(os.path.dirname(__file__)):
+            item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+            if find_chromium() is None and not os.environ.get("CI"):
+                item.add_marker(pytest.mark.skip("Chromium is not installed"))
+
+
+@pytest.fixture(scope="package")
+def lab_server(tmp_path_factory):
+    with jupyter_lab(tmp_path_factory.mktemp("lab")) as server:
+        yield server
+
+
+@pytest.fixture
+def lab(lab_server):
+    """The server; the kernels that a test has started end with it."""
+    yield lab_server
+    end_kernels(lab_server)
+
+
+@pytest.fixture(scope="package")
+def playwright():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as found:
+        yield found
+
+
+@pytest.fixture(scope="package")
+def browser(playwright):
+    with chromium(playwright, *FAKE_CAMERA, *ALLOW_CAMERA) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def paged(browser, permissions=("camera",)):
+    """A page in a context of its own; what goes wrong in it is kept in `page.errors`."""
+    context = browser.new_context(viewport={"width": 1400, "height": 1300}, permissions=list(permissions))
+    try:
+        page = context.new_page()
+        page.set_default_timeout(1000 * LIMIT_S)
+        page.errors = []
+        page.on("pageerror", lambda error: page.errors.append(str(error)))
+        yield page
+    finally:
+        context.close()
+
+
+def open_and_run(page, lab, notebook):
+    """Open a notebook, run all its cells and wait for its player."""
+    open_notebook(page, lab, notebook)
+    run_all(page)
+    page.wait_for_selector(".live-player")
+
+
+@contextlib.contextmanager
+def talking(lab, browser, cells=(TALKING,), init="", permissions=("camera",)):
+    """A page on a notebook that talks; `page.told()` is what the kernel knows."""
+    name = f"talk{time.monotonic_ns()}"
+    folder = lab.folder / name
+    folder.mkdir()
+    write_notebook(folder / "t.ipynb", list(cells))
+    with paged(browser, permissions) as page:
+        if init:
+            page.context.add_init_script(init)
+        page.folder = folder
+        page.told = lambda: json.loads((folder / "told.json").read_text())
+        open_and_run(page, lab, f"{name}/t.ipynb")
+        yield page
+        assert page.errors == []
+
+
+def until(condition, what=""):
+    """What `condition` returns, as soon as it is true; a file that is not there yet is waited for."""
+    give_up = time.monotonic() + LIMIT_S
+    while time.monotonic() < give_up:
+        with contextlib.suppress(FileNotFoundError):
+            if found := condition():
+                return found
+        time.sleep(0.05)
+    raise AssertionError(f"not within {LIMIT_S:g} s: {what or condition}")
+
+
+def save_notebook(page):
+    """Save the notebook and wait until the server has it."""
+    page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
+    page.wait_for_function("window.jupyterapp.shell.currentWidget.context.model.dirty === false")
+
+
+def drawn(page, index=0):
+    return int(page.locator(".live-player").nth(index).get_attribute("data-drawn") or 0)
+
+
+def transcript_lines(page, index=0):
+    return page.locator(".live-player").nth(index).locator(".lines li").count()
+
+
+def button(page, name):
+    return page.get_by_role("button", name=name, exact=True)
+
+
+def status(page):
+    return page.locator(".live-player .status").first.inner_text()

@@ -1,0 +1,106 @@
+"""The browser's camera in JupyterLab: frames, rooms, and every way in which it ends."""
+
+from __future__ import annotations
+
+from experiments.tools.browser import FAKE_CAMERA, chromium
+from tests.notebook.page.conftest import (
+    button,
+    drawn,
+    status,
+    talking,
+    until,
+)
+
+CAMERA = """
+import json, pathlib, threading, time
+from commentator_lib.notebook.control_panel import ControlPanel
+panel = ControlPanel("browser camera", runs_dir=None)
+session = panel.start()
+def tell():
+    while True:
+        part = pathlib.Path("told.part")
+        part.write_text(json.dumps({"captured": session.status.frames_captured, "running": session.running,
+                                    "problem": session.source.problem, "at": time.time()}))
+        part.replace("told.json")
+        time.sleep(0.25)
+threading.Thread(target=tell, daemon=True).start()
+panel
+"""
+# Keeps the streams that the page opens, so that a test can pull the plug.
+KEEP_STREAMS = """
+window.streams = [];
+const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+navigator.mediaDevices.getUserMedia = async (wanted) => {
+    const stream = await open(wanted);
+    window.streams.push(stream);
+    return stream;
+};
+"""
+
+
+def test_browser_camera_comes_through_and_its_light_goes_off(lab, browser):
+    with talking(lab, browser, [CAMERA], init=KEEP_STREAMS) as page:
+        until(lambda: page.told()["captured"] > 20)
+        first = page.told()
+        page.wait_for_timeout(4000)
+        second = page.told()
+        assert (second["captured"] - first["captured"]) / (second["at"] - first["at"]) >= 15
+        until(lambda: drawn(page) > 25)
+        button(page, "Stop").click()
+        until(lambda: not page.told()["running"])
+        until(
+            lambda: page.evaluate(
+                "window.streams.flatMap((s) => s.getTracks()).every((t) => t.readyState === 'ended')"
+            )
+        )
+        button(page, "Start").click()
+        until(lambda: "ended" not in status(page) and drawn(page) > 50, "the camera again")
+        button(page, "Stop").click()
+
+
+PLAYER_OF_NOBODY = "from commentator_lib.players.browser import LivePlayer\nLivePlayer()"
+ROOM = """
+import ipywebrtc
+camera = ipywebrtc.CameraStream(constraints={"video": True, "audio": False})
+near = ipywebrtc.WebRTCRoomLocal(room="r", stream=camera, nickname="near")
+far = ipywebrtc.WebRTCRoomLocal(room="r", nickname="far")
+def work():
+    while not far.streams:
+        time.sleep(0.1)
+    globals()["panel"] = ControlPanel("browser camera", camera=far.streams[0], runs_dir=None)
+    globals()["session"] = panel.start()
+    tell()
+"""
+
+
+def test_camera_of_a_room_comes_through(lab, browser):
+    """Both ends of the connection lie in one page here; a room between machines needs a server to meet on."""
+    head, rest = CAMERA.split("panel = ControlPanel")
+    tell = rest[rest.index("def tell") : rest.index("threading.Thread")]
+    cell = head + tell + ROOM + "threading.Thread(target=work, daemon=True).start()\n" + PLAYER_OF_NOBODY
+    with talking(lab, browser, [cell]) as page:
+        until(lambda: page.told()["captured"] > 20)
+        first = page.told()
+        page.wait_for_timeout(3000)
+        second = page.told()
+        assert (second["captured"] - first["captured"]) / (second["at"] - first["at"]) >= 15
+
+
+def test_camera_that_is_unplugged_ends_the_run_with_its_reason(lab, browser):
+    with talking(lab, browser, [CAMERA], init=KEEP_STREAMS) as page:
+        until(lambda: page.told()["captured"] > 20)
+        page.evaluate("window.streams[0].getVideoTracks()[0].dispatchEvent(new Event('ended'))")
+        until(lambda: not page.told()["running"])
+        assert page.told()["problem"] == "the camera was unplugged or switched off"
+        page.wait_for_selector("[role=alert]:has-text('unplugged')")
+
+
+def test_browser_that_refuses_the_camera_is_one_line(lab, playwright):
+    with (
+        chromium(playwright, *FAKE_CAMERA) as browser,
+        talking(lab, browser, [CAMERA], permissions=()) as page,
+    ):
+        page.wait_for_selector("[role=alert]:has-text('refused the camera')")
+        until(lambda: not page.told()["running"])
+        assert "NotAllowedError" in page.told()["problem"]
+        page.errors.clear()  # ipywebrtc closes a camera that it never had
