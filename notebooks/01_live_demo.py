@@ -14,12 +14,13 @@
 # %% [markdown]
 # # Live commentary
 #
-# Run all cells: a commentary of the two demo clips starts, 46 seconds long, spoken by the embedded voice. What
-# comments by default is the *baseline commentator*: it sees motion, cuts, a few kinds of object and words on screen, and
-# understands nothing. Everything on the desk works while it runs; a stop or the end of the clip draws the plots
-# below. Type a path, a URL or `browser camera` into *Source* for pictures of your own.
+# Run all cells: a spoken commentary on the two demo clips starts. It takes 46 seconds. The default is the *baseline
+# commentator*: it sees motion, cuts, a few kinds of object and words on screen, and understands nothing. All controls
+# work while it runs. When you stop it, or when the clip ends, the plots below are drawn. For pictures of your own, type
+# a path, a URL or `browser camera` into *Source*.
 #
-# A real model takes one line in place of `load_settings()` (`commentator check` says what this machine can run):
+# To use a real model, replace `load_settings()` by one of these lines (`commentator check` says what this machine can
+# run):
 #
 #     settings = load_settings(commentator="minicpmo", model_path="/models/MiniCPM-o-4_5-awq")
 #     settings = load_settings(commentator="vlm", model_path="HuggingFaceTB/SmolVLM2-500M-Video-Instruct")
@@ -30,22 +31,21 @@ from commentator_lib import load_settings
 from commentator_lib.notebook.control_panel import ControlPanel
 from commentator_lib.runs.report import delay_figure, latency_figure, memory_figure
 
-settings = (
-    load_settings()
-)  # or load_settings("commentator.toml"), or load_settings(preset="sniper", pause_s=0.5)
-desk = ControlPanel("demo", settings, runs_dir="../runs")
+# or load_settings("commentator.toml"), or load_settings(preset="sniper", pause_s=0.5)
+settings = load_settings()
+panel = ControlPanel("demo", settings, runs_dir="../runs")
 
 # %% [markdown]
-# The live cell returns at once; the kernel stays free while the commentary runs.
+# This cell returns at once, and the kernel stays free while the commentary runs.
 
 # %%
-session = desk.start()
-desk
+session = panel.start()
+panel
 
 # %% [markdown]
-# What the run came to, drawn when it is over, and again after each further run. `session.log.cycles` has one row
-# for each cycle (why it spoke or did not, every time stamp, delay, picture/sound error), `session.log.samples` one
-# row a second (memory, GPU memory, delay, frames shown); both are DataFrames, also in mid-run.
+# The results of a run are drawn here each time a run ends. `session.log.cycles` has one row for each cycle (why the
+# commentator spoke or did not, all times, delay, picture/sound error). `session.log.samples` has one row for each
+# second (memory, GPU memory, delay, frames shown). Both are DataFrames, and you can read them while a run is going on.
 
 # %%
 COLUMNS = [
@@ -58,7 +58,7 @@ COLUMNS = [
     "heard_text",
 ]
 
-desk.when_over(
+panel.when_over(
     lambda run: run.log.cycles[COLUMNS].tail(8),
     lambda run: latency_figure(run.log.cycles),
     lambda run: delay_figure(run.log.cycles, run.log.samples),
@@ -66,8 +66,8 @@ desk.when_over(
 )
 
 # %% [markdown]
-# Questions can be asked from code as well, and any knob turned; both take effect in mid-stream:
+# You can also ask a question or change a setting from code; both take effect while the commentary runs:
 #
-#     desk.ask("Who is on the left?")
-#     desk.update(pause_s=0.5, change_threshold=2.0)
-#     desk.player.draws  # when each frame was due, sent, received and drawn in the page
+#     panel.ask("Who is on the left?")
+#     panel.update(pause_s=0.5, change_threshold=2.0)
+#     panel.player.draws  # when each frame was due, sent, received and drawn in the page

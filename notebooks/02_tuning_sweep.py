@@ -14,12 +14,12 @@
 # %% [markdown]
 # # Tuning sweep
 #
-# Stride × change threshold × token cap, over matches and seeds: what each setting does to what a viewer notices, and
-# to what it costs. The runs are *what-if* runs: virtual time, a **scripted** spotter with assumed eyesight, costs
-# from a file. They say how the knobs act on each other, not how good a model is.
+# Stride × change threshold × token cap, over several matches and seeds: how each setting changes what a viewer notices,
+# and what it costs. The runs are *what-if* runs: virtual time, a **scripted** spotter with assumed eyesight, and costs
+# from a file. They show how the settings act together, not how good a model is.
 #
-# The small sweep below takes half a minute. For the thousand runs of the shipped one, `make sweep` (ten minutes) and
-# then `SWEEP = "stride_threshold_cap"`: what is finished is not run again.
+# The small sweep below takes half a minute. For the thousand runs of the full sweep, run `make sweep` (ten minutes) and
+# then set `SWEEP = "stride_threshold_cap"`: runs that are finished are not run again.
 
 # %%
 import sys
@@ -33,7 +33,7 @@ from experiments.sweeping.sweep import RESULTS, load_results, load_sweep, result
 
 SWEEP = "small"
 COST = "minicpmo_h100"
-KNOBS = ["frame_stride", "change_threshold", "speech_max_new_tokens"]
+SETTINGS = ["frame_stride", "change_threshold", "speech_max_new_tokens"]
 MEASURES = [
     "response_error_median_s",
     "missed_3s",
@@ -57,44 +57,53 @@ print(
 # %% [markdown]
 # ## A setting to start from
 #
-# The least mean of four things, each over its range in this sweep: events missed, dead air, false triggers,
-# computing. The doubt is honest: whole (match, seed) pairs are drawn a thousand times, and `share_of_draws` says how
-# often a setting would have won. Where it is small, the first few settings are as good as each other.
+# The setting with the smallest mean of four measures, each scaled to its range in this sweep: events missed, dead air,
+# false triggers, computing. How certain is it? Whole (match, seed) pairs are resampled a thousand times, and
+# `share_of_draws` says how often this setting would have won. If the share is small, the first few settings are equally
+# good.
 
 # %%
-best = analysis.recommend(results, KNOBS)
+best = analysis.recommend(results, SETTINGS)
 print(f"recommended: {best.setting}, in {best.share_of_draws:.0%} of the draws")
 best.table.head(6).round(3)
 
 # %% [markdown]
 # ## Heat maps
 #
-# Mean ± standard deviation over matches and seeds; darker is more, and in all five less is better. Red: the
-# recommended setting.
+# Mean ± standard deviation over matches and seeds. Darker means more; less is better in all five. The recommended
+# setting has a red frame.
 
 # %%
-table = analysis.by_setting(results, KNOBS, MEASURES)
-heat = plots.heat_maps(table, *KNOBS, MEASURES, f"{run_id}: scripted spotter, virtual time", best.setting)
+table = analysis.by_setting(results, SETTINGS, MEASURES)
+heat = plots.heat_maps(table, *SETTINGS, MEASURES, f"{run_id}: scripted spotter, virtual time", best.setting)
 plots.show(heat, figures, run_id, "heat-maps")
 
 # %% [markdown]
-# ## What can be had at what price
+# ## Missed events against computing
 #
-# Settings on the front cannot be bettered in one of the two without losing in the other.
+# A setting on the front cannot be improved in one of the two without getting worse in the other.
 
 # %%
 front = analysis.pareto_front(table, ["missed_3s", "busy_share"])
 pareto = plots.pareto_figure(
-    table, front, "busy_share", "missed_3s", KNOBS, f"{run_id}: scripted spotter, virtual time", best.setting
+    table,
+    front,
+    "busy_share",
+    "missed_3s",
+    SETTINGS,
+    f"{run_id}: scripted spotter, virtual time",
+    best.setting,
 )
 plots.show(pareto, figures, run_id, "pareto")
 
 # %% [markdown]
-# ## One knob at a time
+# ## One setting at a time
 #
-# Averaged over the other two.
+# Averaged over the other two settings.
 
 # %%
-for knob in KNOBS:
-    one = plots.knob_figure(analysis.by_setting(results, [knob], MEASURES), knob, MEASURES, title=run_id)
-    display(plots.show(one, figures, run_id, knob))  # noqa: F821
+for setting in SETTINGS:
+    one = plots.knob_figure(
+        analysis.by_setting(results, [setting], MEASURES), setting, MEASURES, title=run_id
+    )
+    display(plots.show(one, figures, run_id, setting))  # noqa: F821

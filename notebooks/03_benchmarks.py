@@ -14,12 +14,12 @@
 # %% [markdown]
 # # Benchmarks
 #
-# Where the time goes, what memory does, how the picture's delay finds its place, and how far voice and picture are
-# apart, under both pacing policies. The commentator is the **baseline commentator** on a scripted match, in real time: its
-# latencies say nothing about a model's.
+# Under both pacing policies: where the time goes, how memory develops, how the picture's delay settles, and how far
+# voice and picture are apart. The **baseline commentator** comments on a scripted match in real time; its latencies say
+# nothing about those of a model.
 #
 # The two short runs below take a minute and a half. `python -m experiments.sweep experiments/sweeps/live_match.toml`
-# makes six of two minutes; then `SWEEP = "live_match"`.
+# makes six runs of two minutes; after that, set `SWEEP = "live_match"`.
 
 # %%
 import sys
@@ -53,9 +53,9 @@ print(f"{len(runs)} runs; {first.header['commentator']}; {machine}; commit {firs
 # %% [markdown]
 # ## Latency by stage
 #
-# From the capture of a comment's newest frame to the ear. Under playout the last stage is the wait for its picture:
-# it buys that voice and picture agree, and is spent while the comment before is still heard. Under serial a comment is
-# heard as soon as it is ready, and the picture may be elsewhere.
+# From the capture of a comment's newest frame until it is heard. Under *playout* the last stage is the wait for the
+# picture: it makes voice and picture agree, and it passes while the previous comment is still heard. Under *serial* a
+# comment is heard as soon as it is ready, whatever the picture shows then.
 
 # %%
 stages = plots.stage_figure({policy: analysis.stage_seconds(c) for policy, c in cycles.items()}, run_id)
@@ -108,10 +108,10 @@ COLUMNS = [
 analysis.readable(results, "policy", COLUMNS)
 
 # %% [markdown]
-# ## Beside the nerdpudding project's published table
+# ## Compared with the nerdpudding project's published table
 #
-# Each number with the hardware it was taken on. The commentators differ (theirs is MiniCPM-o 4.5), so this compares
-# what a viewer gets from two loops, not two models.
+# Each number stands with the hardware on which it was measured. The commentators differ (theirs is MiniCPM-o 4.5), so
+# this compares what a viewer gets from two loops, not two models.
 
 # %%
 pd.set_option("display.max_colwidth", None)
@@ -120,9 +120,9 @@ analysis.against_published(results[results.policy == "playout"], machine, first.
 # %% [markdown]
 # ## MiniCPM-o 4.5 on a GPU: each stage, before and after
 #
-# Not measured here: the shipped numbers of H100s, with **random weights** of the full size (true times, no sensible
-# words), the model's own code and ours. `python -m experiments.bench_model --compare seed` makes them anew, both in one
-# run; which runs these are from, `docs/minicpmo_h100.json` says under `run` and `own_run`.
+# These numbers are not measured here. They come from H100s, with **random weights** of the full size (the times are
+# real, the words mean nothing), for the model's own code and for ours. `python -m experiments.bench_model --compare
+# seed` measures both again in one run. `docs/minicpmo_h100.json` names the runs under `run` and `own_run`.
 
 # %%
 import json  # noqa: E402

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from commentator_lib.media import PLAYBACK_RATE_HZ, AudioChunk, Frame
+from commentator_lib.players import page_memory, page_sender
 from commentator_lib.players.base import Player, PlayerGroup
 from commentator_lib.players.playback_clock import ALIVE_S, PlaybackClock
 from tests.conftest import virtually
@@ -94,15 +95,6 @@ def test_it_is_a_player():
     assert isinstance(widget.LivePlayer(), Player)
 
 
-def test_jpeg_keeps_the_colours():
-    import cv2
-
-    image = np.zeros((32, 32, 3), np.uint8)
-    image[:] = (200, 40, 90)
-    back = cv2.imdecode(np.frombuffer(widget.encode_jpeg(image), np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
-    assert np.abs(back.astype(int) - image).max() < 8
-
-
 def test_nothing_is_encoded_while_no_page_is_open():
     async def main(pages, _playback):
         pages.player.show(frame(), time.monotonic())
@@ -143,9 +135,9 @@ def test_newer_pictures_push_out_older_ones_and_sound_is_never_dropped():
             await asyncio.sleep(0.05)
         sounds = await pages.sends("sound", 20)
         assert [c["offset"] for c, _ in sounds] == [4800 * k for k in range(20)]
-        last = [c["index"] for c, _ in await pages.sends("frame", widget._WAITING_PICTURES)]
-        assert last[-widget._WAITING_PICTURES :] == [8, 9, 10, 11]
-        assert pages.player._outbox.dropped_frames >= 7
+        last = [c["index"] for c, _ in await pages.sends("frame", page_sender.WAITING_PICTURES)]
+        assert last[-page_sender.WAITING_PICTURES :] == [8, 9, 10, 11]
+        assert pages.player._sender.dropped_frames >= 7
 
     attached(main)
 
@@ -303,14 +295,14 @@ def test_comment_is_played_again_as_far_as_it_was_heard():
 
 
 def test_sound_kept_for_replays_is_bounded(monkeypatch):
-    monkeypatch.setattr(widget, "_SOUND_KEPT", 3 * PLAYBACK_RATE_HZ)
+    monkeypatch.setattr(page_memory, "SOUND_KEPT_SAMPLES", 3 * PLAYBACK_RATE_HZ)
 
     async def main(pages, _playback):
         for k in range(1, 11):
             pages.player.play(sound(1.0), k, float(k))
-        assert sorted(pages.player._said) == [8, 9, 10]
+        assert sorted(pages.player._memory.comments) == [8, 9, 10]
         pages.player.play(sound(60.0), 11, 11.0)  # one alone is kept whatever its length
-        assert sorted(pages.player._said) == [11]
+        assert sorted(pages.player._memory.comments) == [11]
 
     attached(main)
 
