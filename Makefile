@@ -10,7 +10,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 # JupyterLab refuses to run as root (in a container, say) unless it is told.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: demo lab page test sweep bench lint clean
+.PHONY: demo lab page test quick sweep bench lint docs clean
 
 demo: $(VENV)/.base
 	$(BIN)/commentator run demo
@@ -22,7 +22,11 @@ page: $(VENV)/.notebooks
 	$(BIN)/voila notebooks/01_live_demo.ipynb
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m tests
+
+# The tests that need no browser, no network and no real time.
+quick: $(VENV)/.test
+	$(BIN)/python -m pytest -n auto --dist worksteal -m 'not (browser or network or realtime or slow)' tests
 
 sweep: $(VENV)/.notebooks
 	$(BIN)/python -m experiments.sweep $(or $(SWEEP),experiments/sweeps/stride_threshold_cap.toml)
@@ -38,6 +42,12 @@ bench: $(VENV)/.test
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/pyright
+
+docs: $(VENV)/.docs
+	$(BIN)/mkdocs build --strict
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11")'
@@ -57,6 +67,11 @@ $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing the base, notebook and test packages into $(VENV), PyTorch among them (about three minutes) ..."
 	$(PIP) --editable '.[test,notebooks,ocr,openai,cluster]'
 	@touch $(VENV)/.base $(VENV)/.notebooks $@
+
+$(VENV)/.docs: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing what builds the pages into $(VENV) ..."
+	$(PIP) --editable '.[docs]'
+	@touch $(VENV)/.base $@
 
 clean:
 	rm -rf $(VENV) runs

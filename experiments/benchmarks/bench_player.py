@@ -37,13 +37,13 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from commentator_lib.checks.browser import find_browser
 from experiments.tools.browser import (
     ALLOW_CAMERA,
     FAKE_CAMERA,
     ROOT,
     Server,
     chromium,
-    find_chromium,
     jupyter_lab,
     open_notebook,
     run_all,
@@ -540,7 +540,7 @@ _MUTED_AFTER = """() => {
 
 
 if __name__ == "__main__":
-    if find_chromium() is None:
+    if find_browser() is None:
         print("bench_player: Chromium is needed; install it, or set CHROMIUM to its path", file=sys.stderr)
         sys.exit(2)
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

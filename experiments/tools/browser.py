@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
@@ -21,6 +20,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from commentator_lib.checks.browser import find_browser
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Playwright
@@ -42,12 +43,6 @@ FAKE_CAMERA = ["--use-fake-device-for-media-stream=fps=30"]
 ALLOW_CAMERA = ["--use-fake-ui-for-media-stream"]
 _START_S = 120.0
 _STOP_S = 20.0
-
-
-def find_chromium() -> str | None:
-    """Return the path of Chromium or Chrome, None where there is none. CHROMIUM in the environment comes first."""
-    names = (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome")
-    return next((path for name in names if name and (path := shutil.which(name))), None)
 
 
 @dataclass(frozen=True)
@@ -145,7 +140,7 @@ def voila(folder: Path, notebook: str) -> Iterator[Server]:
 def chromium(playwright: Playwright, *more_flags: str) -> Iterator[Browser]:
     """Run a headless browser with a fresh profile. `playwright` is what `sync_playwright()` yields; a thread can have
     only one. Raise RuntimeError where Chromium is not installed."""
-    path = find_chromium()
+    path = find_browser()
     if path is None:
         raise RuntimeError("Chromium is not installed; set CHROMIUM to its path")
     # Playwright mutes the browser; the sound clock of a muted page runs as usual.

@@ -14,12 +14,12 @@ import time
 
 import pytest
 
+from commentator_lib.checks.browser import find_browser
 from experiments.tools.browser import (
     ALLOW_CAMERA,
     FAKE_CAMERA,
     chromium,
     end_kernels,
-    find_chromium,
     jupyter_lab,
     open_notebook,
     run_all,
@@ -64,12 +64,12 @@ TALKING = TALK.format(more=TELL)
 
 
 def pytest_collection_modifyitems(items):
-    """Mark the tests of this folder; those of one file share a server and a browser, on one worker."""
+    """Mark the tests of this folder; all share a server and a browser, on one worker."""
     for item in items:
         if item.path.parent.samefile(os.path.dirname(__file__)):
             item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-            if find_chromium() is None and not os.environ.get("CI"):
+            item.add_marker(pytest.mark.xdist_group("browser"))
+            if find_browser() is None and not os.environ.get("CI"):
                 item.add_marker(pytest.mark.skip("Chromium is not installed"))
 
 
