@@ -1,17 +1,19 @@
-// The page's side of LivePlayer: see widget.py for what it is for and for its messages.
+// The page's side of LivePlayer; browser.py says what it is for and describes its messages.
 //
-// One engine for each page keeps the time: kernel time, page time and the sound card's time are mapped onto
-// each other, sound is scheduled on the card's clock, and each frame is drawn when that clock reaches its
-// due time. Any number of views show what the engine has. All times are seconds; `kernel` times are those of
-// the session's event loop.
+// One engine for each page keeps the time: it maps kernel time, page time and the sound card's time onto each other,
+// schedules sound on the card's clock, and draws each frame when that clock reaches its due time. Any number of views
+// show what the engine has. All times are in seconds; kernel times are those of the session's event loop.
+//
+// Long because anywidget loads one module, and parts of it would need a bundler. The parts stand in this order: time,
+// sound, picture, engine, view, chart; each knows only those before it.
 
 const RATE = 48000;
 const ACK_S = 0.15; // at least five acknowledgements a second
 const PING_S = 1.0;
 const NO_ANSWER_S = 4.0; // a running session sends something every second
 const LATE_S = 0.1; // a frame that comes this late is not worth decoding
-const FRAMES_WAITING = 90; // beyond them the oldest are dropped
-const JOIN_S = 0.5; // sound whose time is further back is joined in its middle, not begun late
+const FRAMES_WAITING = 90; // beyond this the oldest are dropped
+const JOIN_S = 0.5; // sound that is later than this is joined in its middle, not started late
 const SAFE_S = 0.02; // the sound card needs this much notice
 const FADE_S = 0.005;
 const CHART_S = 90;
@@ -20,22 +22,22 @@ const pageTime = () => performance.now() / 1000;
 
 // ---------------------------------------------------------------- time
 
-// Kernel time from page time by ping and pong: the answer that came back soonest says most (as in NTP). The way
-// there takes longer than the way back, so the middle is off; where both machines' clocks of the day agree as
-// far as the trip can tell, as they do on one machine, they are taken at their word.
+// Kernel time from page time by ping and pong, as in NTP: the answer with the shortest round roundTrip is the most exact.
+// The way to the kernel takes longer than the way back, so the middle of the round roundTrip is not exact. Where the wall
+// clocks of both machines agree with it within half the round roundTrip, as on one machine, the wall clocks are used.
 function makeClock() {
   let samples = [];
   let offset = null;
   return {
     pong(t0, t1, unix) {
       const t3 = pageTime();
-      const trip = t3 - t0;
+      const roundTrip = t3 - t0;
       const middle = t1 - (t0 + t3) / 2;
-      const byDay = Date.now() / 1000 + 0.0005 - unix + t1 - t3;
+      const byWallClock = Date.now() / 1000 + 0.0005 - unix + t1 - t3;
       samples = samples.filter((s) => t3 - s.at < 30).slice(-40);
-      samples.push({ trip, offset: Math.abs(byDay - middle) < trip / 2 ? byDay : middle, at: t3 });
-      const best = samples.reduce((a, b) => (b.trip < a.trip ? b : a)).offset;
-      // The first guess may be far off; after that the clock must not jump about.
+      samples.push({ roundTrip, offset: Math.abs(byWallClock - middle) < roundTrip / 2 ? byWallClock : middle, at: t3 });
+      const best = samples.reduce((a, b) => (b.roundTrip < a.roundTrip ? b : a)).offset;
+      // The first estimate may be far off; after that the clock must not jump.
       offset = offset === null || Math.abs(best - offset) > 0.05 ? best : offset + 0.2 * (best - offset);
     },
     get known() {
@@ -47,11 +49,11 @@ function makeClock() {
 
 // ---------------------------------------------------------------- sound
 
-// Every comment is a track of segments laid end to end on the sound card's clock, to the sample.
+// Every comment is a track: segments that follow each other on the sound card's clock without a gap, to the sample.
 function makeSound(model, clock, changed) {
   let context = null;
   let master, live, tracks = new Map(), waiting = [];
-  let differences = [], difference = null; // kernel time minus the time now heard
+  let differences = [], difference = null; // kernel time minus the card's time of what is heard now
   let underruns = 0, replaying = null;
 
   function heardTime() {
@@ -78,7 +80,7 @@ function makeSound(model, clock, changed) {
     context.onstatechange = () => {
       differences = [];
       difference = null;
-      if (running()) drain();
+      if (running()) takeWaiting();
       changed();
     };
   }
@@ -88,12 +90,12 @@ function makeSound(model, clock, changed) {
   function measure() {
     if (!running() || !clock.known) return;
     const measured = clock.now() - heardTime();
-    // Waking up, the card's stamp is wild for a moment; the median of many is steady.
+    // Just after it wakes up, the card gives wrong times for a moment; the median of many is steady.
     differences = [...differences, measured].slice(-15);
     difference = [...differences].sort((a, b) => a - b)[differences.length >> 1];
   }
 
-  // A sound that the card cannot play yet waits; what has gone by meanwhile is left out when it is played.
+  // Sound that the card cannot play yet waits. What is too late by then is left out.
   function take(message, samples) {
     if (!running() || !clock.known) {
       waiting.push([message, samples]);
@@ -103,24 +105,24 @@ function makeSound(model, clock, changed) {
       return;
     }
     if (difference === null) measure();
-    lay(message, samples);
+    schedule(message, samples);
   }
 
-  function drain() {
+  function takeWaiting() {
     const before = waiting;
     waiting = [];
     for (const [message, samples] of before) take(message, samples);
   }
 
-  function lay(message, samples) {
+  function schedule(message, samples) {
     const { comment, offset } = message;
     const now = context.currentTime;
     const planned = message.start - difference + offset / RATE;
     let track = tracks.get(comment);
-    if (track && offset < track.samples) return; // it has come before
+    if (track && offset < track.samples) return; // received before
     let at;
     if (!track) {
-      // After all that is being heard; a comment never begins within another.
+      // A comment starts after the end of all others; two are never heard at once.
       const ends = [...tracks.values()].map((t) => t.end);
       track = { segments: [], pieces: [], samples: 0, end: 0, cut: null, gain: context.createGain() };
       track.gain.connect(live);
@@ -134,7 +136,7 @@ function makeSound(model, clock, changed) {
       if (track.end > 0 && !track.joining) underruns += 1;
       at = track.joining ? planned : now + SAFE_S;
     } else {
-      at = planned; // the page was asleep: go on where the others are
+      at = planned; // the page was asleep: go on where the other pages are
     }
     track.samples = offset + samples.length;
     if (message.piece) track.pieces.push(offset / RATE);
@@ -159,7 +161,7 @@ function makeSound(model, clock, changed) {
     segment.source.start(segment.at + late, late);
   }
 
-  // The card plays a sound to its end a little before the ear has it: said once more when it has.
+  // A sound ends on the card a little before it has been heard to its end: report the change again then.
   function ended() {
     changed();
     if (context) setTimeout(changed, 1000 * Math.max(0, context.currentTime - heardTime()) + 5);
@@ -195,7 +197,7 @@ function makeSound(model, clock, changed) {
     tracks.delete(comment);
   }
 
-  // Seconds of a comment that have left the loudspeaker; null before its first.
+  // Seconds of a comment that have left the loudspeaker; null before the first.
   function position(track, heard) {
     let furthest = null;
     for (const { at, from, length } of track.segments)
@@ -224,7 +226,7 @@ function makeSound(model, clock, changed) {
     get underruns() {
       return underruns;
     },
-    // Kernel time of what is being heard now; of the page's own clock while there is no sound.
+    // Kernel time of what is heard now; while there is no sound, kernel time by the page's clock.
     now: () => (running() && difference !== null ? heardTime() + difference : clock.now()),
     cut(comment, at) {
       waiting = waiting.filter(([m]) => m.comment !== comment || m.offset / RATE < at);
@@ -240,7 +242,7 @@ function makeSound(model, clock, changed) {
       const found = [...tracks].map(([comment, track]) => [comment, position(track, now)]);
       return found.filter(([, seconds]) => seconds !== null).slice(-3);
     },
-    // {heard, from, to}: where a comment is, and the piece of its sound to which newly shown words belong.
+    // {heard, from, to}: how far a comment was heard, and the piece of its sound to which newly shown words belong.
     piece(comment) {
       const track = tracks.get(comment);
       const heard = track && running() ? position(track, heardTime()) : null;
@@ -318,7 +320,7 @@ function makePicture(now, draw) {
     if (frame.bitmap) frame.bitmap.close();
   }
 
-  // The newest frame that is nearer to its time now than it will be at the next turn of the screen.
+  // Draw the newest frame that is nearer to its due time now than it will be at the screen's next refresh.
   function step() {
     const at = now();
     let chosen = -1;
@@ -362,16 +364,16 @@ function makeEngine(model) {
   const views = new Set();
   const clock = makeClock();
   const state = { run: null, transcript: new Map(), rows: [], fps: null, silentFor: 0, replaying: null };
-  const tell = (what, ...more) => views.forEach((view) => view[what] && view[what](...more));
+  const notify = (what, ...more) => views.forEach((view) => view[what] && view[what](...more));
   const sound = makeSound(model, clock, () => {
     acknowledge();
-    tell("sound");
+    notify("sound");
   });
-  const picture = makePicture(() => sound.now(), (bitmap) => tell("frame", bitmap));
-  let timer = null, lastAck = 0, lastPing = 0, lastHello = 0, lastHeardFrom = pageTime(), held = [];
+  const picture = makePicture(() => sound.now(), (bitmap) => notify("frame", bitmap));
+  let timer = null, lastAck = 0, lastPing = 0, lastHello = 0, lastHeardFrom = pageTime(), waitingForClock = [];
   let welcomed = false, drawnBefore = { at: pageTime(), drawn: 0 };
 
-  // Where the kernel has been restarted there is nobody to send to; the silence says so to the viewer.
+  // After a restart of the kernel there is no one to send to; the view then says that no answer comes.
   const send = (content) => {
     try {
       model.send({ page, ...content });
@@ -392,7 +394,7 @@ function makeEngine(model) {
     hello();
   }
 
-  // Said again until it is answered: a kernel that is just starting may miss the first.
+  // Repeated until it is answered: a kernel that is just starting may miss the first one.
   function hello() {
     lastHello = pageTime();
     for (let k = 0; k < 3; k++) ping();
@@ -409,13 +411,13 @@ function makeEngine(model) {
     picture.clear("hidden");
   }
 
-  // A hidden page's timers are slowed down to one a second and less; the messages that come are not, so
-  // they keep the ticks going.
+  // The browser slows the timers of a hidden page down to one a second and less, but not the messages that arrive:
+  // so each message causes a tick as well.
   function tick() {
     const now = pageTime();
     if (timer === null || now - lastAck < ACK_S * 0.9) return;
     state.silentFor = active() ? now - lastHeardFrom : 0;
-    if (state.silentFor > NO_ANSWER_S) tell("status");
+    if (state.silentFor > NO_ANSWER_S) notify("status");
     if (!welcomed && now - lastHello > PING_S) hello();
     if (now - lastPing > PING_S) ping();
     sound.measure();
@@ -423,9 +425,9 @@ function makeEngine(model) {
     if (now - drawnBefore.at > 1) {
       state.fps = (picture.counts.drawn - drawnBefore.drawn) / (now - drawnBefore.at);
       drawnBefore = { at: now, drawn: picture.counts.drawn };
-      tell("status");
+      notify("status");
     }
-    tell("words");
+    notify("words");
   }
 
   function acknowledge() {
@@ -442,23 +444,23 @@ function makeEngine(model) {
   const handlers = {
     pong(m) {
       clock.pong(m.t0, m.t1, m.unix);
-      for (const [message, buffers] of held.splice(0)) receive(message, buffers);
+      for (const [message, buffers] of waitingForClock.splice(0)) receive(message, buffers);
     },
     welcome(m) {
       welcomed = true;
       state.run = m.run;
       state.rows = m.rows;
       state.transcript = new Map(m.transcript.map((line) => [line.comment, line]));
-      tell("reset");
+      notify("reset");
     },
     run(m) {
       Object.assign(state, { run: m, rows: [], transcript: new Map() });
       sound.silence();
-      tell("reset");
+      notify("reset");
     },
     end() {
       if (state.run) state.run = { ...state.run, over: true };
-      tell("status");
+      notify("status");
     },
     frame: (m, buffers) => picture.take(m, buffers[0]),
     sound: (m, buffers) => sound.take(m, int16(buffers[0])),
@@ -467,7 +469,7 @@ function makeEngine(model) {
       const words = m.text.split(" ");
       const old = before && before.words ? before.words : [];
       state.transcript.set(m.comment, { ...m, words: timed(m.comment, words, old) });
-      tell("caption", state.transcript.get(m.comment));
+      notify("caption", state.transcript.get(m.comment));
     },
     cut: (m) => sound.cut(m.comment, m.at),
     cycle: (m) => addRow(m),
@@ -476,13 +478,13 @@ function makeEngine(model) {
       state.replaying = m.comment;
       sound.replay(int16(buffers[0]), () => {
         state.replaying = null;
-        tell("sound");
+        notify("sound");
       });
-      tell("sound");
+      notify("sound");
     },
   };
 
-  // New words are spread over the piece of sound that they belong to, by their length.
+  // Spread new words over the piece of sound that they belong to, in proportion to their length.
   function timed(comment, words, old) {
     const fresh = words.slice(old.length);
     const piece = sound.piece(comment);
@@ -501,16 +503,16 @@ function makeEngine(model) {
   function addRow(row) {
     state.rows.push(row);
     if (state.rows.length > 300) state.rows.shift();
-    tell("chart");
+    notify("chart");
   }
 
   function receive(message, buffers) {
     if (timer === null || (message.page && message.page !== page)) return;
     lastHeardFrom = pageTime();
-    // Nothing can be placed before the clock is known, nor before the page knows what is going on.
+    // Nothing can be scheduled before the clock is known, nor before the welcome has said what is going on.
     if (message.kind !== "pong") {
       if (!clock.known) {
-        if (message.page) held.push([message, buffers]);
+        if (message.page) waitingForClock.push([message, buffers]);
         return;
       }
       if (!welcomed && message.kind !== "welcome") return;
@@ -581,14 +583,14 @@ function makeView(engine, model, el) {
   const canvas = element("canvas", { role: "img", "aria-label": "Picture", width: 640, height: 360 });
   const paint = canvas.getContext("2d", { alpha: false });
   const caption = element("div", { class: "caption", "aria-hidden": "true" });
-  const spoken = element("div", { class: "for-readers", "aria-live": "polite" });
+  const spoken = element("div", { class: "for-screen-readers", "aria-live": "polite" });
   const unlock = element("button", { class: "unlock", type: "button", onclick: engine.resume }, "Click for sound");
   const message = element("div", { class: "message", role: "status" });
   const stage = element("div", { class: "stage" }, canvas, caption, unlock, message);
   const mute = element("button", { class: "mute", type: "button", onclick: toggleMute }, "Mute");
   const volume = element("input", {
     type: "range", min: 0, max: 100, class: "volume", "aria-label": "Volume, percent", oninput: setVolume,
-    onkeydown: (event) => event.stopPropagation(), // else the notebook takes its arrow keys
+    onkeydown: (event) => event.stopPropagation(), // otherwise the notebook takes its arrow keys
   });
   const full = element("button", { class: "full", type: "button", onclick: toggleFull }, "Full screen");
   const status = element("span", { class: "status" });
@@ -603,7 +605,7 @@ function makeView(engine, model, el) {
     spoken,
   );
   el.append(root);
-  let captioned = null, saidUpTo = "";
+  let captioned = null, announced = "";
 
   function toggleMute() {
     model.set("muted", !model.get("muted"));
@@ -647,10 +649,10 @@ function makeView(engine, model, el) {
         captioned = line;
         caption.replaceChildren(...line.words.map(({ text }) => element("span", {}, `${text} `)));
         view.words();
-        // Readers are given each sentence once, as it begins.
-        const fresh = line.text.startsWith(saidUpTo) ? line.text.slice(saidUpTo.length) : line.text;
+        // Screen readers get each sentence once, when it begins.
+        const fresh = line.text.startsWith(announced) ? line.text.slice(announced.length) : line.text;
         if (fresh.trim()) spoken.textContent = fresh.trim();
-        saidUpTo = line.text;
+        announced = line.text;
       }
       view.line(line);
     },

@@ -1,14 +1,14 @@
-// The page's side of BrowserCamera: takes frames out of a MediaStream that an ipywebrtc model holds and sends
-// them as JPEG. It has no view of its own; LivePlayer shows the picture.
+// The page's side of BrowserCamera: takes frames out of a MediaStream that an ipywebrtc model holds, and sends them as
+// JPEG. It has no view of its own; LivePlayer shows the picture.
 
-const UNDER_WAY = 2; // frames that are not acknowledged yet: one on its way, one being encoded
-const PATIENCE_S = 2; // an acknowledgement that has not come by then is lost
+const MAX_UNACKNOWLEDGED = 2; // frames: one on its way, one being encoded
+const ACKNOWLEDGED_WITHIN_S = 2; // an acknowledgement that has not come by then is lost
 
 function wait(condition, seconds) {
   return Promise.race([condition, new Promise((done) => setTimeout(done, 1000 * seconds))]);
 }
 
-// Video frames as they come. Where the browser has MediaStreamTrackProcessor it also goes on in a hidden tab.
+// Yields video frames as they come. Where the browser has MediaStreamTrackProcessor, they come in a hidden tab too.
 async function* pictures(media, track, stopped) {
   if ("MediaStreamTrackProcessor" in window) {
     const reader = new MediaStreamTrackProcessor({ track }).readable.getReader();
@@ -36,7 +36,7 @@ async function* pictures(media, track, stopped) {
 function initialize({ model }) {
   const page = Math.random().toString(36).slice(2, 10);
   const send = (content, buffers) => model.send({ page, ...content }, undefined, buffers);
-  let stop = null, got = 0, changed = () => {};
+  let stop = null, acknowledged = 0, changed = () => {};
 
   async function start() {
     if (stop) return;
@@ -67,7 +67,7 @@ function initialize({ model }) {
 
   async function sendFrames(frames, stopped) {
     let seq = 0, due = 0, over = false;
-    got = 0;
+    acknowledged = 0;
     stopped.then(() => (over = true));
     const canvas = new OffscreenCanvas(16, 16);
     const paint = canvas.getContext("2d", { alpha: false });
@@ -75,7 +75,7 @@ function initialize({ model }) {
       if (over) return;
       const taken = (performance.timeOrigin + performance.now()) / 1000;
       if (taken < due) continue;
-      // Count on from when it was due, so that the mean rate holds.
+      // The next frame is due one interval after this one was, so that the mean rate is kept.
       due = Math.max(due, taken - 0.5 / model.get("fps")) + 1 / model.get("fps");
       const scale = Math.min(1, model.get("width") / width, model.get("height") / height);
       const size = [Math.max(1, Math.round(scale * width)), Math.max(1, Math.round(scale * height))];
@@ -83,10 +83,10 @@ function initialize({ model }) {
       paint.drawImage(picture, 0, 0, ...size);
       const blob = await canvas.convertToBlob({ type: "image/jpeg", quality: 0.85 });
       send({ kind: "frame", seq: ++seq, taken }, [await blob.arrayBuffer()]);
-      const patient = Date.now() + 1000 * PATIENCE_S;
-      while (seq - got >= UNDER_WAY && !over && Date.now() < patient)
-        await wait(Promise.race([new Promise((done) => (changed = done)), stopped]), PATIENCE_S);
-      if (seq - got >= UNDER_WAY) got = seq;
+      const giveUpAt = Date.now() + 1000 * ACKNOWLEDGED_WITHIN_S;
+      while (seq - acknowledged >= MAX_UNACKNOWLEDGED && !over && Date.now() < giveUpAt)
+        await wait(Promise.race([new Promise((done) => (changed = done)), stopped]), ACKNOWLEDGED_WITHIN_S);
+      if (seq - acknowledged >= MAX_UNACKNOWLEDGED) acknowledged = seq;
     }
   }
 
@@ -99,7 +99,7 @@ function initialize({ model }) {
     if (message.kind === "start") start();
     else if (message.kind === "stop") end();
     else if (message.kind === "got" && message.page === page) {
-      got = Math.max(got, message.seq);
+      acknowledged = Math.max(acknowledged, message.seq);
       changed();
     }
   }

@@ -16,6 +16,7 @@ import pytest
 
 from commentator_lib.commentators.scripted import CostModel, ScriptedCommentator
 from commentator_lib.media import Frame
+from commentator_lib.players.base import Player
 from commentator_lib.redact import redact_url
 from commentator_lib.runs.export_video import write_mp4
 from commentator_lib.runs.reader import load_run, read_shown
@@ -117,10 +118,39 @@ def test_password_is_never_shown():
     assert redact_url("rtsp://me:sec@ret@10.0.0.2/cam@4") == "rtsp://***@10.0.0.2/cam@4"
 
 
-def test_camera_is_live_and_each_frame_is_stamped_when_it_comes():
-    s = session(camera(), duration_s=2.0).run()
+class SeesFrames(Player):
+    """Keeps what it is shown."""
+
+    name = "sees"
+
+    def __init__(self):
+        self.frames = []
+
+    def show(self, frame, due_at_s):
+        self.frames.append(frame)
+
+
+def test_camera_is_live_and_each_frame_is_stamped_when_it_comes(monkeypatch):
+    opened_s, read_s, sees = time.monotonic(), {}, SeesFrames()
+    source = camera()
+    read = source.read
+
+    def timed_read(*args):
+        frame = read(*args)
+        if frame is not None:
+            read_s[frame.index] = time.monotonic()
+        return frame
+
+    monkeypatch.setattr(source, "read", timed_read)
+    s = session(source, duration_s=2.0, players=[sees]).run()
     assert s.source.info.live and s.source.info.duration_s is None
-    assert 40 <= s.log.header["frames_captured"] <= 51
+    # As many as the camera has made by then: on a busy machine a run may end later than asked.
+    made = 25 * (max(read_s.values()) - opened_s) + 1
+    assert 40 <= s.log.header["frames_captured"] <= made
+    assert sees.frames
+    for frame in sees.frames:
+        after_s = read_s.get(frame.index + 1, time.monotonic())
+        assert read_s[frame.index] <= frame.captured_at_s <= after_s
     assert (s.log.cycles.outcome == "spoken").sum() >= 1
 
 
