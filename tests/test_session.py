@@ -14,7 +14,7 @@ from commentator_lib.players.headless import HeadlessPlayer
 from commentator_lib.runs.reader import load_run
 from commentator_lib.runs.record import RunLogError
 from commentator_lib.session import LiveSession
-from commentator_lib.settings import Settings, SettingsError
+from commentator_lib.settings import Settings, SettingsError, live_settings
 from commentator_lib.sources.base import SourceError
 from commentator_lib.sources.synthetic import SyntheticSource
 from tests.conftest import Hangs, Pictures, Says, ToneVoice, still, what_if
@@ -200,6 +200,27 @@ def test_slow_reader_skips_to_the_present_and_counts():
     assert header["frames_captured"] + s.source.skipped == 75
 
 
+def test_status_counts_from_zero_until_the_clock_starts_and_stands_after_the_end():
+    class Slow(Says):
+        loaded = threading.Event()
+
+        def warm_up(self):
+            self.loaded.wait(20)
+
+    s = session(1.0, Slow("All is well here."))
+    assert (s.status.state, s.status.now_s, s.status.shown_s, s.status.delay_s) == ("starting", 0.0, 0.0, 0.0)
+    s.start()
+    try:
+        assert eventually(lambda: len(ours()) == 3)
+        assert (s.status.state, s.status.now_s) == ("starting", 0.0)
+    finally:
+        Slow.loaded.set()
+    assert eventually(lambda: 0 < s.status.now_s < 60)
+    assert s.wait(20)
+    ended = s.status
+    assert ended.state == "ended" and 1.0 <= ended.now_s < 60 and s.status == ended
+
+
 def test_instruction_before_start_holds():
     commentator = Says("All is well here.")
     s = session(0.6, commentator)
@@ -226,6 +247,17 @@ def test_bad_input_is_refused_before_anything_starts(tmp_path):
     with pytest.raises(SettingsError, match="sports"):
         s.set_profile("sport")
     assert ours() == []
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_live_settings_change_in_mid_run_and_the_others_are_refused(name):
+    s = session(1.0)
+    value = getattr(s.settings, name)
+    if name in live_settings():
+        s.update(**{name: value})
+    else:
+        with pytest.raises(SettingsError, match=f"^{name} cannot be changed while a session runs"):
+            s.update(**{name: value})
 
 
 def test_replay_charges_what_calls_really_take():

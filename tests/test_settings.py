@@ -12,9 +12,11 @@ from commentator_lib.settings import (
     SettingsError,
     describe_range,
     env_name,
+    live_settings,
     load_settings,
     parse_assignment,
     save_settings,
+    setting_groups,
 )
 
 # name in the environment, value, our name, our value, the default
@@ -259,3 +261,34 @@ def test_assignments():
 
 def test_token_cap_follows_speech():
     assert Settings().max_new_tokens == 150 and Settings(speech=False).max_new_tokens == 512
+
+
+def test_each_setting_is_in_one_group_and_says_whether_it_is_live():
+    groups = setting_groups()
+    names = [name for group in groups.values() for name in group]
+    assert names == list(Settings.model_fields)
+    assert list(groups) == [
+        "what it sees",
+        "when it speaks",
+        "what it says",
+        "how far the picture lags",
+        "models",
+        "the run",
+    ]
+    for field in Settings.model_fields.values():
+        assert isinstance(field.json_schema_extra["live"], bool)
+
+
+def test_what_a_session_is_built_from_is_fixed():
+    fixed = set(Settings.model_fields) - live_settings()
+    assert fixed == {
+        *("commentator", "voice", "seed", "picture_max_px", "display_buffer_mb", "delay_init_s"),
+        *("model_path", "reference_audio_path", "vocoder_float16", "max_slice_nums", "device", "temperature"),
+        *("assets_path", "api_base_url", "api_timeout_s", "api_retries"),
+    }
+
+
+def test_old_name_of_the_baseline_goes_on_working_with_one_warning():
+    with pytest.warns(DeprecationWarning, match="'basic-eye' is now called 'baseline'") as told:
+        assert load_settings(environment={"COMMENTATOR": "basic-eye"}).commentator == "baseline"
+    assert len(told) == 1

@@ -42,7 +42,7 @@ class PlayerConformance:
             group.caption(1, "Two red", final=False)
             group.caption(1, "Two red cars.", final=True)
             await asyncio.sleep(3.0)
-            heard_s = group.playback.heard_s(1, loop.time())
+            heard_s = group.playback.track(1).heard_s(loop.time())
             assert abs(heard_s - 2.0) < 0.1, f"2 s of sound were sent, and {heard_s:.2f} s reported as heard"
 
         self._run(use)
@@ -54,10 +54,10 @@ class PlayerConformance:
             await asyncio.sleep(1.0)
             group.cut(1, 1.5)
             await asyncio.sleep(2.0)
-            assert group.playback.heard_s(1, loop.time()) <= 1.6
+            assert group.playback.track(1).heard_s(loop.time()) <= 1.6
             group.play(_tone(1.0), 2, loop.time())
             await asyncio.sleep(2.0)
-            assert abs(group.playback.heard_s(2, loop.time()) - 1.0) < 0.1
+            assert abs(group.playback.track(2).heard_s(loop.time()) - 1.0) < 0.1
 
         self._run(use)
 

@@ -13,7 +13,7 @@ from commentator_lib.sources.playlist import Playlist
 from commentator_lib.sources.recording import RecordedSource, SourceRecorder
 from commentator_lib.sources.synthetic import SyntheticSource
 from commentator_lib.sources.video import FileSource, StreamSource
-from tests.conftest import Pictures, make_clip, picture, still
+from tests.conftest import make_clip, picture
 
 
 @pytest.fixture(scope="module")
@@ -74,11 +74,6 @@ class TestArray(SourceConformance):
 class TestGeneratorOfFrames(SourceConformance):
     def make(self):
         return FramesSource((Frame(k, k / 10, float("nan"), picture(k, 64, 36)) for k in range(30)), fps=10)
-
-
-class TestDouble(SourceConformance):
-    def make(self):
-        return Pictures(2.0, still)
 
 
 class NoSubclass:
