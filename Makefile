@@ -26,7 +26,7 @@ test: $(VENV)/.test
 
 # The tests that need no browser, no network and no real time.
 quick: $(VENV)/.test
-	$(BIN)/python -m pytest -n auto --dist worksteal -m 'not (browser or network or realtime or slow)' tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m 'not (browser or network or realtime or slow)' tests
 
 sweep: $(VENV)/.notebooks
 	$(BIN)/python -m experiments.sweep $(or $(SWEEP),experiments/sweeps/stride_threshold_cap.toml)

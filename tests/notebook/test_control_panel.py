@@ -13,6 +13,8 @@ import pytest
 from commentator_lib.settings import SettingsError, load_settings
 from tests.conftest import Hangs, Says, ToneVoice, make_clip
 
+pytestmark = pytest.mark.realtime
+
 control_panel = pytest.importorskip(
     "commentator_lib.notebook.control_panel", reason="needs the extra notebooks"
 )

@@ -14,6 +14,8 @@ from commentator_lib.settings import Settings
 from commentator_lib.sources.base import Source, SourceInfo
 from tests.conftest import Says, ToneVoice
 
+pytestmark = pytest.mark.realtime
+
 camera_module = pytest.importorskip(
     "commentator_lib.sources.browser_camera", reason="needs the extra notebooks"
 )

@@ -25,10 +25,11 @@ from experiments.tools.browser import (
     run_all,
     write_notebook,
 )
+from tests.conftest import make_clip
 
 LIMIT_S = 120.0
 
-# A commentator that never stops, a clip that goes round, and a player; `{more}` runs after the start.
+# A commentator that never stops, a small clip that goes round, and a player; `{more}` runs after the start.
 TALK = """
 import pathlib, time, threading
 from commentator_lib import LiveSession, load_settings
@@ -36,7 +37,7 @@ from commentator_lib.players.browser import LivePlayer
 from experiments.benchmarks.bench_player import NotesPrompts
 commentator = NotesPrompts()
 player = LivePlayer()
-session = LiveSession("demo", load_settings(change_threshold=0, pause_s=0.3), commentator=commentator,
+session = LiveSession("../clip.mp4", load_settings(change_threshold=0, pause_s=0.3), commentator=commentator,
                       players=[player], duration_s=600).start()
 {more}
 player
@@ -76,6 +77,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="package")
 def lab_server(tmp_path_factory):
     with jupyter_lab(tmp_path_factory.mktemp("lab")) as server:
+        make_clip(server.folder / "clip.mp4", frames=250, width=160, height=90)
         yield server
 
 
@@ -133,8 +135,12 @@ def talking(lab, browser, cells=(TALKING,), init="", permissions=("camera",)):
             page.context.add_init_script(init)
         page.folder = folder
         page.told = lambda: json.loads((folder / "told.json").read_text())
-        open_and_run(page, lab, f"{name}/t.ipynb")
-        yield page
+        try:
+            open_and_run(page, lab, f"{name}/t.ipynb")
+            yield page
+        finally:
+            with contextlib.suppress(FileNotFoundError):  # pytest shows it where the test fails
+                print("told:", (folder / "told.json").read_text())
         assert page.errors == []
 
 
