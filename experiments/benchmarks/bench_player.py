@@ -38,6 +38,7 @@ import numpy as np
 import typer
 
 from commentator_lib.checks.browser import find_browser
+from commentator_lib.commentators.base import Commentator, CommentChunk
 from experiments.tools.browser import (
     ALLOW_CAMERA,
     FAKE_CAMERA,
@@ -127,7 +128,7 @@ pathlib.Path("prompts.json").write_text(json.dumps(commentator.asked))
 """
 
 
-class FlashCaller:
+class FlashCaller(Commentator):
     """Beeps when a flash is on the screen. Its sound begins when the picture shows its newest frame, and it
     knows the clip: the beep lies as far into its sound as the next flash lies behind that frame."""
 
@@ -144,7 +145,6 @@ class FlashCaller:
         pass
 
     def comment(self, request):
-        from commentator_lib.commentators.base import CommentChunk
         from commentator_lib.media import AudioChunk
 
         newest_s = request.frames[-1].pts_s
@@ -159,7 +159,7 @@ class FlashCaller:
         yield CommentChunk("A flash, and a beep.", AudioChunk(samples, 24_000), 6, cost_s)
 
 
-class NotesPrompts:
+class NotesPrompts(Commentator):
     """Talks without end, and notes when it was asked what (Unix seconds, prompt)."""
 
     name = "notes prompts"
@@ -171,7 +171,6 @@ class NotesPrompts:
         pass
 
     def comment(self, request):
-        from commentator_lib.commentators.base import CommentChunk
         from commentator_lib.media import AudioChunk
 
         self.asked.append((time.time(), request.prompt))
