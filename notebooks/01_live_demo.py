@@ -29,7 +29,7 @@
 # %%
 from commentator_lib import load_settings
 from commentator_lib.notebook.control_panel import ControlPanel
-from commentator_lib.runs.report import delay_figure, latency_figure, memory_figure
+from commentator_lib.runs.figures import delay_figure, latency_figure, memory_figure
 
 # or load_settings("commentator.toml"), or load_settings(preset="sniper", pause_s=0.5)
 settings = load_settings()

@@ -29,7 +29,7 @@ sys.path.insert(0, "..")
 
 import pandas as pd  # noqa: E402
 
-from commentator_lib.runs.report import delay_figure, memory_figure  # noqa: E402
+from commentator_lib.runs.figures import delay_figure, memory_figure  # noqa: E402
 from experiments.measuring import analysis, plots  # noqa: E402
 from experiments.sweeping.sweep import RESULTS, load_results, load_runs, load_sweep, run_sweep  # noqa: E402
 

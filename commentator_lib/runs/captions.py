@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from commentator_lib.runs.reader import SavedRun, read_shown
 from commentator_lib.runs.timeline import timeline
@@ -24,39 +25,26 @@ class Cue:
 
 
 def cues(run: SavedRun) -> list[Cue]:
-    """The captions as they were seen: each starts with its words and ends with them, or with the next.
+    """Return the captions as they were seen: each starts with its words and ends with them, or with the next.
 
-    The log holds what was on screen as it grew. Growth shorter than a line is joined to the cue before,
-    growth longer than two lines is divided, its time shared by length.
+    The log holds what was on screen as it grew. Growth shorter than a line is joined to the cue before, growth
+    longer than two lines is divided, its time shared by length.
     """
     ends = {int(c): t for c, t in zip(run.cycles.cycle, run.cycles.heard_to_s, strict=True) if t == t}
-    grown: dict[int, list[tuple[float, str]]] = {}
-    before: dict[int, str] = {}
-    for event in run.events:
-        if event["kind"] != "caption":
-            continue
-        cycle, text = event["cycle"], event["text"]
-        new = text[len(before.get(cycle, "")) :].strip() if text.startswith(before.get(cycle, "")) else text
-        before[cycle] = text
-        parts = grown.setdefault(cycle, [])
-        if (
-            parts
-            and new
-            and len(parts[-1][1]) + len(new) < _LINE_CHARACTERS
-            and parts[-1][1][-1] not in ".!?"
-        ):
-            parts[-1] = (parts[-1][0], f"{parts[-1][1]} {new}")
-        elif new:
-            parts.append((event["at_s"], new))
-    flat = [(at_s, cycle, text) for cycle, parts in grown.items() for at_s, text in parts]
-    flat.sort()
+    pieces = _grown_pieces(run.events)
     found: list[Cue] = []
-    for k, (at_s, cycle, text) in enumerate(flat):
-        last_of_comment = k + 1 == len(flat) or flat[k + 1][1] != cycle
-        end_s = ends.get(cycle, at_s + _reading_s(text)) if last_of_comment else flat[k + 1][0]
+    for k, (at_s, cycle, text) in enumerate(pieces):
+        next_s = pieces[k + 1][0] if k + 1 < len(pieces) else None
+        # 1) it ends with its words: with the comment's sound, or where the comment's next piece begins
+        if next_s is None or pieces[k + 1][1] != cycle:
+            end_s = ends.get(cycle, at_s + _reading_s(text))
+        else:
+            end_s = next_s
+        # 2) but it stays long enough to be read, and never beyond the next piece
         end_s = max(end_s, at_s + _LEAST_CUE_S, at_s + _reading_s(text) if end_s - at_s < 0.05 else 0.0)
-        if k + 1 < len(flat):
-            end_s = min(end_s, flat[k + 1][0])
+        if next_s is not None:
+            end_s = min(end_s, next_s)
+        # 3) where it is longer than two lines it is shown in parts, each for its share of the characters
         parts = _divide(text, 2 * _LINE_CHARACTERS)
         total = sum(map(len, parts))
         start_s = at_s
@@ -68,13 +56,34 @@ def cues(run: SavedRun) -> list[Cue]:
     return found
 
 
+def _grown_pieces(events: list[dict[str, Any]]) -> list[tuple[float, int, str]]:
+    """Return (seen from, cycle, words) of all that was added to captions, by time; short pieces are joined."""
+    pieces: dict[int, list[tuple[float, str]]] = {}  # by cycle
+    before: dict[int, str] = {}
+    for event in events:
+        if event["kind"] != "caption":
+            continue
+        cycle, text = event["cycle"], event["text"]
+        seen = before.get(cycle, "")
+        new = text[len(seen) :].strip() if text.startswith(seen) else text
+        before[cycle] = text
+        if not new:
+            continue
+        own = pieces.setdefault(cycle, [])
+        if own and len(own[-1][1]) + len(new) < _LINE_CHARACTERS and own[-1][1][-1] not in ".!?":
+            own[-1] = (own[-1][0], f"{own[-1][1]} {new}")
+        else:
+            own.append((event["at_s"], new))
+    return sorted((at_s, cycle, text) for cycle, own in pieces.items() for at_s, text in own)
+
+
 def _reading_s(text: str) -> float:
-    """How long a caption without sound stays: three words a second, and two seconds at least."""
+    """Return how long a caption without sound stays: three words a second, and two seconds at least."""
     return max(2.0, len(text.split()) / 3.0)
 
 
 def _divide(text: str, longest: int) -> list[str]:
-    """`text` in parts of at most `longest` characters, cut between words where there are any."""
+    """Return `text` in parts of at most `longest` characters, cut between words where there are any."""
     parts, rest = [], text.strip()
     while len(rest) > longest:
         cut = rest.rfind(" ", 0, longest + 1)
@@ -85,7 +94,7 @@ def _divide(text: str, longest: int) -> list[str]:
 
 
 def write_vtt(run: SavedRun, path: Path) -> int:
-    """WebVTT captions, each cue in the commentator's name; returns the number of cues."""
+    """Write WebVTT captions, each cue in the commentator's name; return the number of cues."""
     shown = read_shown(run.folder)
     zero_s, _ = timeline(run, shown)
     found = cues(run)
@@ -102,5 +111,6 @@ def write_vtt(run: SavedRun, path: Path) -> int:
 
 
 def _clock(seconds: float) -> str:
+    """Return a time as WebVTT writes it: hours:minutes:seconds.milliseconds."""
     ms = max(0, round(seconds * 1000))
     return f"{ms // 3_600_000:02d}:{ms // 60_000 % 60:02d}:{ms // 1000 % 60:02d}.{ms % 1000:03d}"

@@ -1,25 +1,24 @@
-"""A run as something to watch: MP4 with the commentary's sound and captions, WebVTT, WAV.
+"""A run as something to watch or hear: MP4 with the commentary's sound and captions, and WAV.
 
-Made from the run's folder alone, never during the run: encoding would compete with the commentator for the
-processor, and a run that was killed could not be exported. The picture is decoded again and laid out by
-`shown.csv`, each frame at the time at which the viewer saw it; the sound is what was played, where it was
-heard. Captions are drawn into the picture, since many players ignore a subtitle track.
+They are made from the run's folder alone, after the run: encoding would compete with the commentator for the
+processor, and a run that was killed can be exported too. The picture is decoded again, and each frame stands at
+the time at which the viewer saw it (`shown.csv`); the sound stands where it was heard.
 """
 
 from __future__ import annotations
 
-import json
+import logging
 import os
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from commentator_lib.files import file_sha256
 from commentator_lib.media import PLAYBACK_RATE_HZ
+from commentator_lib.runs.caption_painter import CaptionPainter
 from commentator_lib.runs.captions import cues
 from commentator_lib.runs.reader import SavedRun, read_shown
 from commentator_lib.runs.timeline import ExportError, timeline, voice_track
@@ -32,11 +31,13 @@ from commentator_lib.video_writer import H264Writer
 _STILL_FPS = 5.0
 _VIDEO_CLOCK_HZ = 90_000
 
+logger = logging.getLogger(__name__)
+
 Progress = Callable[[float, float], None]
 
 
 def write_wav(run: SavedRun, path: Path) -> float:
-    """The commentary's sound alone, 48 kHz mono; returns its length in seconds."""
+    """Write the commentary's sound alone, 48 kHz mono; return its length in seconds."""
     from_s, to_s = timeline(run, read_shown(run.folder))
     track = voice_track(run, from_s, to_s)
     with wave.open(str(path), "wb") as file:
@@ -48,12 +49,12 @@ def write_wav(run: SavedRun, path: Path) -> float:
 
 
 def write_mp4(run: SavedRun, path: Path, progress: Progress = lambda done_s, total_s: None) -> None:
-    """MP4 (H.264, AAC): the picture as the viewer saw it, the voice, and the captions in the picture.
+    """Write an MP4 (H.264, AAC): the picture as the viewer saw it, the voice, and the captions in the picture.
 
     `progress(done_s, total_s)` is called as it goes. The file appears only when it is whole. Raises
     ExportError when the source cannot be read again or has changed, or the file cannot be written.
     """
-    import av
+    from av.error import FFmpegError
 
     shown = read_shown(run.folder)
     zero_s, end_s = timeline(run, shown)
@@ -73,7 +74,8 @@ def write_mp4(run: SavedRun, path: Path, progress: Progress = lambda done_s, tot
         ) as video:
             _encode(run, shown, source, video, zero_s, end_s, progress)
         os.replace(part, path)
-    except (OSError, av.FFmpegError) as error:
+        logger.info("%s: %.1f s of video written", path, end_s - zero_s)
+    except (OSError, FFmpegError) as error:
         raise ExportError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from None
     finally:
         source.close()
@@ -81,7 +83,7 @@ def write_mp4(run: SavedRun, path: Path, progress: Progress = lambda done_s, tot
 
 
 def _reopen(run: SavedRun) -> Source:
-    """The run's source, once more from its start: its recording, or the clips themselves."""
+    """Return the run's source once more, from its start: its recording, or the clips themselves."""
     header = run.header
     if is_recorded(run.folder):
         try:
@@ -99,10 +101,13 @@ def _reopen(run: SavedRun) -> Source:
         raise ExportError(f"the picture of this run cannot be read again: {error}") from None
 
 
-def _pictures(source: Source, shown: np.ndarray, zero_s: float, end_s: float):
-    """(time, image or None) in order: each shown frame when it was shown; a still one where nothing moves.
+def _shown_pictures(
+    source: Source, shown: np.ndarray, zero_s: float, end_s: float
+) -> Iterator[tuple[float, np.ndarray | None]]:
+    """Yield (time, image or None) in order: each shown frame when it was shown; a still one where nothing moves.
 
-    None stands for no picture yet. Times are seconds since `zero_s`.
+    `shown` is what `read_shown` returns, (N, 4). None stands for no picture yet. Times are seconds since
+    `zero_s`.
     """
     step_s = 1.0 / _STILL_FPS
     at_s = 0.0
@@ -136,10 +141,10 @@ def _encode(
 ) -> None:
     """Write picture, captions and sound from `zero_s` to `end_s`, seconds since the session's start."""
     track = voice_track(run, zero_s, end_s)
-    painter = _CaptionPainter(video.width_px, video.height_px, run.header["commentator"])
+    painter = CaptionPainter(video.width_px, video.height_px, run.header["commentator"])
     captions = cues(run)
     next_sample = next_cue = 0
-    for at_s, image in _pictures(source, shown, zero_s, end_s):
+    for at_s, image in _shown_pictures(source, shown, zero_s, end_s):
         # 1) sound up to here first, so that neither stream runs far ahead of the other
         while next_sample < len(track) and next_sample / PLAYBACK_RATE_HZ <= at_s:
             video.write_sound(track[next_sample : next_sample + video.sound_block], next_sample)
@@ -159,7 +164,7 @@ def _encode(
 
 
 def fit(image: np.ndarray | None, width: int, height: int) -> np.ndarray:
-    """A writable (height, width, 3) copy of `image`, scaled to fit with black bars; black for None."""
+    """Return a writable (height, width, 3) copy of `image`, scaled to fit with black bars; black for None."""
     canvas = np.zeros((height, width, 3), np.uint8)
     if image is None:
         return canvas
@@ -168,71 +173,8 @@ def fit(image: np.ndarray | None, width: int, height: int) -> np.ndarray:
     h, w = image.shape[:2]
     scale = min(width / w, height / h)
     size = max(1, min(width, round(w * scale))), max(1, min(height, round(h * scale)))
-    if size != (w, h):
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    scaled = image if size == (w, h) else cv2.resize(image, size, interpolation=how)
     top, left = (height - size[1]) // 2, (width - size[0]) // 2
-    canvas[top : top + size[1], left : left + size[0]] = image
+    canvas[top : top + size[1], left : left + size[0]] = scaled
     return canvas
-
-
-class _CaptionPainter:
-    """Draws captions at the bottom of a picture, and who speaks; each text is set only once."""
-
-    def __init__(self, width: int, height: int, commentator: str) -> None:
-        self._width, self._height, self._name = width, height, commentator
-        self._size = max(10, round(min(height / 20, width / 30)))
-        self._strip = lru_cache(maxsize=4)(self._set)
-
-    def paint(self, canvas: np.ndarray, text: str) -> None:
-        """Blend the caption into `canvas` (H, W, 3) in place; nothing for no text."""
-        if not text:
-            return
-        top, colour, cover = self._strip(text)
-        area = canvas[top : top + len(colour)]
-        area[:] = (area * (1.0 - cover) + colour * cover).astype(np.uint8)
-
-    def _set(self, text: str) -> tuple[int, np.ndarray, np.ndarray]:
-        """(first row, colour (h, W, 3), cover (h, W, 1) in 0–1) of a caption's strip."""
-        import matplotlib
-        from PIL import Image, ImageDraw, ImageFont
-
-        font = ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf", self._size)
-        lines = self._wrapped(f"{self._name}: {text}", font)
-        line_px = round(self._size * 1.35)
-        height = min(self._height, line_px * len(lines) + self._size)
-        strip = Image.new("RGBA", (self._width, height), (0, 0, 0, 150))
-        draw = ImageDraw.Draw(strip)
-        for k, line in enumerate(lines):
-            left = (self._width - draw.textlength(line, font=font)) / 2
-            draw.text((left, self._size * 0.4 + k * line_px), line, font=font, fill=(255, 255, 255, 255))
-        pixels = np.asarray(strip, dtype=np.float32)
-        bottom = round(self._height * 0.04)
-        return max(0, self._height - height - bottom), pixels[..., :3], pixels[..., 3:] / 255.0
-
-    def _wrapped(self, text: str, font) -> list[str]:
-        lines, line = [], ""
-        for word in text.split():
-            longer = f"{line} {word}".strip()
-            if line and font.getlength(longer) > self._width * 0.92:
-                lines.append(line)
-                line = word
-            else:
-                line = longer
-        return [*lines, line] if line else lines
-
-
-def finish_run(folder: Path) -> bool:
-    """Give a killed run the tables and the closed header that it could not write; True if it needed them."""
-    from commentator_lib.runs.reader import load_run, write_tables
-    from commentator_lib.runs.record import totals
-
-    run = load_run(folder)
-    if run.header.get("finished"):
-        return False
-    write_tables(folder)
-    rows = run.cycles.to_dict("records")
-    header = {**run.header, "finished": False, "recovered": True, "outcomes": totals(rows)}
-    part = folder / "run.part"
-    part.write_text(json.dumps(header, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(part, folder / "run.json")
-    return True

@@ -1,8 +1,8 @@
 """The run log: one row a cycle, one sample a second, written as it happens.
 
-A DataFrame that is saved at the end, the obvious way, is lost with the process. So a run's folder holds
-journals that are appended line by line and flushed: after a kill −9 every finished cycle is readable, and
-`finish_run` makes of them what the run itself would have made. Parquet comes at the end, from the journals.
+A run's folder holds journals that are appended line by line and flushed, since a table that is saved at the end
+is lost with a process that is killed: after a kill −9 every finished cycle is readable, and `finish_run` makes of
+the journals what the run itself would have made. The Parquet tables come at the end, from the journals.
 
     run.json          header: settings, versions, hardware, commit, sources; its totals once it has ended
     cycles.jsonl      journal of cycles      → cycles.parquet
@@ -18,19 +18,25 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
+import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from commentator_lib.runs.reader import write_tables
-from commentator_lib.runs.record import FORMAT_VERSION, CycleRecord, RunLogError, cycles_frame
+from commentator_lib.files import write_then_replace
+from commentator_lib.runs.reader import load_run, read_journal
+from commentator_lib.runs.record import FORMAT_VERSION, CycleRecord, RunLogError, cycles_frame, totals
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+logger = logging.getLogger(__name__)
 
 
 def _rounded(row: dict[str, Any]) -> dict[str, Any]:
-    """Times to the microsecond: enough for any measure, and the same on every machine."""
+    """Return the row with times to the microsecond: enough for any measure, and the same on every machine."""
     return {k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()}
 
 
@@ -39,6 +45,7 @@ class RunLog:
 
     Raises RunLogError when the folder cannot be made. A write that fails later (a full disk) does not
     raise: it sets `problem`, and nothing more is written; the session sees it and ends the run.
+    `on_row("cycle" or "sample", row)` is called with each cycle and each sample as it is written.
     """
 
     def __init__(self, folder: Path | str | None, header: dict[str, Any]) -> None:
@@ -47,7 +54,6 @@ class RunLog:
         self.problem = ""
         self.cycle_rows: list[dict[str, Any]] = []
         self.sample_rows: list[dict[str, Any]] = []
-        # Told of each cycle and each sample as it is written: `on_row("cycle" or "sample", row)`.
         self.on_row: Callable[[str, dict[str, Any]], None] = lambda *_: None
         self._files: dict[str, Any] = {}
         self._pcm_samples = 0
@@ -57,7 +63,7 @@ class RunLog:
                 for name in ("cycles.jsonl", "samples.jsonl", "events.jsonl", "shown.csv"):
                     self._files[name] = open(self.folder / name, "w", encoding="utf-8")  # noqa: SIM115
                 self._files["voice.pcm"] = open(self.folder / "voice.pcm", "wb")  # noqa: SIM115
-                _write_json(self.folder / "run.json", self.header)
+                write_header(self.folder, self.header)
             except OSError as error:
                 self.close()
                 raise RunLogError(
@@ -66,22 +72,30 @@ class RunLog:
             self._write("shown.csv", "index,captured_s,due_s,shown_s\n", flush=True)
 
     def _write(self, name: str, data: str | bytes, flush: bool) -> None:
-        if self.problem or not self._files:
+        if self.folder is None or self.problem or not self._files:
             return
         try:
             self._files[name].write(data)
             if flush:
                 self._files[name].flush()
         except OSError as error:
-            self.problem = f"cannot write {self.folder / name}: {error.strerror}"
+            self._note_problem(str(self.folder / name), error)
+
+    def _note_problem(self, name: str, error: OSError) -> None:
+        """Keep the first thing that went wrong; the log ends there."""
+        if not self.problem:
+            self.problem = f"cannot write {name}: {error.strerror}"
+            logger.error("the run's log ends here: %s", self.problem)
 
     def cycle(self, record: CycleRecord) -> None:
+        """Write the row of a cycle that has ended."""
         row = _rounded(dataclasses.asdict(record))
         self.cycle_rows.append(row)
         self._write("cycles.jsonl", json.dumps(row, ensure_ascii=False) + "\n", flush=True)
         self.on_row("cycle", row)
 
     def sample(self, row: dict[str, Any]) -> None:
+        """Write the row of a second: what the run costs, and how it goes."""
         row = _rounded(row)
         self.sample_rows.append(row)
         self._write("samples.jsonl", json.dumps(row) + "\n", flush=True)
@@ -90,11 +104,12 @@ class RunLog:
             self._write("shown.csv", "", flush=True)
 
     def shown(self, index: int, captured_s: float, due_s: float, shown_s: float) -> None:
+        """Note that a frame was shown; times in seconds since the session's start."""
         if self._files:
             self._write("shown.csv", f"{index},{captured_s:.6f},{due_s:.6f},{shown_s:.6f}\n", flush=False)
 
     def sounded(self, cycle: int, samples: np.ndarray, from_s: float) -> None:
-        """A piece of sound (int16, 48 kHz) was played from `from_s` on."""
+        """Note that a piece of sound, (N,) int16 at 48 kHz, was played from `from_s` on."""
         if not self._files:
             return
         at_sample = None  # silence takes no room: a what-if run has hours of it
@@ -105,6 +120,7 @@ class RunLog:
         self._event("sound", cycle, from_s, at_sample=at_sample, samples=len(samples))
 
     def captioned(self, cycle: int, text: str, final: bool, at_s: float) -> None:
+        """Note that a caption was shown; `text` is all of the comment that has been heard so far."""
         if self._files:
             self._event("caption", cycle, at_s, text=text, final=final)
 
@@ -113,40 +129,64 @@ class RunLog:
         self._write("events.jsonl", json.dumps(row, ensure_ascii=False) + "\n", flush=True)
 
     @property
-    def cycles(self):
-        """All cycles so far, a pandas DataFrame with CycleRecord's columns."""
+    def cycles(self) -> pd.DataFrame:
+        """All cycles so far, with CycleRecord's fields for columns."""
         return cycles_frame(self.cycle_rows)
 
     @property
-    def samples(self):
-        """All samples so far, a pandas DataFrame."""
+    def samples(self) -> pd.DataFrame:
+        """All samples so far."""
         import pandas as pd
 
         return pd.DataFrame(self.sample_rows)
 
     def close(self) -> None:
+        """Close the journals; a second call does nothing."""
         for file in self._files.values():
             try:
                 file.close()
             except OSError as error:  # the last flush found the disk full
-                self.problem = self.problem or f"cannot write {file.name}: {error.strerror}"
+                self._note_problem(file.name, error)
         self._files = {}
 
     def finish(self, totals: dict[str, Any]) -> None:
-        """Close the journals, write the parquet files and the totals into the header. No second effect."""
+        """Close the journals, write the tables and the totals into the header. A second call does nothing more."""
         self.header = {**self.header, "finished": True, **totals}
         had_files = bool(self._files)
         self.close()
-        if had_files and not self.problem:
+        if self.folder is not None and had_files and not self.problem:
             try:
                 write_tables(self.folder)
-                _write_json(self.folder / "run.json", self.header)
+                write_header(self.folder, self.header)
             except OSError as error:
-                self.problem = f"cannot write {self.folder}: {error.strerror}"
+                self._note_problem(str(self.folder), error)
 
 
-def _write_json(path: Path, data: dict[str, Any]) -> None:
-    """Whole or not at all: a run that is killed while it writes keeps its old header."""
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(part, path)
+def write_header(folder: Path, header: dict[str, Any]) -> None:
+    """Write run.json whole or not at all: a run that is killed meanwhile keeps its old header."""
+    write_then_replace(folder / "run.json", json.dumps(header, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_tables(folder: Path) -> None:
+    """Write cycles.parquet and samples.parquet from the journals."""
+    import pandas as pd
+
+    cycles = cycles_frame(list(read_journal(folder / "cycles.jsonl")))
+    cycles.to_parquet(folder / "cycles.parquet", index=False)
+    samples = pd.DataFrame(list(read_journal(folder / "samples.jsonl")))
+    samples.to_parquet(folder / "samples.parquet", index=False)
+
+
+def finish_run(folder: Path) -> bool:
+    """Give a killed run the tables and the closed header that it could not write; return whether it needed them.
+
+    Raises RunLogError for a folder that is no run, or damaged.
+    """
+    run = load_run(folder)
+    if run.header.get("finished"):
+        return False
+    write_tables(folder)
+    outcomes = totals(run.cycles.to_dict("records"))
+    write_header(folder, {**run.header, "finished": False, "recovered": True, "outcomes": outcomes})
+    logger.info("%s was killed: its tables are made from the journals", folder)
+    return True

@@ -1,4 +1,4 @@
-"""What a run costs: processor, memory, GPU memory. Reads, never estimates; None where there is no meter."""
+"""What a run costs: processor, memory, GPU memory. Measured, never estimated; None where there is no meter."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import platform
 import sys
 from functools import cache
+from typing import Any
 
 
 class ProcessMeter:
@@ -18,15 +19,15 @@ class ProcessMeter:
         self._process.cpu_percent()  # the first reading has nothing to compare with
 
     def read(self) -> tuple[float, int]:
-        """(share of one core, 0 and up; resident bytes)."""
+        """Return (share of one core, 0 and up; resident bytes)."""
         return self._process.cpu_percent() / 100.0, self._process.memory_info().rss
 
 
 @cache
-def _nvml_device():
-    """The first GPU's handle and the library, or None where there is no driver or no binding."""
+def _nvml_device() -> tuple[Any, Any] | None:
+    """Return NVIDIA's library and the first GPU's handle, or None where there is no driver or no binding."""
     try:
-        import pynvml
+        import pynvml  # pyright: ignore[reportMissingImports] - in the extra "minicpmo" alone
     except ImportError:
         return None
     try:
@@ -37,8 +38,11 @@ def _nvml_device():
 
 
 def vram_used_bytes() -> int | None:
-    """Memory in use on the first GPU, by the driver's count, as nvidia-smi has it: without what the driver holds back
-    for itself (from driver 510 on; before, that was counted in). None without a GPU."""
+    """Return the memory in use on the first GPU by the driver's count, all processes; None without a GPU.
+
+    It is nvidia-smi's number: without what the driver reserves for itself (from driver 510 on; older ones count
+    that in).
+    """
     device = _nvml_device()
     if device is None:
         return None
@@ -51,10 +55,10 @@ def vram_used_bytes() -> int | None:
 
 
 def torch_vram_bytes(reset_peak: bool = False) -> tuple[int, int] | None:
-    """(bytes in tensors now, their peak) on PyTorch's current GPU; None where PyTorch holds none.
+    """Return (bytes in tensors now, their peak) on PyTorch's current GPU; None where PyTorch holds none.
 
-    `reset_peak` starts the peak anew. PyTorch is not imported for this: without a model on it there is
-    nothing to read.
+    `reset_peak` starts the peak anew. PyTorch is not imported for this: where nobody else has imported it, it holds
+    nothing.
     """
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_available() or not torch.cuda.is_initialized():
@@ -64,8 +68,8 @@ def torch_vram_bytes(reset_peak: bool = False) -> tuple[int, int] | None:
     return int(torch.cuda.memory_allocated()), int(torch.cuda.max_memory_allocated())
 
 
-def hardware() -> dict:
-    """What this machine is, for a run's header."""
+def hardware() -> dict[str, Any]:
+    """Return what this machine is, for a run's header."""
     import psutil
 
     gpu = None

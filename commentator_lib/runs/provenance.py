@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import secrets
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from commentator_lib.voices.base import Voice
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that shape a run's result."""
+    """Return the versions of Python and of the packages that shape a run's result."""
     from importlib.metadata import PackageNotFoundError, version
 
     found = {"python": platform.python_version()}
@@ -42,32 +43,25 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str | None:
-    """The checkout's commit, with "+" where files were changed; None outside a checkout."""
-    import subprocess
-
+    """Return the checkout's commit, with "+" where files were changed; None outside a checkout."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
     try:
-        head = subprocess.run(
-            ["git", "-C", str(root), "rev-parse", "--short=12", "HEAD"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-        )
-        dirty = subprocess.run(
-            ["git", "-C", str(root), "status", "--porcelain", "-uno"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-        )
+        head = _run_git(root, "rev-parse", "--short=12", "HEAD")
+        changes = _run_git(root, "status", "--porcelain", "-uno")
     except (OSError, subprocess.TimeoutExpired):  # no git here
         return None
-    return head.stdout.strip() + ("+" if dirty.stdout.strip() else "") if head.returncode == 0 else None
+    return head.stdout.strip() + ("+" if changes.stdout.strip() else "") if head.returncode == 0 else None
+
+
+def _run_git(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = ["git", "-C", str(root), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=10)
 
 
 def new_run_id() -> str:
-    """Sortable by time, and different for two runs of one second."""
+    """Return a name for a run: sortable by time, and different for two runs of the same second."""
     return f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
@@ -79,12 +73,10 @@ def run_header(
     voice: Voice | None,
     duration_s: float | None,
 ) -> dict[str, Any]:
-    """What a reader of the log must know to run it again."""
+    """Return what a reader of the log must know to run it again; passwords in addresses are left out."""
     specs = [spec] if isinstance(spec, str) else list(spec)
-    hashes = {}
-    for name in demo_clips() if specs == ["demo"] else specs:
-        if Path(name).is_file():
-            hashes[name] = file_sha256(name)
+    clips = demo_clips() if specs == ["demo"] else specs
+    hashes = {name: file_sha256(name) for name in clips if Path(name).is_file()}
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "mode": mode,

@@ -6,15 +6,21 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from commentator_lib.runs.record import FORMAT_VERSION, RunLogError, cycles_frame
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 def read_journal(path: Path) -> Iterator[dict[str, Any]]:
-    """Rows of a .jsonl journal; the last line may be cut off by a kill, and is left out then."""
+    """Yield the rows of a .jsonl journal, none where there is no file; a last line that a kill cut off is left out.
+
+    Raises RunLogError where another line is damaged.
+    """
     if not path.exists():
         return
     with open(path, encoding="utf-8", errors="replace") as lines:
@@ -27,31 +33,19 @@ def read_journal(path: Path) -> Iterator[dict[str, Any]]:
                 raise RunLogError(f"{path} is damaged: {error}") from None
 
 
-def write_tables(folder: Path) -> None:
-    """cycles.parquet and samples.parquet from the journals."""
-    import pandas as pd
-
-    cycles_frame(list(read_journal(folder / "cycles.jsonl"))).to_parquet(
-        folder / "cycles.parquet", index=False
-    )
-    pd.DataFrame(list(read_journal(folder / "samples.jsonl"))).to_parquet(
-        folder / "samples.parquet", index=False
-    )
-
-
 @dataclass(frozen=True)
 class SavedRun:
     """A run read back from its folder, finished or killed."""
 
     folder: Path
-    header: dict[str, Any]
-    cycles: Any  # DataFrame
-    samples: Any  # DataFrame
-    events: list[dict[str, Any]]
+    header: dict[str, Any]  # run.json
+    cycles: pd.DataFrame  # one row a cycle, CycleRecord's fields
+    samples: pd.DataFrame  # one row a second
+    events: list[dict[str, Any]]  # sounds and captions
 
 
 def load_run(folder: Path | str) -> SavedRun:
-    """Read a run's folder. RunLogError when it is none, damaged, or of another version."""
+    """Read a run's folder. Raise RunLogError when it is none, damaged, or of another version."""
     import pandas as pd
 
     folder = Path(folder)
@@ -77,7 +71,7 @@ def load_run(folder: Path | str) -> SavedRun:
 
 
 def read_shown(folder: Path) -> np.ndarray:
-    """shown.csv as (N, 4) float64: index, captured_s, due_s, shown_s; a cut-off last line is left out."""
+    """Return shown.csv as (N, 4) float64: index, captured_s, due_s, shown_s; a cut-off last line is left out."""
     rows = []
     with open(folder / "shown.csv", encoding="utf-8") as lines:
         next(lines, None)

@@ -15,7 +15,10 @@ class ExportError(Exception):
 
 
 def timeline(run: SavedRun, shown: np.ndarray) -> tuple[float, float]:
-    """(first, last) moment of what was seen and heard, in seconds since the session's start."""
+    """Return the (first, last) moment of what was seen and heard, in seconds since the session's start.
+
+    `shown` is what `read_shown` returns, (N, 4). Raises ExportError where nothing was.
+    """
     starts, ends = [], []
     if len(shown):
         starts.append(float(shown[0, 3]))
@@ -31,7 +34,7 @@ def timeline(run: SavedRun, shown: np.ndarray) -> tuple[float, float]:
 
 
 def sounds(run: SavedRun) -> Iterator[tuple[float, np.ndarray]]:
-    """(heard from, int16 samples at 48 kHz) of each piece of sound that was played."""
+    """Yield (heard from, (N,) int16 at 48 kHz) of each piece of sound that was played."""
     path = run.folder / "voice.pcm"
     pcm = np.fromfile(path, dtype="<i2") if path.exists() else np.zeros(0, np.int16)
     for event in run.events:
@@ -42,7 +45,7 @@ def sounds(run: SavedRun) -> Iterator[tuple[float, np.ndarray]]:
 
 
 def voice_track(run: SavedRun, from_s: float, to_s: float) -> np.ndarray:
-    """The run's sound as one track, int16 (N,) at 48 kHz, each piece where it was heard."""
+    """Return the run's sound as one track, int16 (N,) at 48 kHz, each piece where it was heard."""
     track = np.zeros(max(0, round((to_s - from_s) * PLAYBACK_RATE_HZ)), np.int16)
     for at_s, samples in sounds(run):
         start = round((at_s - from_s) * PLAYBACK_RATE_HZ)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from commentator_lib.runs.report import stage_seconds as stage_seconds  # beside the other analyses
+from commentator_lib.runs.figures import stage_seconds as stage_seconds  # beside the other analyses
 
 # What a recommendation weighs, each to be small; all four count the same, each over its range in the sweep.
 OBJECTIVES = ("missed_3s", "dead_air_share", "false_triggers_per_min", "busy_share")

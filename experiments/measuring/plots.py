@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from commentator_lib.runs.report import STAGES
+from commentator_lib.runs.figures import STAGES
 
 # How a measure is written on an axis. What is not listed is written as its column is called.
 LABELS = {

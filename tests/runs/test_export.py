@@ -13,16 +13,11 @@ import pytest
 
 from commentator_lib.commentators.scripted import CostModel, ScriptedCommentator
 from commentator_lib.runs.captions import cues, write_vtt
-from commentator_lib.runs.export_video import finish_run, fit, write_mp4, write_wav
+from commentator_lib.runs.export_video import fit, write_mp4, write_wav
+from commentator_lib.runs.figures import delay_figure, latency_figure, memory_figure, plot_run
+from commentator_lib.runs.log import finish_run
 from commentator_lib.runs.reader import load_run, read_shown
-from commentator_lib.runs.report import (
-    delay_figure,
-    format_table,
-    latency_figure,
-    memory_figure,
-    plot_run,
-    summary,
-)
+from commentator_lib.runs.report import format_table, summary
 from commentator_lib.runs.timeline import ExportError, timeline, voice_track
 from commentator_lib.session import LiveSession
 from commentator_lib.settings import Settings

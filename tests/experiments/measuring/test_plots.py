@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from commentator_lib.runs.report import STAGES
+from commentator_lib.runs.figures import STAGES
 from experiments.measuring import analysis, plots
 
 KNOBS = ["frame_stride", "change_threshold", "speech_max_new_tokens"]
