@@ -28,7 +28,6 @@ The last line on stdout is one JSON object.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import tempfile
@@ -140,11 +139,11 @@ def sweep_rates() -> list[float]:
     every = load_sweep(SWEEPS / "stride_threshold_cap.toml")
     # 48 runs a batch: the first values of each knob, the sweep's own clips and seeds, its first cost.
     grid = {k: v[:2] for k, v in every.grid.items()}
-    batch = dataclasses.replace(every, grid=grid, costs=every.costs[:1])
+    batch = every.model_copy(update={"grid": grid, "costs": every.costs[:1]})
     rates = []
     with tempfile.TemporaryDirectory() as temporary:
         for k in range(_BATCHES + 1):  # the first warms up
-            some = dataclasses.replace(batch, name=f"batch {k}" if k else "warming up")
+            some = batch.model_copy(update={"name": f"batch {k}" if k else "warming up"})
             rates.append(run_sweep(some, Path(temporary) / str(k))["runs_per_s"])
     return rates[1:]
 

@@ -33,7 +33,7 @@ import typer
 
 from commentator_lib.runs.reader import SavedRun, load_run
 from experiments.sweeping.costs import TokenCost, save_cost
-from experiments.sweeping.sweep import SweepError
+from experiments.sweeping.sweep_file import SweepError
 from experiments.tools.command_line import help_text, new_app, run_app
 
 _LEAST_COMMENTS = 5

@@ -1,8 +1,8 @@
 """What a commentator's answer costs in time, as a function of what goes in and what comes out.
 
-A what-if run computes nothing, so its costs must come from somewhere: a file in `experiments/costs/`, each of
-which says where its numbers are from. One mean latency, the obvious cost model, cannot tell what a knob does:
-frames, stride and token cap act through image tokens and output tokens alone.
+A what-if run computes nothing, so its costs come from a file in `experiments/costs/`, each of which says where
+its numbers are from. They are functions of image tokens and output tokens, because frames, stride and token cap
+act through those alone.
 
 `python -m experiments.calibrate` makes such a file from the logs of real runs.
 """
@@ -12,17 +12,23 @@ from __future__ import annotations
 import dataclasses
 import random
 import tomllib
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
 
 from experiments.errors import UserError
 
+_OLD_NAMES = {"basic_eye_epyc": "baseline_epyc"}
 COSTS = Path(__file__).resolve().parents[1] / "costs"
+Number = TypeVar("Number", float, np.ndarray)  # one comment, or an array (N,) of them
 _LEAST = 0.2  # a draw is never below this share of its mean
 
 
 class CostError(UserError):
-    """A cost file that cannot be used; one line that says why."""
+    """A cost file that cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +54,10 @@ class TokenCost:
     generated_spread_s: float
     speech_per_output_token_s: float
 
-    def first_sound_mean_s(self, image_tokens: float) -> float:
+    def first_sound_mean_s(self, image_tokens: Number) -> Number:
         return self.first_sound_s + self.first_sound_per_image_token_s * image_tokens
 
-    def generated_mean_s(self, image_tokens: float, output_tokens: float) -> float:
+    def generated_mean_s(self, image_tokens: Number, output_tokens: Number) -> Number:
         return (
             self.generated_s
             + self.generated_per_image_token_s * image_tokens
@@ -68,7 +74,14 @@ class TokenCost:
 
 
 def load_cost(name: str) -> TokenCost:
-    """A cost file by its path, or by the name of a shipped one. CostError when it is none."""
+    """Read a cost file by its path, or by the name of a shipped one. Raise CostError when it is none."""
+    if name in _OLD_NAMES:
+        warnings.warn(
+            f"the cost {name} is now {_OLD_NAMES[name]}; the old name goes with the next version",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        name = _OLD_NAMES[name]
     path = Path(name) if name.endswith(".toml") else COSTS / f"{name}.toml"
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))

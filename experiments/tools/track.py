@@ -1,7 +1,7 @@
 """A run's table, or a sweep's, sent to MLflow or Weights & Biases where one of them is installed.
 
-Neither is needed for anything: the run folder is the record, and this copies from it. Logging to a tracker
-while a run goes on, the obvious way, would put a network into a real-time loop and make its log a second truth.
+Neither is needed for anything: the run folder is the record, and this copies from it when the run has ended, so
+that no network stands in a real-time loop.
 
     python -m experiments.track runs/20260101-120000-abcd --to mlflow
     python -m experiments.track experiments/results/NAME --to wandb --project commentary
@@ -21,7 +21,8 @@ from typing import Annotated, Any
 import typer
 
 from commentator_lib.runs.reader import load_run
-from experiments.sweeping.sweep import Sweep, SweepError, load_results, read_header
+from experiments.sweeping.journal import load_results, read_header
+from experiments.sweeping.sweep_file import SweepError
 from experiments.tools.command_line import help_text, new_app, run_app
 
 TRACKERS = ("mlflow", "wandb")
@@ -71,9 +72,9 @@ def _of_run(folder: Path) -> Entry:
 
 
 def _of_sweep(folder: Path) -> Iterator[Entry]:
-    sweep = Sweep(**read_header(folder)["sweep"])
+    sweep = read_header(folder)["sweep"]
     about = {"key", "mode", "clip", "seed", "duration_s", "cost", "run", "commentator", "error"}
-    settings = set(sweep.grid) | set(sweep.settings)
+    settings = set(sweep["grid"]) | set(sweep["settings"])
     for row in load_results(folder).to_dict("records"):
         parameters = {k: row[k] for k in row if k in about | settings and row[k] not in ("", None)}
         measures = {
@@ -81,11 +82,11 @@ def _of_sweep(folder: Path) -> Iterator[Entry]:
             for k, v in row.items()
             if k not in about | settings and isinstance(v, int | float) and v == v
         }
-        yield Entry(f"{sweep.name}-{row['key']}", parameters, measures)
+        yield Entry(f"{sweep['name']}-{row['key']}", parameters, measures)
 
 
 def to_mlflow(entry: Entry, project: str) -> None:
-    import mlflow
+    import mlflow  # pyright: ignore[reportMissingImports] - optional
 
     mlflow.set_experiment(project)
     with mlflow.start_run(run_name=entry.name):
@@ -98,7 +99,7 @@ def to_mlflow(entry: Entry, project: str) -> None:
 
 
 def to_wandb(entry: Entry, project: str) -> None:
-    import wandb
+    import wandb  # pyright: ignore[reportMissingImports] - optional
 
     run = wandb.init(project=project, name=entry.name, config=entry.parameters)
     try:

@@ -439,11 +439,11 @@ def test_the_command_prints_paths_and_events(made, capsys, monkeypatch):
         ["--height", "2000"],
         ["--seed", "-1"],
         ["--seconds", "long"],
-        ["--colour", "blue"],
+        ["--colour"],
     ],
 )
 def test_bad_values_are_one_line_and_exit_code_2(arguments, capsys, monkeypatch, tmp_path):
-    code = run_command(monkeypatch, *arguments, "--out", tmp_path)
+    code = run_command(monkeypatch, "--out", tmp_path, *arguments)
     out, err = capsys.readouterr()
     assert code == 2 and not out
     assert err.startswith("match: ") and err.count("\n") == 1 and arguments[-1] in err

@@ -17,16 +17,11 @@ import psutil
 import pytest
 
 from commentator_lib.settings import SettingsError
-from experiments.sweeping import sweep as sweeps
-from experiments.sweeping.sweep import (
-    Journal,
-    Sweep,
-    SweepError,
-    jobs,
-    load_results,
-    load_sweep,
-    run_sweep,
-)
+from experiments.sweeping import jobs, run_job
+from experiments.sweeping.jobs import load_sweep, plan_jobs
+from experiments.sweeping.journal import Journal, load_results
+from experiments.sweeping.run_jobs import run_sweep
+from experiments.sweeping.sweep_file import Sweep, SweepError, make_sweep
 
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = """
@@ -71,34 +66,34 @@ def without_time(rows):
 
 
 def test_every_combination_is_one_job_with_a_key_of_its_own(tmp_path):
-    found = jobs(load_sweep(written(tmp_path)))
+    found = plan_jobs(load_sweep(written(tmp_path)))
     assert len(found) == 8 and len({j.key for j in found}) == 8
     assert found[0].settings == {"commentator": "scripted", "frame_stride": 1, "change_threshold": 0}
 
 
 def test_a_key_depends_on_all_that_makes_a_run(tmp_path, monkeypatch):
-    first = jobs(load_sweep(written(tmp_path)))[0].key
+    first = plan_jobs(load_sweep(written(tmp_path)))[0].key
     for old, new in (
         ("duration_s = 20", "duration_s = 21"),
         ("minicpmo_h100", "rtx4090_published"),
         ("[grid]", "[settings]\npause_s = 0.5\n[grid]"),
         ("[grid]", "[spotter]\nmisread = 0.5\n[grid]"),
     ):
-        assert jobs(load_sweep(written(tmp_path, SMALL.replace(old, new))))[0].key != first, new
-    monkeypatch.setattr(sweeps, "RENDER_VERSION", 0)  # other pictures of the same match
-    assert jobs(load_sweep(written(tmp_path)))[0].key != first
+        assert plan_jobs(load_sweep(written(tmp_path, SMALL.replace(old, new))))[0].key != first, new
+    monkeypatch.setattr(jobs, "RENDER_VERSION", 0)  # other pictures of the same match
+    assert plan_jobs(load_sweep(written(tmp_path)))[0].key != first
 
 
 @pytest.mark.parametrize(
     "path", sorted((ROOT / "experiments" / "sweeps").glob("*.toml")), ids=lambda p: p.stem
 )
 def test_shipped_sweeps_can_be_run(path):
-    assert len(jobs(load_sweep(path))) >= 2
+    assert len(plan_jobs(load_sweep(path))) >= 2
 
 
 def test_the_sweep_of_make_sweep_has_a_thousand_runs_of_ten_minutes():
     found = load_sweep(ROOT / "experiments" / "sweeps" / "stride_threshold_cap.toml")
-    assert len(jobs(found)) >= 1000 and found.duration_s == 600
+    assert len(plan_jobs(found)) >= 1000 and found.duration_s == 600
 
 
 BAD = {
@@ -196,7 +191,7 @@ def test_results_can_be_read_when_the_cost_file_has_gone_or_changed(tmp_path):
 def test_rows_stand_in_the_order_of_the_sweep(tmp_path):
     found = load_sweep(written(tmp_path))
     run_sweep(found, tmp_path / "out", n_jobs=2, progress=False)
-    assert load_results(tmp_path / "out")["key"].tolist() == [job.key for job in jobs(found)]
+    assert load_results(tmp_path / "out")["key"].tolist() == [job.key for job in plan_jobs(found)]
 
 
 def test_two_processes_give_what_one_gives(tmp_path):
@@ -219,13 +214,10 @@ def start(path, out, **more):
 
 
 def wait_for_rows(path, count, process):
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        if path.exists() and path.read_bytes().count(b"\n") >= count:
-            return
+    """Wait as long as the sweep runs: how soon its first rows come depends on what else the machine does."""
+    while not path.exists() or path.read_bytes().count(b"\n") < count:
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.02)
-    raise AssertionError("no rows came")
 
 
 def test_after_a_kill_nothing_is_lost_and_nothing_is_done_twice(tmp_path):
@@ -266,7 +258,7 @@ def test_ctrl_c_leaves_everything_written(tmp_path):
 
 def test_a_run_that_failed_is_told_and_tried_again(tmp_path, monkeypatch):
     found = load_sweep(written(tmp_path))
-    monkeypatch.setattr(sweeps, "_what_if", lambda job: (_ for _ in ()).throw(RuntimeError("no luck")))
+    monkeypatch.setattr(run_job, "run_what_if", lambda job: (_ for _ in ()).throw(RuntimeError("no luck")))
     result = run_sweep(found, tmp_path / "out", n_jobs=1, progress=False)
     assert result["failed"] == 8 and len(load_results(tmp_path / "out")) == 0
     assert lines(tmp_path / "out" / "runs.jsonl")[0]["error"] == "RuntimeError: no luck"
@@ -276,7 +268,7 @@ def test_a_run_that_failed_is_told_and_tried_again(tmp_path, monkeypatch):
 
 
 def test_replay_runs_the_real_eye_and_keeps_the_run(tmp_path):
-    found = Sweep("replay", "replay", settings={"speech": True}, duration_s=20, height=180)
+    found = Sweep(name="replay", mode="replay", settings={"speech": True}, duration_s=20, height=180)
     result = run_sweep(found, tmp_path / "out", progress=False)
     assert result["failed"] == 0, lines(tmp_path / "out" / "runs.jsonl")
     row = load_results(tmp_path / "out").iloc[0]
@@ -287,7 +279,7 @@ def test_replay_runs_the_real_eye_and_keeps_the_run(tmp_path):
 
 def test_workers_that_die_do_not_take_the_sweep_with_them(tmp_path):
     """Killed from outside: a replay run is a failed row, a what-if sweep ends with a line and goes on later."""
-    found = Sweep("replay", "replay", duration_s=60, height=180)
+    found = Sweep(name="replay", mode="replay", duration_s=60, height=180)
     with killed_after_a_line("out/*/cycles.jsonl", "spawn_main", tmp_path):
         result = run_sweep(found, tmp_path / "out", progress=False)
     assert result["failed"] == 1
@@ -455,7 +447,7 @@ def test_a_cluster_gives_the_same_rows_and_outlives_a_worker(tmp_path):
         killer.join()
         assert workers[0].wait(10) == -signal.SIGKILL and workers[1].poll() is None
     assert (result["done"], result["failed"]) == (120, 0)
-    few = Sweep(**{**found.__dict__, "seeds": [0, 29]})
+    few = make_sweep(found.model_dump() | {"seeds": [0, 29]})
     run_sweep(few, tmp_path / "here", n_jobs=1, progress=False)
     there, here = (without_time(lines(tmp_path / n / "runs.jsonl")) for n in ("out", "here"))
     assert len(here) == 8 and here == {key: there[key] for key in here}
@@ -473,4 +465,9 @@ def test_replay_wants_workers_of_one_thread(tmp_path):
     pytest.importorskip("distributed")
     with cluster(workers=1, threads=2) as (address, _):
         with pytest.raises(SweepError, match="--nthreads 1"):
-            run_sweep(Sweep("r", "replay", duration_s=20), tmp_path / "out", cluster=address, progress=False)
+            run_sweep(
+                Sweep(name="r", mode="replay", duration_s=20),
+                tmp_path / "out",
+                cluster=address,
+                progress=False,
+            )

@@ -197,3 +197,11 @@ def test_draws_spread_as_they_should_and_never_end_before_they_sound():
     assert draws[:, 0].mean() == pytest.approx(1.0, abs=0.02)
     assert draws[:, 0].std() == pytest.approx(0.2, abs=0.02)
     assert (draws[:, 1] >= draws[:, 0]).all() and draws.min() > 0
+
+
+def test_a_cost_is_found_by_its_old_name_with_a_warning():
+    from experiments.sweeping.costs import load_cost
+
+    with pytest.warns(DeprecationWarning, match="baseline_epyc"):
+        old = load_cost("basic_eye_epyc")
+    assert old == load_cost("baseline_epyc")

@@ -1,0 +1,104 @@
+"""One run of a sweep, and its measures as a flat row."""
+
+from __future__ import annotations
+
+import functools
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from commentator_lib.runs.record import RunLogError
+from commentator_lib.settings import Settings
+from experiments.match_clip.events import Truth, load_events
+from experiments.sweeping.jobs import Job
+from experiments.sweeping.whatif import SpotterTraits
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def run_job(job: Job, folder: str) -> dict[str, Any]:
+    """Do one run and measure it: a flat row. What breaks it stands in the row's `error`; the sweep goes on.
+
+    `folder` is where replay and live leave the run's own folder.
+    """
+    started = time.perf_counter()
+    row = {**job.columns(), "error": ""}
+    try:
+        row |= run_what_if(job) if job.mode == "what-if" else run_for_real(job, Path(folder))
+    except Exception as error:  # any fault of one run must not end a night of them
+        row["error"] = f"{type(error).__name__}: {error}"
+    return {**row, "wall_s": round(time.perf_counter() - started, 3)}
+
+
+def run_what_if(job: Job) -> dict[str, Any]:
+    """Play tiny pictures of a scripted match to a spotter in virtual time; return the measures."""
+    import cv2
+
+    from commentator_lib.session import LiveSession
+    from experiments.measuring.metrics import measure
+    from experiments.sweeping.costs import TokenCost
+    from experiments.sweeping.whatif import PICTURES_FPS, Spotter, TinyMatch
+
+    cv2.setNumThreads(1)  # the other cores have runs of their own
+    pictures, truth = _tiny_match(int(job.clip[6:]), job.duration_s)
+    spotter = Spotter(truth, TokenCost(**job.cost_values), SpotterTraits(**job.spotter), job.seed)
+    session = LiveSession(
+        TinyMatch(pictures, PICTURES_FPS, job.clip),
+        Settings().changed(**job.settings, seed=job.seed),
+        commentator=spotter,
+        mode="what-if",
+    ).run()
+    return measure(session.log.cycles, truth, source_from_s=session.log.header["source_from_s"])
+
+
+@functools.cache  # a worker plays the same few matches hundreds of times
+def _tiny_match(seed: int, duration_s: float) -> tuple[np.ndarray, Truth]:
+    from experiments.match_clip.match import write_script
+    from experiments.sweeping.whatif import tiny_pictures
+
+    return tiny_pictures(duration_s, seed), write_script(duration_s, seed).truth
+
+
+def run_for_real(job: Job, folder: Path) -> dict[str, Any]:
+    """Play the real clip to the real commentator, in replay or live; return the measures.
+
+    Raise RunLogError where the run ended early.
+    """
+    from commentator_lib.runs.reader import load_run, read_shown
+    from commentator_lib.session import LiveSession
+    from experiments.measuring.metrics import measure
+
+    clip, truth = clip_and_truth(job.clip, job.duration_s, job.height)
+    run_dir = folder / job.key
+    if run_dir.exists():  # an attempt that was killed; it is no result, but it may tell why
+        run_dir.rename(run_dir.with_name(f"{run_dir.name}-killed-{time.time_ns()}"))
+    settings = Settings().changed(**job.settings, seed=job.seed)
+    LiveSession(str(clip), settings, mode=job.mode, run_dir=run_dir).run()
+    run = load_run(run_dir)
+    problem = run.header.get("error") or run.header.get("source_problem")
+    if problem:
+        raise RunLogError(f"the run ended early: {problem}")
+    row = measure(
+        run.cycles,
+        truth,
+        shown=read_shown(run_dir),
+        samples=run.samples,
+        fps=run.header["source_fps"],
+        source_from_s=run.header["source_from_s"],
+    )
+    counts = {f"frames_{k}": run.header[f"frames_{k}"] for k in ("captured", "shown", "dropped")}
+    return {"run": run_dir.name, "commentator": run.header["commentator"], **row, **counts}
+
+
+def clip_and_truth(clip: str, duration_s: float, height: int) -> tuple[Path, Truth]:
+    """Return path and truth of a sweep's clip; a scripted match is rendered first where it is not there.
+
+    Raise EventsError where the events do not belong to the clip, MatchError where a match cannot be made.
+    """
+    from experiments.match_clip.match import match_clip
+
+    if clip.startswith("match:"):
+        return match_clip(duration_s, int(clip[6:]), height)
+    path = Path(clip)
+    return path, load_events(path.with_suffix(".events.json"), path)
