@@ -1,4 +1,4 @@
-"""One time for all: the event loop's clock, real or virtual, and the workers that blocking calls run on.
+"""The one clock: the event loop's time, real or virtual, and the workers that blocking calls run on.
 
 Everything that waits, waits on `loop.time()`. Live, that is the monotonic clock. In virtual time the loop
 jumps to the next timer instead of sleeping, so that a 90-minute programme takes seconds and two runs

@@ -1,12 +1,11 @@
-"""Pictures and sound as the whole library passes them on, and what is done to sound.
+"""Pictures and sound as the whole library passes them on, and how sound is converted.
 
 A frame carries two times: where it stands in the medium (`pts_s`) and when it was captured on the
-session's clock (`captured_at_s`). Only the second says how old a comment's frames are: a file that is
-played twice, or a camera that drops frames, makes the first useless for that.
+session's clock (`captured_at_s`). Only the second says how old a comment's frames are: in a file that is
+played twice, or from a camera that drops frames, the first does not.
 
-Sound is float32 mono at its own rate until it leaves for a player, which takes 48 kHz int16. The change
-of rate keeps its filter's state from chunk to chunk: resampling each chunk alone, as if silence lay on
-both sides of it, leaves a click at every border.
+Sound is float32 mono at its own rate until it goes to a player, which takes 48 kHz int16. The resampler
+keeps its filter's state from chunk to chunk: resampling each chunk alone leaves a click at every border.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ class AudioChunk:
 
 
 def to_int16(samples: np.ndarray) -> np.ndarray:
-    """float32 (N,) in [-1, 1] → int16 (N,), clipped, not wrapped; NaN becomes silence. int16 passes."""
+    """Convert float32 (N,) in [-1, 1] to int16 (N,), clipped, not wrapped; NaN becomes silence. int16 passes."""
     if samples.dtype == np.int16:
         return samples
     finite = np.nan_to_num(np.asarray(samples, dtype=np.float32), posinf=1.0, neginf=-1.0)
@@ -49,17 +48,16 @@ def to_int16(samples: np.ndarray) -> np.ndarray:
 
 
 def to_float32(samples: np.ndarray) -> np.ndarray:
-    """int16 (N,) → float32 (N,) in [-1, 1]; float32 passes."""
+    """Convert int16 (N,) to float32 (N,) in [-1, 1]; float32 passes."""
     if samples.dtype == np.int16:
         return samples.astype(np.float32) / 32768.0
     return np.asarray(samples, dtype=np.float32)
 
 
 class PlaybackResampler:
-    """One comment's sound, chunk by chunk, to 48 kHz int16 without a seam between chunks.
+    """Converts one comment's sound, chunk by chunk, to 48 kHz int16 without a seam between chunks.
 
-    The result of all `push` calls and the `flush` joined is what resampling the whole comment at once
-    gives. A source that changes its rate in mid-comment is an error.
+    All results of `push` and of `flush`, joined, equal the whole comment resampled at once.
     """
 
     def __init__(self) -> None:
@@ -67,7 +65,10 @@ class PlaybackResampler:
         self._stream = None
 
     def push(self, chunk: AudioChunk) -> np.ndarray:
-        """Returns the int16 samples (N,) that are final so far; may be empty."""
+        """Return the int16 samples (N,) that are final so far; may be empty.
+
+        Raise ValueError where the sample rate changes in mid-comment.
+        """
         if self._rate_hz is None:
             self._rate_hz = chunk.sample_rate_hz
             if chunk.sample_rate_hz != PLAYBACK_RATE_HZ:
@@ -84,7 +85,7 @@ class PlaybackResampler:
         return to_int16(self._stream.resample_chunk(samples))
 
     def flush(self) -> np.ndarray:
-        """Returns what the filter still holds, int16 (N,)."""
+        """Return what the filter still holds, int16 (N,)."""
         if self._stream is None:
             return np.zeros(0, np.int16)
         return to_int16(self._stream.resample_chunk(np.zeros(0, np.float32), last=True))
@@ -99,19 +100,24 @@ def trim_silence(
     that for speech. A window counts as sound when its level is above `threshold_dbfs`. Sound that is
     silent throughout comes back empty.
     """
+    # 1) The level of each window of `window_s`.
     x = to_float32(chunk.samples)
     hop = max(1, int(window_s * chunk.sample_rate_hz))
     count = len(x) // hop
     if count == 0:
         return AudioChunk(x, chunk.sample_rate_hz)
-    power = np.mean(np.square(x[: count * hop].reshape(count, hop), dtype=np.float64), axis=1)
+    power = np.mean(  # (windows,)
+        np.square(x[: count * hop].reshape(count, hop), dtype=np.float64), axis=1
+    )
     loud = np.flatnonzero(power > 10 ** (threshold_dbfs / 10))
     if len(loud) == 0:
         return AudioChunk(x[:0], chunk.sample_rate_hz)
+    # 2) Keep what lies between the first and the last loud window, and a little more.
     keep = int(keep_s * chunk.sample_rate_hz)
     start = max(0, int(loud[0]) * hop - keep)
     stop = min(len(x), (int(loud[-1]) + 1) * hop + keep)
     cut = x[start:stop].copy()
+    # 3) Fade both ends over 5 ms.
     fade = min(len(cut) // 2, int(0.005 * chunk.sample_rate_hz))
     if fade:
         ramp = np.linspace(0.0, 1.0, fade, dtype=np.float32)
@@ -121,7 +127,7 @@ def trim_silence(
 
 
 def silence(duration_s: float, sample_rate_hz: int) -> AudioChunk:
-    """`duration_s` seconds of silence; the samples share one zero and take no memory."""
+    """Return `duration_s` seconds of silence; the samples share one zero and take no memory."""
     return AudioChunk(
         np.broadcast_to(np.float32(0), (max(0, round(duration_s * sample_rate_hz)),)), sample_rate_hz
     )

@@ -1,9 +1,9 @@
 """A commentator that says given lines at given costs: for tests, what-if runs and benchmarks.
 
-It understands nothing, and every log names it as scripted. What is real about it is its timing: the
-first sound comes after a drawn latency and the rest at a drawn pace, through the same interface as a
-model's. Its cost travels with each chunk (`cost_s`), so that it takes that long in real time as well as
-in virtual time without ever blocking a thread.
+It looks at no picture, and every log names it as scripted. Only its timing is like a model's: the first
+sound comes after a random latency and the rest at a random pace, through the same interface. Each chunk
+carries its cost (`cost_s`), so that it takes that long in real time as well as in virtual time without
+blocking a thread.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _FILLER = "one two three four five six seven eight nine ten".split()
 
 @dataclass(frozen=True, slots=True)
 class CostModel:
-    """Mean costs and their spread (standard deviation); draws are normal, and never below a tenth of the mean.
+    """Mean costs and their spread (standard deviation); samples are normal, and never below a tenth of the mean.
 
     Sound second k is ready `first_sound_s + realtime_factor · k` after the start.
     """
@@ -36,8 +36,8 @@ class CostModel:
     speech_spread_s: float = 0.0
     realtime_factor: float = 0.0
 
-    def draw(self, rng: random.Random) -> tuple[float, float]:
-        """(seconds to the first sound, seconds of speech) of one comment."""
+    def sample(self, rng: random.Random) -> tuple[float, float]:
+        """Return (seconds to the first sound, seconds of speech) of one comment."""
         first = rng.gauss(self.first_sound_s, self.first_sound_spread_s)
         speech = rng.gauss(self.speech_s, self.speech_spread_s)
         return max(first, 0.1 * self.first_sound_s), max(speech, 0.1 * self.speech_s)
@@ -66,11 +66,8 @@ class ScriptedCommentator(Commentator):
         self._rng = random.Random(seed)
         self.calls = 0
 
-    def warm_up(self) -> None:
-        pass
-
     def comment(self, request: CommentRequest) -> Iterator[CommentChunk]:
-        first_s, speech_s = self._cost.draw(self._rng)
+        first_s, speech_s = self._cost.sample(self._rng)
         line = self._line(request, speech_s)
         self.calls += 1
         if line.strip() == NOTHING_TO_SAY or not line:

@@ -11,9 +11,10 @@ from commentator_lib.sources.video import FileSource
 
 
 class Playlist(Source):
-    """Several clips as one, over and over until `duration_s` if it is given; else each once.
+    """Plays several clips as one: over and over until `duration_s` if it is given, else each once.
 
-    Clips may differ in size and rate. Frames are numbered through, and time runs on.
+    Clips may differ in size and rate. Frames are numbered through, and time runs on. Raise SourceError where
+    one of them is no video.
     """
 
     def __init__(self, paths: list[str], duration_s: float | None = None, max_px: int = 1280) -> None:
@@ -21,9 +22,8 @@ class Playlist(Source):
             raise SourceError("no clip given")
         self._duration_s = duration_s
         self._max_px = max_px
-        self.problem = ""
         self._skipped = 0
-        # All are opened once before anything is played, so that a bad one is known at once.
+        # Open each once before anything is played, so that a bad one is known at once.
         infos = []
         for path in paths:
             clip = FileSource(path, max_px)

@@ -1,8 +1,8 @@
-"""Keeps the picture of a source that cannot be read again, so that its run can be exported like any other.
+"""Records the picture of a source that cannot be read again, so that its run can be exported like any other.
 
-A clip on disk is simply decoded once more. A camera is gone: what it showed is encoded while the run goes on,
-on a thread of its own with a short queue, so that a slow disk or a busy processor costs recorded frames and
-never the commentary. Matroska is written in pieces, and is readable after a kill.
+A clip on disk is decoded once more for the export. What a camera showed is gone: it is encoded while the run
+goes on, on a thread of its own with a short queue, so that a slow disk or a busy processor costs recorded
+frames and never the commentary. Matroska is written in pieces, and can be read after a kill.
 
     source.mkv    the picture, H.264
     source.csv    the index of each recorded frame, in order

@@ -11,10 +11,10 @@ from commentator_lib.sources.base import Source, SourceInfo
 
 
 class SyntheticSource(Source):
-    """A made programme of tiny pictures, for what-if runs where nothing is to be decoded or computed.
+    """Tiny pictures of noise, 64 × 36, for what-if runs in which nothing is decoded or computed.
 
-    The picture changes every few seconds for a while, then stands still for a while (drawn from `seed`),
-    so that the change threshold has something to decide. It shows nothing.
+    The picture changes every few seconds for a while, then stands still for a while, at random from `seed`,
+    so that the change threshold has something to decide.
     """
 
     _SIZE = (36, 64, 3)
@@ -28,12 +28,10 @@ class SyntheticSource(Source):
         self._fps = fps
         self._index = 0
         self._which = self._schedule(rng, duration_s)
-        self.problem = ""
-        self.skipped = 0
         self.info = SourceInfo(f"synthetic:{duration_s:g}", 64, 36, fps, duration_s, live=False)
 
     def _schedule(self, rng: np.random.Generator, duration_s: float) -> np.ndarray:
-        """The picture's number for each second."""
+        """Return the picture's number for each second."""
         numbers, current = [], 0
         while len(numbers) <= duration_s:
             for _ in range(int(rng.integers(20, 90))):  # action
@@ -53,6 +51,3 @@ class SyntheticSource(Source):
         frame = Frame(self._index, pts_s, float("nan"), self._pictures[self._which[int(pts_s)]])
         self._index += 1
         return frame
-
-    def close(self) -> None:
-        pass

@@ -29,9 +29,9 @@ _MISSING_S = 0.5
 
 
 class VideoSource(Source):
-    """What FFmpeg reads, frame by frame: the common part of files, streams and devices.
+    """Reads with FFmpeg, frame by frame: the common part of files, streams and devices.
 
-    Raises SourceError with `hint` where there is no picture. A source that breaks off plays as far as it
+    Raise SourceError with `hint` where there is no picture. A source that breaks off plays as far as it
     goes; `problem` says so.
     """
 
@@ -40,8 +40,6 @@ class VideoSource(Source):
         from av.error import FFmpegError
 
         shown = redact_url(name)
-        self.problem = ""
-        self.skipped = 0
         self.count, self.end_s = 0, 0.0  # frames decoded, and the media time after the last of them
         self._max_px = max_px
         try:
@@ -116,7 +114,7 @@ class VideoSource(Source):
             self.problem = f"the source breaks off after {max(0.0, last_s):.1f} s ({_reason(error)})"
 
     def _declared_s(self) -> float | None:
-        """The picture's length as the file states it; None where only sound and picture together have one."""
+        """Return the picture's length as the file states it; None where only sound and picture together have one."""
         stream = self._stream
         if stream.duration is not None:
             return _seconds(stream.duration, stream.time_base)
@@ -125,7 +123,7 @@ class VideoSource(Source):
         return None
 
     def _image(self, picture) -> np.ndarray:
-        """(H, W, 3) uint8 RGB, upright, with square pixels, no side longer than `max_px`."""
+        """Return a picture as (H, W, 3) uint8 RGB, upright, with square pixels, no side longer than `max_px`."""
         width, height = picture.width, picture.height
         aspect = self._stream.sample_aspect_ratio
         if aspect and 0.2 < float(aspect) < 5:
@@ -150,7 +148,7 @@ class VideoSource(Source):
 
 
 class FileSource(VideoSource):
-    """One video file. Raises SourceError when it is missing, empty, no video or cut off at its head."""
+    """One video file. Raise SourceError when it is missing, empty, no video or cut off at its head."""
 
     def __init__(self, path: str | Path, max_px: int = 1280) -> None:
         _check_file(Path(path))
@@ -202,5 +200,5 @@ def _seconds(value, time_base) -> float | None:
 
 
 def _reason(error: Exception) -> str:
-    """FFmpeg's words without its error number and the path."""
+    """Return FFmpeg's words without its error number and the path."""
     return (getattr(error, "strerror", None) or str(error)).strip().rstrip(".")
