@@ -29,6 +29,7 @@ from commentator_lib.settings import (
     COMMENTATORS,
     Settings,
     SettingsError,
+    live_settings,
     load_settings,
     save_settings,
 )
@@ -255,11 +256,9 @@ class ControlPanel(VBox):
         self.say(f"Saved to {self._controls.file.value}")
 
     def load(self) -> None:
-        """Read the settings from that file; a run that is going on takes what the panel can change."""
+        """Read the settings from that file; a run that is going on takes those that may change while it runs."""
         loaded = load_settings(self._controls.file.value)
-        self._update_session(
-            **{name: getattr(loaded, name) for name in (*self._controls.of_settings, "instruction")}
-        )
+        self._update_session(**{name: getattr(loaded, name) for name in live_settings()})
         self._settings = loaded
         self._controls.show(loaded)
         self.say(f"Loaded {self._controls.file.value}")

@@ -53,12 +53,12 @@ def tell():
             "running": session.running, "spoken": sum(r["outcome"] == "spoken" for r in rows),
             "gaps": [r["gap_before_s"] for r in rows if r["gap_before_s"] is not None],
             "pages": {k: [p.sounding, p.counts] for k, p in dict(player.pages).items()},
-            "acks": len(seen), "held_back": player.held_back_frames, "at": time.time(),
+            "acks": len(seen), "acks_at": seen[-500:], "held_back": player.held_back_frames, "at": time.time(),
             "notes": session.log.header.get("notes", [])}))
         part.replace("told.json")
         time.sleep(0.2)
 seen = []
-player.on_msg(lambda w, c, b: seen.append(c["kind"]) if c["kind"] == "ack" else None)
+player.on_msg(lambda w, c, b: seen.append(time.time()) if c["kind"] == "ack" else None)
 threading.Thread(target=tell, daemon=True).start()
 """
 TALKING = TALK.format(more=TELL)

@@ -187,13 +187,13 @@ def test_stop_arrives_while_a_cell_sleeps(lab, browser):
     """A cell runs until the test has seen the run end; a click that had to wait for the cell would never end it."""
     panel = (
         "from commentator_lib.notebook.control_panel import ControlPanel\n"
-        "panel = ControlPanel()\n"
+        "panel = ControlPanel('../clip.mp4', duration_s=600, runs_dir=None)\n"
         "panel.start()\n"
         "panel"
     )
     sleep = "import pathlib, time\nwhile not pathlib.Path('go on').exists():\n    time.sleep(0.1)"
     with talking(lab, browser, [panel, sleep]) as page:
-        until(lambda: drawn(page) > 0, "picture")
+        until(lambda: "baseline" in status(page), "the run")
         button(page, "Stop").click()
         until(lambda: "ended" in status(page), "the run's end")
         assert "*" in page.locator(".jp-CodeCell .jp-InputPrompt").nth(1).inner_text()  # it is still running
