@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -22,6 +23,8 @@ from commentator_lib.sources.open import is_stream
 from commentator_lib.sources.recording import SourceRecorder
 from commentator_lib.stages.parts import Given, Parts, build_parts, close_each, warm_up
 from commentator_lib.stages.sampling import Counts, Progress, sample_each_second
+
+logger = logging.getLogger(__name__)
 
 # How long the end waits for a blocking call that does not return, before it leaves its thread behind.
 _STOP_WAIT_S = 5.0
@@ -79,6 +82,7 @@ class LiveRun:
         with self._lock:
             old, new = self.settings, self.settings.changed(**changes)
             self.settings = new
+        logger.info("settings changed: %s", ", ".join(f"{k} = {v!r}" for k, v in changes.items()))
         if new.profile != old.profile:
             self.call_on_loop(lambda loop: loop.set_profile(new.profile))
         if new.instruction != old.instruction:
@@ -107,6 +111,8 @@ class LiveRun:
 
     def main(self) -> None:
         """Run until all has been said and shown, or somebody stops it. What breaks the run is kept in `error`."""
+        given, folder = self.given, self.given.log.folder or "in memory"
+        logger.info("run begins: mode %s, commentator %s, log %s", given.mode, given.commentator.name, folder)
         loop = VirtualTimeLoop() if self.given.mode != "live" else asyncio.new_event_loop()
         self._loop = loop
         try:
@@ -119,6 +125,12 @@ class LiveRun:
                 self._at_end = self.progress()
                 self.state = "ended"
             self._finish_log()
+            if self.error is not None:
+                logger.error("run ends with an error: %s, log %s", named_first_line(self.error), folder)
+            else:
+                outcomes = totals(given.log.cycle_rows)
+                counted = ", ".join(f"{n} {outcome}" for outcome, n in outcomes.items() if n)
+                logger.info("run ends: cycles %s, log %s", counted or "none", folder)
 
     async def _run(self) -> None:
         mode = self.given.mode
@@ -204,6 +216,7 @@ class LiveRun:
 
     def _player_failed(self, name: str, error: Exception) -> None:
         self._notes.append(f"player {name} failed: {type(error).__name__}: {error}")
+        logger.warning("player %s is dropped: %s", name, named_first_line(error))
 
     # --- the end
 

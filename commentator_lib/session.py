@@ -12,6 +12,7 @@ its threads with it.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import weakref
@@ -25,6 +26,7 @@ from commentator_lib.commentators.base import Commentator
 from commentator_lib.commentators.factory import make_commentator
 from commentator_lib.media import Frame
 from commentator_lib.players.base import Player
+from commentator_lib.redact import redact_url
 from commentator_lib.run import LiveRun
 from commentator_lib.runs.log import RunLog
 from commentator_lib.runs.provenance import run_header
@@ -34,6 +36,8 @@ from commentator_lib.sources.open import GivenSource, is_named, open_source
 from commentator_lib.stages.parts import Given
 from commentator_lib.voices.base import Voice
 from commentator_lib.voices.factory import make_voice
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,14 @@ class LiveSession:
         """Open the source and the log of one run."""
         self.source = open_source(self._given, self._duration_s, settings.picture_max_px)
         info = self.source.info
+        logger.info(
+            "source %s opened: %d × %d pixels, %.4g frames/s, %s",
+            redact_url(info.spec),
+            info.width,
+            info.height,
+            info.fps,
+            "live" if info.live else f"{info.duration_s or 0:.1f} s long",
+        )
         if info.live and self._mode != "live":
             self.source.close()
             raise SettingsError(

@@ -16,8 +16,11 @@ picture runs a little faster or slower but never jumps.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Sequence
+
+logger = logging.getLogger(__name__)
 
 # Enough latencies for a 95 % quantile that still follows a change of model or scene within minutes.
 LATENCIES_KEPT = 50
@@ -120,6 +123,12 @@ class PictureDelay:
                 # The frames that wait already are shown too: the delay starts long enough for the first.
                 waited_s = now_s - self._first_captured_s if self._first_captured_s is not None else 0.0
                 self.applied_s = max(self.wanted_s, waited_s)
+        logger.debug(
+            "first sound after %.3f s: delay wanted %.3f s, applied %.3f s",
+            latency_s,
+            self.wanted_s,
+            self.applied_s,
+        )
 
     def due(self, captured_at_s: float) -> float:
         """Give the next frame its time. Called once a frame, in order; the delay moves on."""

@@ -92,6 +92,10 @@ class RunLog:
         row = _rounded(dataclasses.asdict(record))
         self.cycle_rows.append(row)
         self._write("cycles.jsonl", json.dumps(row, ensure_ascii=False) + "\n", flush=True)
+        if record.outcome == "failed":
+            logger.warning("cycle %d failed: %s", record.cycle, record.reason)
+        else:
+            logger.debug("cycle %d %s", record.cycle, f"{record.outcome} {record.reason}".strip())
         self.on_row("cycle", row)
 
     def sample(self, row: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ frames and never the commentary. Matroska is written in pieces, and can be read 
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 from fractions import Fraction
@@ -18,6 +19,8 @@ from pathlib import Path
 from commentator_lib.media import Frame
 from commentator_lib.sources.video import FileSource
 from commentator_lib.video_writer import H264Writer
+
+logger = logging.getLogger(__name__)
 
 _QUEUE_FRAMES = 50
 
@@ -51,6 +54,7 @@ class SourceRecorder:
             self._record()
         except Exception as error:  # a full disk, an encoder: the recording ends, the run goes on
             self.problem = f"the picture is not recorded any more: {type(error).__name__}: {error}"
+            logger.warning("%s", self.problem)
             while self._frames.get() is not None:
                 self.dropped += 1
 

@@ -7,6 +7,7 @@ model) and to the scene tracker.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 
 from commentator_lib.buffers import DisplayBuffer, SlidingWindow
@@ -17,6 +18,8 @@ from commentator_lib.pacing.delay import PictureDelay
 from commentator_lib.scene import SceneTracker
 from commentator_lib.sources.base import ImageError, Source, check_frame
 from commentator_lib.sources.recording import SourceRecorder
+
+logger = logging.getLogger(__name__)
 
 # A reader that is this late has fallen behind real time, and skips to the present.
 _BEHIND_S = 0.1
@@ -90,6 +93,8 @@ class Capture:
         except Exception as error:  # a source may die in any way; what was seen is still commented
             self.problem = f"{type(error).__name__}: {error}"
         finally:
+            reason = self.problem or self._source.problem or ("stopped" if self._stop.is_set() else "its end")
+            logger.info("source ended after %d frames: %s", self.frames, reason)
             self._display.close()
             self._commentary.source_ended()
 

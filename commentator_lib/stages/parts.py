@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from commentator_lib.buffers import DisplayBuffer, SlidingWindow
 from commentator_lib.clock import Mode, Worker
 from commentator_lib.commentary.loop import CommentaryLoop
 from commentator_lib.commentators.base import Commentator
+from commentator_lib.errors import named_first_line
 from commentator_lib.pacing.delay import PictureDelay
 from commentator_lib.players.base import Player, PlayerGroup
 from commentator_lib.players.headless import HeadlessPlayer
@@ -26,6 +28,8 @@ from commentator_lib.stages.capture import Capture
 from commentator_lib.stages.display import Display, OnCaption, OnDrawn, ShownLog
 from commentator_lib.stages.sampling import Counts
 from commentator_lib.voices.base import Voice
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ def warm_up(given: Given, notes: list[str]) -> dict[str, Any]:
     """
     before = meters.vram_used_bytes()
     started_s = time.monotonic()
+    logger.info("commentator %s is loading", given.commentator.name)
     given.commentator.expect_frames(given.source.info.width, given.source.info.height)
     given.commentator.warm_up()
     loaded = {
@@ -84,11 +89,13 @@ def warm_up(given: Given, notes: list[str]) -> dict[str, Any]:
         "vram_loaded_bytes": meters.vram_used_bytes(),
         "torch_loaded_bytes": (meters.torch_vram_bytes() or (None,))[0],
     }
+    logger.info("commentator %s loaded in %.2f s", given.commentator.name, loaded["load_s"])
     if given.voice is not None:
         try:
             given.voice.warm_up()
         except Exception as error:
             notes.append(f"voice: {type(error).__name__}: {error}")
+            logger.warning("no voice: %s", named_first_line(error))
     return loaded
 
 
@@ -101,6 +108,7 @@ def close_each(notes: list[str], *given: Source | Commentator | Voice | None) ->
             part.close()
         except Exception as error:  # the log must be finished, however a model ends
             notes.append(f"closing {type(part).__name__}: {type(error).__name__}: {error}")
+            logger.warning("closing %s failed: %s", type(part).__name__, named_first_line(error))
 
 
 def build_parts(
