@@ -32,10 +32,11 @@ def read_pictures(
     Raise SourceError where the file cannot be read, or ends before the stretch begins.
     """
     import av
+    from av.error import FFmpegError
 
     try:
         container = av.open(str(video))
-    except (OSError, av.FFmpegError) as error:
+    except (OSError, FFmpegError) as error:
         raise SourceError(f"cannot read {video}: {error}") from None
     taken = 0
     with container:
