@@ -7,8 +7,19 @@ costs next to nothing.
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 from commentator_lib import old_names
+
+if TYPE_CHECKING:
+    from commentator_lib.commentators.base import CommentatorError
+    from commentator_lib.media import AudioChunk, Frame
+    from commentator_lib.runs.reader import load_run
+    from commentator_lib.runs.record import RunLogError
+    from commentator_lib.session import LiveSession
+    from commentator_lib.settings import Settings, SettingsError, load_settings, save_settings
+    from commentator_lib.sources.base import SourceError
+    from commentator_lib.sources.open import open_source
 
 __version__ = "0.2.0"
 
@@ -30,10 +41,24 @@ _HOME = {
     "AudioChunk": "media",
 }
 
-__all__ = [*_HOME, "__version__"]
+__all__ = [
+    "AudioChunk",
+    "CommentatorError",
+    "Frame",
+    "LiveSession",
+    "RunLogError",
+    "Settings",
+    "SettingsError",
+    "SourceError",
+    "__version__",
+    "load_run",
+    "load_settings",
+    "open_source",
+    "save_settings",
+]
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

@@ -27,7 +27,7 @@ T = TypeVar("T")
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """An event loop whose clock starts at 0 and jumps from timer to timer.
 
-    Raises RuntimeError from `run_*` when every task waits for something that no timer will bring.
+    Raise RuntimeError from `run_*` when every task waits for something that no timer will bring.
     """
 
     def __init__(self) -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 
 def package_data(folder: str) -> Path:
-    """The folder of that name among the files that ship inside the package: "clips" or "models"."""
+    """Return the folder of that name among the files that ship inside the package: "clips" or "models"."""
     return Path(str(files("commentator_lib") / "data" / folder))
 
 
 def file_sha256(path: str | Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal. Raises OSError where the file cannot be read."""
+    """Return the SHA-256 of a file's bytes, in hexadecimal. Raise OSError where the file cannot be read."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -22,7 +22,7 @@ def file_sha256(path: str | Path) -> str:
 def write_then_replace(path: Path, text: str) -> None:
     """Write a text file whole or not at all: one that is read or killed meanwhile keeps its old content.
 
-    Raises OSError where it cannot be written.
+    Raise OSError where it cannot be written.
     """
     part = path.with_name(f"{path.name}.part")
     part.write_text(text, encoding="utf-8")

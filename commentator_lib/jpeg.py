@@ -6,7 +6,7 @@ import numpy as np
 
 
 def encode_jpeg(image: np.ndarray, quality: int = 80) -> bytes:
-    """(H, W, 3) uint8 RGB → JPEG of `quality` 1–100. Raises cv2.error for other shapes and types."""
+    """Encode (H, W, 3) uint8 RGB as a JPEG of `quality` 1–100. Raise cv2.error for other shapes and types."""
     import cv2
 
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
@@ -15,7 +15,7 @@ def encode_jpeg(image: np.ndarray, quality: int = 80) -> bytes:
 
 
 def decode_jpeg(data: bytes) -> np.ndarray | None:
-    """JPEG → (H, W, 3) uint8 RGB; None where the data is no picture."""
+    """Decode a JPEG to (H, W, 3) uint8 RGB; None where the data is no picture."""
     import cv2
 
     bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None

@@ -6,7 +6,7 @@ import re
 
 
 def redact_url(name: str) -> str:
-    """A URL as it may be shown and logged.
+    """Return a URL as it may be shown and logged: without user and password.
 
     >>> redact_url("rtsp://me:secret@10.0.0.2/cam")
     'rtsp://***@10.0.0.2/cam'

@@ -58,13 +58,14 @@ class Status:
 class LiveSession:
     """One run of one commentator over one source.
 
-    `source` is what `open_source` takes, or a Source. `commentator` and `voice` default to what the
+    `source` is what `open_source` takes: a name, a Source, or frames. `commentator` and `voice` default to what the
     settings name. `duration_s` repeats or cuts clips, and ends a stream. `mode` is live (real time), replay
     (virtual time, blocking calls charged what they really took) or what-if (virtual time, costs from the
     commentator's cost model). `run_dir` None keeps the log in memory. `on_caption(cycle, text, final, at_s)`
     and `on_drawn(frame, due_s, drawn_s)` are called on the session's thread, with times since its start.
 
-    Raises SourceError, SettingsError and RunLogError in the constructor, before anything has started.
+    Raise SourceError, SettingsError, CommentatorError or RunLogError in the constructor, before anything has
+    started.
     """
 
     def __init__(
@@ -139,7 +140,7 @@ class LiveSession:
         )
         self._run = LiveRun(given, settings)
         # The thread must not keep the handle alive, or a dropped session would never end. The finalizer of
-        # the run before would keep that run alive in its turn.
+        # the run before would keep that run alive too.
         if self._finalizer is not None:
             self._finalizer.detach()
         self._finalizer = weakref.finalize(self, self._run.request_stop)
@@ -148,7 +149,7 @@ class LiveSession:
         """Start a run in its own thread and return at once.
 
         After a run has ended it starts another, from the source's beginning and with a log of its own (its
-        folder gets the run's number). RuntimeError while a run is going on, or when the source was given as
+        folder gets the run's number). Raise RuntimeError while a run is going on, or when the source was given as
         an object, which can be read only once.
         """
         if self.running:

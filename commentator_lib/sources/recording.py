@@ -86,7 +86,7 @@ class SourceRecorder:
 
 
 class RecordedSource(FileSource):
-    """A recorded source, read back with the frames' own numbers. SourceError where there is none."""
+    """A recorded source, read back with the frames' own numbers. Raise SourceError where there is none."""
 
     def __init__(self, folder: Path, max_px: int = 1280) -> None:
         super().__init__(folder / "source.mkv", max_px)
@@ -101,4 +101,5 @@ class RecordedSource(FileSource):
 
 
 def is_recorded(folder: Path) -> bool:
+    """Tell whether a run's folder holds the picture of its source."""
     return (folder / "source.mkv").exists()

@@ -39,6 +39,7 @@ class VideoSource(Source):
         import av
         from av.error import FFmpegError
 
+        # 1) Open it, and find its picture.
         shown = redact_url(name)
         self.count, self.end_s = 0, 0.0  # frames decoded, and the media time after the last of them
         self._max_px = max_px
@@ -54,11 +55,12 @@ class VideoSource(Source):
         if stream.codec_context is None:
             self._container.close()
             raise SourceError(f"{shown} is in a format that FFmpeg cannot decode: convert it to H.264")
-        # One decoding thread costs the least processor time up to 1080p; larger pictures need all cores.
+        # 2) One decoding thread costs the least processor time up to 1080p; larger pictures need all cores.
         large = stream.width * stream.height > 1920 * 1088
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = 0 if large else 1
         self._stream = stream
+        # 3) Decode the first frame: only then is it known that there is one, and its size.
         self._frames = self._decode()
         first = next(self._frames, None)
         if first is None:
@@ -88,6 +90,7 @@ class VideoSource(Source):
         self._not_before_s = 0.0
         try:
             for picture in self._container.decode(self._stream):
+                # 1) Its media time from 0 on; one that has none follows the one before by the nominal step.
                 time_s = _seconds(picture.pts, picture.time_base)
                 if time_s is None:
                     time_s = last_s + step_s - shift_s + (zero_s or 0.0)
@@ -98,6 +101,7 @@ class VideoSource(Source):
                     shift_s += last_s + step_s - pts_s
                     pts_s = last_s + step_s
                 last_s = pts_s
+                # 2) Convert it to RGB only if it is wanted.
                 if pts_s < self._not_before_s - 1e-9:
                     self.skipped += 1
                 else:
@@ -105,6 +109,7 @@ class VideoSource(Source):
                 index += 1
                 self.count, self.end_s = index, pts_s + step_s
                 shown_s = max(step_s, _seconds(picture.duration, picture.time_base) or 0.0)
+            # 3) At the end, tell whether all came that was declared.
             length_s = self._declared_s()
             if index and length_s is not None and not shift_s:
                 missing_s = length_s - (max(0.0, zero_s or 0.0) + last_s + shown_s)
