@@ -19,6 +19,8 @@ from commentator_lib.sources.base import SourceError
 from commentator_lib.sources.synthetic import SyntheticSource
 from tests.conftest import Hangs, Pictures, Says, ToneVoice, still, what_if
 
+pytestmark = pytest.mark.realtime
+
 QUICK = CostModel(0.05, 0.0, 0.4, 0.0, 0.1)
 
 

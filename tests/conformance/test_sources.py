@@ -54,6 +54,7 @@ class TestSynthetic(SourceConformance):
         return SyntheticSource(3.0)
 
 
+@pytest.mark.realtime
 class TestCamera(SourceConformance):
     most_frames = 12
 

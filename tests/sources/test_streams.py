@@ -28,6 +28,8 @@ from commentator_lib.sources.recording import RecordedSource, SourceRecorder, is
 from commentator_lib.sources.video import StreamSource
 from tests.conftest import ToneVoice, make_clip
 
+pytestmark = pytest.mark.realtime
+
 CAMERA = "testsrc2=size=320x180:rate=25,realtime"
 
 
