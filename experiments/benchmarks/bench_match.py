@@ -40,7 +40,7 @@ import typer
 
 from commentator_lib.runs.meters import hardware
 from commentator_lib.runs.provenance import new_run_id
-from experiments.measuring.metrics import mean_and_std
+from experiments.measuring.numbers import mean_and_std
 from experiments.sweeping.sweep import (
     RESULTS,
     SweepError,

@@ -9,8 +9,8 @@ import pytest
 
 from commentator_lib.runs.record import CycleRecord, cycles_frame
 from experiments.match_clip.events import Event, Stretch, Truth
-from experiments.measuring import metrics
-from experiments.measuring.metrics import Comment
+from experiments.measuring import events, metrics, naming, numbers, picture, speech
+from experiments.measuring.events import Comment
 
 
 def said(from_s, text="They pass it about.", length_s=2.0, delay_s=0.0):
@@ -52,7 +52,7 @@ STRETCHES = (Stretch("action", 0, 10), Stretch("nothing", 10, 20), Stretch("acti
     ],
 )
 def test_what_names_an_event(text, kinds):
-    assert metrics.kinds_named(text) == kinds
+    assert naming.kinds_named(text) == kinds
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_what_names_an_event(text, kinds):
     ],
 )
 def test_what_names_a_score(text, scores):
-    assert metrics.scores_named(text) == scores
+    assert naming.scores_named(text) == scores
 
 
 # --- pairs
@@ -77,19 +77,19 @@ def test_what_names_a_score(text, scores):
 
 def test_pairs_are_one_to_one_and_as_many_as_possible():
     # One naming between two events serves only the nearer one.
-    assert metrics.pair([10.0, 14.0], [13.0]) == [(1, 0)]
+    assert events.pair([10.0, 14.0], [13.0]) == [(1, 0)]
     # 11 is nearest to 10, but then 10.5 would be left without; all three of |1|+|0.5|… are taken instead.
-    assert metrics.pair([10.0, 10.5], [11.0, 12.0]) == [(0, 0), (1, 1)]
+    assert events.pair([10.0, 10.5], [11.0, 12.0]) == [(0, 0), (1, 1)]
     # Two pairs with a larger sum beat one with a small one: 4.9 before, and 9 after.
-    assert sorted(metrics.pair([10.0, 20.0], [15.1, 19.0])) == [(0, 0), (1, 1)]
+    assert sorted(events.pair([10.0, 20.0], [15.1, 19.0])) == [(0, 0), (1, 1)]
 
 
 def test_pairs_keep_to_the_window():
-    assert metrics.pair([10.0], [20.1]) == []  # more than 10 s late
-    assert metrics.pair([10.0], [20.0]) == [(0, 0)]
-    assert metrics.pair([10.0], [4.9]) == []  # more than 5 s early
-    assert metrics.pair([10.0], [5.0]) == [(0, 0)]
-    assert metrics.pair([], [1.0]) == [] and metrics.pair([1.0], []) == []
+    assert events.pair([10.0], [20.1]) == []  # more than 10 s late
+    assert events.pair([10.0], [20.0]) == [(0, 0)]
+    assert events.pair([10.0], [4.9]) == []  # more than 5 s early
+    assert events.pair([10.0], [5.0]) == [(0, 0)]
+    assert events.pair([], [1.0]) == [] and events.pair([1.0], []) == []
 
 
 EVENTS = (
@@ -102,78 +102,78 @@ EVENTS = (
 
 def test_response_errors_and_recall():
     comments = [said(12.5, "Goal for RED!"), said(41.0, "And BLU have scored!")]
-    errors = metrics.response_errors(comments, EVENTS, "goal")
+    errors = events.response_errors(comments, EVENTS, "goal")
     assert errors == [2.5, 1.0]
-    assert [metrics.recall(errors, 2, within) for within in (1, 2, 3)] == [0.5, 0.5, 1.0]
-    assert math.isnan(metrics.recall([], 0, 3))
-    assert metrics.recall([], 2, 3) == 0
+    assert [events.recall(errors, 2, within) for within in (1, 2, 3)] == [0.5, 0.5, 1.0]
+    assert math.isnan(events.recall([], 0, 3))
+    assert events.recall([], 2, 3) == 0
 
 
 def test_latency_counts_from_the_camera():
     comments = [said(12.5, "Goal!", delay_s=4.0)]
-    assert metrics.response_latencies(comments, EVENTS, "goal") == [6.5]
+    assert events.response_latencies(comments, EVENTS, "goal") == [6.5]
 
 
 def test_a_change_of_the_scoreboard_is_named_by_its_own_score():
     comments = [said(43.0, "It is 1-0."), said(44.0, "1-1 now.")]
-    assert metrics.response_errors(comments, EVENTS, "scoreboard") == [2.0]
+    assert events.response_errors(comments, EVENTS, "scoreboard") == [2.0]
 
 
 def test_false_triggers():
-    assert metrics.false_triggers([said(12, "Goal!"), said(15, "What a goal!")], EVENTS) == 0  # told twice
-    assert metrics.false_triggers([said(25, "Goal!")], EVENTS) == 1
-    assert metrics.false_triggers([said(25, "A corner, and a card.")], EVENTS) == 2
-    assert metrics.false_triggers([said(25, "Another view: a bus.")], EVENTS) == 0  # a cut is no match event
+    assert events.false_triggers([said(12, "Goal!"), said(15, "What a goal!")], EVENTS) == 0  # told twice
+    assert events.false_triggers([said(25, "Goal!")], EVENTS) == 1
+    assert events.false_triggers([said(25, "A corner, and a card.")], EVENTS) == 2
+    assert events.false_triggers([said(25, "Another view: a bus.")], EVENTS) == 0  # a cut is no match event
     # Scores: 1-0 stands from 12 to 42; within 10 s after it, the old one may still be said.
-    assert metrics.false_triggers([said(30, "1-0 still.")], EVENTS) == 0
-    assert metrics.false_triggers([said(30, "0-0 still.")], EVENTS) == 1
-    assert metrics.false_triggers([said(20, "0-0 still.")], EVENTS) == 0
-    assert metrics.false_triggers([said(38, "1-1!")], EVENTS) == 0  # up to 5 s early
-    assert metrics.false_triggers([said(30, "2-0.")], EVENTS) == 1
-    assert metrics.per_minute(3, 90) == 2.0
+    assert events.false_triggers([said(30, "1-0 still.")], EVENTS) == 0
+    assert events.false_triggers([said(30, "0-0 still.")], EVENTS) == 1
+    assert events.false_triggers([said(20, "0-0 still.")], EVENTS) == 0
+    assert events.false_triggers([said(38, "1-1!")], EVENTS) == 0  # up to 5 s early
+    assert events.false_triggers([said(30, "2-0.")], EVENTS) == 1
+    assert numbers.per_minute(3, 90) == 2.0
 
 
 # --- speech and silence
 
 
 def test_covered_time_counts_overlaps_once():
-    assert metrics.covered_s([(0, 4), (2, 6), (8, 9)], 1, 8.5) == pytest.approx(5.5)
-    assert metrics.covered_s([], 0, 5) == 0
+    assert speech.covered_s([(0, 4), (2, 6), (8, 9)], 1, 8.5) == pytest.approx(5.5)
+    assert speech.covered_s([], 0, 5) == 0
 
 
 def test_f1_by_the_second():
     # Speech 0–5 and 12–15. Should: 0–10 and 20–30. TP 5, FN 15, FP 3; silent: TP 7, FP 15, FN 3.
-    speak, silent = metrics.speak_silent_f1([(0, 5), (12, 15)], STRETCHES, 30)
+    speak, silent = speech.speak_silent_f1([(0, 5), (12, 15)], STRETCHES, 30)
     assert speak == pytest.approx(2 * 5 / (2 * 5 + 3 + 15))
     assert silent == pytest.approx(2 * 7 / (2 * 7 + 15 + 3))
     # Less than half a second of speech does not make it a spoken second.
-    assert metrics.speak_silent_f1([(0, 0.4)], STRETCHES, 30)[0] == 0
+    assert speech.speak_silent_f1([(0, 0.4)], STRETCHES, 30)[0] == 0
 
 
 def test_livestar():
     starts = [2.0, 5.0, 15.0]  # two in the first action, none in the second
-    assert metrics.time_diff_s(starts, STRETCHES) == pytest.approx((2.0 + 10.0) / 2)
-    assert metrics.redundancy(starts, STRETCHES) == pytest.approx((1 + 1) / 2)
-    assert metrics.coverage(starts, STRETCHES) == 0.5
-    assert math.isnan(metrics.time_diff_s(starts, STRETCHES[1:2]))
+    assert speech.time_diff_s(starts, STRETCHES) == pytest.approx((2.0 + 10.0) / 2)
+    assert speech.redundancy(starts, STRETCHES) == pytest.approx((1 + 1) / 2)
+    assert speech.coverage(starts, STRETCHES) == 0.5
+    assert math.isnan(speech.time_diff_s(starts, STRETCHES[1:2]))
 
 
 def test_dead_air_is_silence_in_action_only():
-    assert metrics.dead_air_share([(0, 5), (10, 20)], STRETCHES) == pytest.approx(15 / 20)
-    assert math.isnan(metrics.dead_air_share([], STRETCHES[1:2]))
+    assert speech.dead_air_share([(0, 5), (10, 20)], STRETCHES) == pytest.approx(15 / 20)
+    assert math.isnan(speech.dead_air_share([], STRETCHES[1:2]))
 
 
 def test_gaps_and_overlap():
     heard = [(0, 4), (5, 9), (8, 10), (13, 14)]
-    assert metrics.gaps_s(heard).tolist() == [1, 3]
-    assert metrics.overlap_s(heard) == 1
-    assert metrics.gaps_s([(0, 1)]).tolist() == [] and metrics.overlap_s([]) == 0
+    assert speech.gaps_s(heard).tolist() == [1, 3]
+    assert speech.overlap_s(heard) == 1
+    assert speech.gaps_s([(0, 1)]).tolist() == [] and speech.overlap_s([]) == 0
 
 
 def test_words_and_realtime_factor():
-    assert metrics.words_per_s(["one two three", "four"], 2.0) == 2.0
-    assert metrics.speech_realtime_factor([3.0, 1.0], [4.0, 4.0]) == 0.5
-    assert math.isnan(metrics.speech_realtime_factor([], []))
+    assert speech.words_per_s(["one two three", "four"], 2.0) == 2.0
+    assert speech.speech_realtime_factor([3.0, 1.0], [4.0, 4.0]) == 0.5
+    assert math.isnan(speech.speech_realtime_factor([], []))
 
 
 # --- picture
@@ -181,10 +181,10 @@ def test_words_and_realtime_factor():
 
 def test_slew_frozen_and_repeated():
     captured = np.array([0.0, 0.04, 0.08, 0.12])
-    assert metrics.slew(captured, captured * 1.1).tolist() == pytest.approx([0.1] * 3)
+    assert picture.slew(captured, captured * 1.1).tolist() == pytest.approx([0.1] * 3)
     # 40 ms frames; one stands for 200 ms, so 160 of them too long; 60 ms is still within two frame times.
-    assert metrics.frozen_s(np.array([0.0, 0.04, 0.24, 0.30]), 0.04) == pytest.approx(0.16)
-    assert metrics.repeated_frames(np.array([0, 1, 1, 2, 1])) == 2
+    assert picture.frozen_s(np.array([0.0, 0.04, 0.24, 0.30]), 0.04) == pytest.approx(0.16)
+    assert picture.repeated_frames(np.array([0, 1, 1, 2, 1])) == 2
 
 
 # --- words
@@ -194,11 +194,11 @@ def test_repetition_of_four_grams():
     first = "the red team attacks again"  # the-red-team-attacks, red-team-attacks-again
     second = "The red team attacks!"  # one 4-gram, and it was there: share 1
     third = "something else is on screen"  # two, neither was there: share 0
-    assert metrics.repetition([first, second, third]) == 0.5
-    assert math.isnan(metrics.repetition([first, "too short"]))
+    assert speech.repetition([first, second, third]) == 0.5
+    assert math.isnan(speech.repetition([first, "too short"]))
     # Six comments later it counts as new.
     others = [f"comment number {k} stands here" for k in "abcde"]
-    assert metrics.repetition([first, *others, first]) < metrics.repetition([first, *others[:4], first])
+    assert speech.repetition([first, *others, first]) < speech.repetition([first, *others[:4], first])
 
 
 # --- a whole run, by hand
@@ -316,6 +316,6 @@ def test_the_picture_of_a_run():
 
 def test_mean_and_std_leave_out_what_was_not_measured():
     rows = [{"x": 1.0}, {"x": 3.0}, {"x": float("nan")}]
-    assert metrics.mean_and_std(rows, "x") == {"mean": 2.0, "std": pytest.approx(2**0.5), "runs": 2}
-    assert metrics.mean_and_std(rows[2:], "x") == {"mean": None, "std": None, "runs": 0}
-    assert metrics.mean_and_std(rows[:1], "x") == {"mean": 1.0, "std": None, "runs": 1}
+    assert numbers.mean_and_std(rows, "x") == {"mean": 2.0, "std": pytest.approx(2**0.5), "runs": 2}
+    assert numbers.mean_and_std(rows[2:], "x") == {"mean": None, "std": None, "runs": 0}
+    assert numbers.mean_and_std(rows[:1], "x") == {"mean": 1.0, "std": None, "runs": 1}

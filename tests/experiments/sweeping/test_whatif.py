@@ -14,7 +14,7 @@ from commentator_lib.media import Frame
 from commentator_lib.session import LiveSession
 from commentator_lib.settings import Settings
 from experiments.match_clip.events import KINDS, Event, Stretch, Truth
-from experiments.measuring import metrics
+from experiments.measuring import metrics, naming
 from experiments.sweeping import whatif
 from experiments.sweeping.costs import COSTS, CostError, TokenCost, load_cost, save_cost
 from experiments.sweeping.whatif import Spotter, SpotterTraits, TinyMatch
@@ -44,22 +44,22 @@ def words(spotter, *times_s, **more):
 
 def test_names_an_event_only_when_a_frame_shows_it():
     spotter = Spotter(TRUTH, COST, SURE)
-    assert "goal" not in metrics.kinds_named(words(spotter, 5.0, 9.9))
-    assert "goal" not in metrics.kinds_named(words(Spotter(TRUTH, COST, SURE), 13.5, 15.0))
-    assert "goal" in metrics.kinds_named(words(spotter, 9.0, 12.0))
-    assert "goal" not in metrics.kinds_named(words(spotter, 12.0, 12.5))  # once is enough
+    assert "goal" not in naming.kinds_named(words(spotter, 5.0, 9.9))
+    assert "goal" not in naming.kinds_named(words(Spotter(TRUTH, COST, SURE), 13.5, 15.0))
+    assert "goal" in naming.kinds_named(words(spotter, 9.0, 12.0))
+    assert "goal" not in naming.kinds_named(words(spotter, 12.0, 12.5))  # once is enough
 
 
 def test_what_it_does_not_recognise_it_does_not_name():
     blind = SpotterTraits(recognise=0.0, misread=0.0)
-    assert "goal" not in metrics.kinds_named(words(Spotter(TRUTH, COST, blind), 10.5, 11.0))
+    assert "goal" not in naming.kinds_named(words(Spotter(TRUTH, COST, blind), 10.5, 11.0))
 
 
 def test_says_nothing_where_nothing_goes_on_and_something_where_it_does():
     spotter = Spotter(TRUTH, COST, SURE)
     assert words(spotter, 40.0) == NOTHING_TO_SAY
     assert words(spotter, 5.0) != NOTHING_TO_SAY
-    assert "corner" in metrics.kinds_named(words(spotter, 31.0))
+    assert "corner" in naming.kinds_named(words(spotter, 31.0))
 
 
 def test_length_follows_the_cap_and_the_hint():
@@ -77,7 +77,7 @@ def test_misreads_at_the_rate_that_is_set():
     traits = SpotterTraits(recognise=0.0, misread=0.3, quiet=1.0)
     quiet = Truth(10_000.0, (), (Stretch("nothing", 0.0, 10_000.0),), ("RED", "BLU"))
     spotter = Spotter(quiet, COST, traits)
-    named = sum(bool(metrics.kinds_named(words(spotter, float(t)))) for t in range(1000))
+    named = sum(bool(naming.kinds_named(words(spotter, float(t)))) for t in range(1000))
     assert 0.25 <= named / 1000 <= 0.35
 
 
@@ -91,8 +91,7 @@ def test_the_same_frame_gets_the_same_answer_whatever_came_before():
         words(after, t + 0.5)
     assert words(once, 150.5) == words(after, 150.5) or "shot" in words(once, 150.5)
     named = [
-        bool(metrics.kinds_named(words(Spotter(truth, COST, half, seed=3), t + 0.5)))
-        for t in range(0, 200, 5)
+        bool(naming.kinds_named(words(Spotter(truth, COST, half, seed=3), t + 0.5))) for t in range(0, 200, 5)
     ]
     assert 0.2 < np.mean(named) < 0.8
 
@@ -103,11 +102,11 @@ def test_its_words_fit_the_rule_that_judges_them():
         for k in range(20):
             text = Spotter._naming(event, random.Random(k))
             if kind == "scoreboard":
-                assert metrics.scores_named(text) == [(2, 1)] and not metrics.kinds_named(text)
+                assert naming.scores_named(text) == [(2, 1)] and not naming.kinds_named(text)
             else:
-                assert metrics.kinds_named(text) == {kind}, text
+                assert naming.kinds_named(text) == {kind}, text
     for filler in whatif._FILLER:
-        assert not metrics.kinds_named(filler) and not metrics.scores_named(filler), filler
+        assert not naming.kinds_named(filler) and not naming.scores_named(filler), filler
     assert set(whatif._NAMING) == set(whatif._URGENCY) == set(KINDS)
 
 
