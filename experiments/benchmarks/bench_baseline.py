@@ -1,14 +1,14 @@
 """What the baseline commentator says of the demo's clips, and what a comment of it costs.
 
-Why these quantities: the eye must be true before it is anything else, and that only a person can judge; so its
-sentences are printed with the time of the newest frame, to be held against the picture. Its cost decides
-whether a laptop can run it beside the picture: processor time per comment, without and with OCR.
+Why these quantities: what the commentator says must be true, which only a person can judge; so its sentences are
+printed with the time of the newest frame, to be compared with the picture. Its cost decides whether a laptop can
+run it beside the picture: processor time per comment, without and with OCR.
 
   comment_ms       processor time of one `comment` (all threads), mean and largest
   core_share       that mean, divided by the time between two comments
   spoken_share     share of calls in which it said anything
 
-How: the demo's programme, one look a second as the loop gives them (4 frames), called every `--every` seconds;
+How: the demo's playlist, one look a second as the loop gives them (4 frames), called every `--every` seconds;
 nothing waits, so nothing here depends on the machine's load but the processor time itself.
 
     python -m experiments.bench_baseline --seconds 46
@@ -18,11 +18,12 @@ The last line on stdout is one JSON object.
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
+from typing import Annotated
 
 import numpy as np
+import typer
 from tqdm import tqdm
 
 from commentator_lib.commentators.base import NOTHING_TO_SAY, CommentRequest
@@ -31,6 +32,8 @@ from commentator_lib.commentators.baseline.text import ocr_installed
 from commentator_lib.media import Frame
 from commentator_lib.runs.meters import hardware
 from commentator_lib.sources.open import open_source
+from experiments.errors import UserError
+from experiments.tools.command_line import help_text, new_app, run_app
 
 
 def one_a_second(seconds: float, offset_s: float = 0.0) -> list[Frame]:
@@ -46,13 +49,15 @@ def one_a_second(seconds: float, offset_s: float = 0.0) -> list[Frame]:
 
 
 def measure(frames: list[Frame], every: int, ocr: bool) -> tuple[dict, list[tuple[float, str]]]:
-    """(costs, [(time of the newest frame, what was said)]) of one eye called at every `every`-th frame."""
-    eye = BaselineCommentator(ocr=ocr, seed=0)
-    eye.warm_up()
+    """(costs, [(time of the newest frame, what was said)]) of one commentator called at every `every`-th frame."""
+    commentator = BaselineCommentator(ocr=ocr, seed=0)
+    commentator.warm_up()
     cost_s, said = [], []
     for k in range(every - 1, len(frames), every):
         started = time.process_time()
-        text = "".join(c.text for c in eye.comment(CommentRequest(frames[max(0, k - 3) : k + 1], "", 150)))
+        text = "".join(
+            c.text for c in commentator.comment(CommentRequest(frames[max(0, k - 3) : k + 1], "", 150))
+        )
         cost_s.append(time.process_time() - started)
         said.append((frames[k].pts_s, text))
     spoken = [text for _, text in said if text != NOTHING_TO_SAY]
@@ -65,24 +70,26 @@ def measure(frames: list[Frame], every: int, ocr: bool) -> tuple[dict, list[tupl
     return costs, said
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--seconds", type=float, default=46.0, help="length of the programme, s (default 46)")
-    parser.add_argument(
-        "--every", type=int, nargs="+", default=[3, 1], help="seconds between comments (default 3 1)"
-    )
-    args = parser.parse_args()
-    if args.seconds < 4 or min(args.every) < 1:
-        parser.error("give 4 seconds or more, and a second or more between comments")
-    frames = one_a_second(args.seconds)
+app = new_app()
+
+
+@app.command(help=help_text(__doc__))
+def main(
+    seconds: Annotated[float, typer.Option(help="Length of the playlist, s.")] = 46.0,
+    every: Annotated[list[int] | None, typer.Option(help="Seconds between comments (default 3 1).")] = None,
+    more: Annotated[list[int] | None, typer.Argument(hidden=True)] = None,
+) -> None:
+    # `--every 3 1` is read as one value of the option and one argument.
+    intervals_s = [*(every or ([] if more else [3, 1])), *(more or [])]
+    if seconds < 4 or min(intervals_s) < 1:
+        raise UserError("give 4 seconds or more, and a second or more between comments")
+    frames = one_a_second(seconds)
     kinds = [False, True] if ocr_installed() else [False]
     result: dict = {}
-    for every, ocr in tqdm([(e, o) for e in args.every for o in kinds], desc="eyes", disable=None):
-        costs, said = measure(frames, every, ocr)
-        result[f"every {every} s, {'with' if ocr else 'without'} OCR"] = costs
-        if every == args.every[0] and ocr == kinds[-1]:
+    for interval_s, ocr in tqdm([(e, o) for e in intervals_s for o in kinds], desc="kinds", disable=None):
+        costs, said = measure(frames, interval_s, ocr)
+        result[f"every {interval_s} s, {'with' if ocr else 'without'} OCR"] = costs
+        if interval_s == intervals_s[0] and ocr == kinds[-1]:
             for at_s, text in said:
                 print(f"{at_s:6.1f} s  [baseline] {text}")
     for name, costs in result.items():
@@ -97,4 +104,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_app(app, "bench_baseline")

@@ -1,11 +1,14 @@
-"""The name that `bench_baseline` had in version 0.1; it works for one more version."""
+"""The old name of bench_baseline, for one more version."""
 
-from __future__ import annotations
+import warnings
 
-import sys
-
-from experiments.benchmarks.bench_baseline import main
+from experiments.benchmarks.bench_baseline import app
+from experiments.tools.command_line import run_app
 
 if __name__ == "__main__":
-    print("bench_eye is now bench_baseline; the old name goes with the next version", file=sys.stderr)
-    main()
+    warnings.warn(
+        "experiments.bench_eye is now experiments.bench_baseline; the old name goes with the next version",
+        DeprecationWarning,
+        stacklevel=1,
+    )
+    run_app(app, "bench_eye")

@@ -1,11 +1,11 @@
-"""The baseline commentator on a scripted match, live, under both pacing policies; replay against live; sweeps a second.
+"""The baseline commentator on a scripted match, live, under both policies; replay against live; sweeps a second.
 
 Why these quantities: a commentary is worth something when it names what happened (recall of goals), soon after
 the viewer saw it (response error), does not name what did not happen (false triggers), is not silent while
 things go on (dead air) and belongs to its picture (picture/sound error). A policy can buy one with another, so
-they stand together, over several matches, as mean and standard deviation. The commentator is the baseline commentator,
-which understands nothing: it names a goal when it has read the caption. The numbers are the workbench's and the
-eye's, not a model's.
+they stand together, over several matches, as mean and standard deviation. The commentator is the baseline, which
+understands nothing: it names a goal when it has read the caption. The numbers are the workbench's and
+the baseline's, not a model's.
 
   goal_recall_3s           share of goals named within 3 s of being on screen
   response_error_median_s  first sound of the naming comment − event, on the viewer's clock, all kinds of event

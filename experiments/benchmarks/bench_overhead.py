@@ -18,7 +18,6 @@ The last line on stdout is one JSON object.
 
 from __future__ import annotations
 
-import argparse
 import gc
 import json
 import os
@@ -29,8 +28,10 @@ import tempfile
 import time
 from fractions import Fraction
 from pathlib import Path
+from typing import Annotated
 
 import psutil
+import typer
 from tqdm import tqdm
 
 from commentator_lib.commentators.scripted import CostModel, ScriptedCommentator
@@ -38,6 +39,8 @@ from commentator_lib.runs.meters import hardware
 from commentator_lib.session import LiveSession
 from commentator_lib.settings import Settings
 from commentator_lib.sources.open import demo_clips
+from experiments.errors import UserError
+from experiments.tools.command_line import help_text, new_app, run_app
 
 SIZES = ((640, 360, 25), (1280, 720, 30))
 _SETTLE_S = 3.0
@@ -59,12 +62,12 @@ def make_clip(path: Path, width: int, height: int, fps: int) -> None:
             out.mux(packet)
 
 
-def core_share(clip: Path, seconds: float, eye: bool, folder: Path) -> tuple[float, float]:
+def core_share(clip: Path, seconds: float, baseline: bool, folder: Path) -> tuple[float, float]:
     """(share of one core, share of the source's frames shown) of one live run."""
     quiet = ScriptedCommentator(["..."], CostModel(0.0, 0, 0, 0, 0))
-    settings = Settings() if eye else Settings(commentator="scripted")
+    settings = Settings() if baseline else Settings(commentator="scripted")
     session = LiveSession(
-        [str(clip)], settings, commentator=None if eye else quiet, duration_s=seconds, run_dir=folder
+        [str(clip)], settings, commentator=None if baseline else quiet, duration_s=seconds, run_dir=folder
     )
     session.start()
     while session.status.now_s < _SETTLE_S or session.status.state == "starting":
@@ -111,14 +114,13 @@ def import_s(statement: str) -> float:
     return statistics.median(times)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--seconds", type=float, default=20.0, help="length of each live run, s (default 20)")
-    args = parser.parse_args()
-    if args.seconds < 8:
-        parser.error("give 8 seconds or more: the first 3 of each run do not count")
+app = new_app()
+
+
+@app.command(help=help_text(__doc__))
+def main(seconds: Annotated[float, typer.Option(help="Length of each live run, s.")] = 20.0) -> None:
+    if seconds < 8:
+        raise UserError("give 8 seconds or more: the first 3 of each run do not count")
     result: dict = {}
     with tempfile.TemporaryDirectory() as temporary, tqdm(total=2 * len(SIZES) + 2, disable=None) as bar:
         folder = Path(temporary)
@@ -128,13 +130,13 @@ def main() -> None:
             make_clip(clip, width, height, fps)
             clips.append(clip)
             row, shown = {}, {}
-            for key, eye in (("core_share", False), ("core_share_with_eye", True)):
-                bar.set_description(f"{width}×{height} {'with' if eye else 'without'} the eye")
-                row[key], shown[key] = core_share(clip, args.seconds, eye, folder / f"{width}-{eye}")
+            for key, baseline in (("core_share", False), ("core_share_with_eye", True)):
+                bar.set_description(f"{width}×{height} {'with' if baseline else 'without'} the baseline")
+                row[key], shown[key] = core_share(clip, seconds, baseline, folder / f"{width}-{baseline}")
                 bar.update()
             result[f"{width}x{height}@{fps}"] = {k: round(v, 4) for k, v in row.items()}
             print(
-                f"{width}×{height} at {fps} fps: {row['core_share']:.1%} of one core without the eye"
+                f"{width}×{height} at {fps} fps: {row['core_share']:.1%} of one core without the baseline"
                 f" ({shown['core_share']:.2%} of frames shown), {row['core_share_with_eye']:.1%} with it"
                 f" ({shown['core_share_with_eye']:.2%} shown)"
             )
@@ -154,4 +156,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_app(app, "bench_overhead")

@@ -15,7 +15,7 @@ commentator, and beside them what the viewer pays: how fast the picture was slew
 
 How: virtual time, what-if mode: a scripted commentator whose costs are drawn from the means given (first
 sound: normal, spread 15 %; speech: normal, spread 1.5 s), so nothing is inferred and no model is timed
-here. The whole loop runs as it does live; the picture is a made one of 25 frames a second.
+here. The whole loop runs as it does live; the picture is a synthetic one of 25 frames a second.
 
     python -m experiments.bench_pacing --first-sound 1.3 --realtime-factor 0.75 --speech 6 --pause 1 --comments 200
 
@@ -24,30 +24,48 @@ The last line on stdout is one JSON object.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import numpy as np
+import typer
 from tqdm import tqdm
 
 from commentator_lib.commentators.scripted import CostModel, ScriptedCommentator
 from commentator_lib.session import LiveSession
 from commentator_lib.settings import Settings
 from commentator_lib.sources.synthetic import SyntheticSource
+from experiments.errors import UserError
+from experiments.tools.command_line import help_text, new_app, run_app
 
 FPS = 25.0
+Policy = Literal["playout", "serial"]
+POLICIES: tuple[Policy, ...] = ("playout", "serial")
 
 
-def run_policy(policy: str, args: argparse.Namespace) -> dict:
-    """One run under one policy; the measures of the module docstring over `args.comments` comments."""
-    cycle_s = args.speech + args.pause + args.first_sound + 1.0
+@dataclass(frozen=True)
+class Costs:
+    """What the scripted commentator costs, and how many of its comments are measured."""
+
+    first_sound_s: float
+    realtime_factor: float
+    speech_s: float
+    pause_s: float
+    comments: int
+    seed: int
+
+
+def run_policy(policy: Policy, args: Costs) -> dict:
+    """Return the measures of the module docstring over `args.comments` comments of one run under one policy."""
+    cycle_s = args.speech_s + args.pause_s + args.first_sound_s + 1.0
     duration_s = cycle_s * (args.comments + 5) + 30
-    cost = CostModel(args.first_sound, 0.15 * args.first_sound, args.speech, 1.5, args.realtime_factor)
+    cost = CostModel(args.first_sound_s, 0.15 * args.first_sound_s, args.speech_s, 1.5, args.realtime_factor)
     shown: list[tuple[int, float, float]] = []
     session = LiveSession(
         SyntheticSource(duration_s, FPS, args.seed),
-        Settings(policy=policy, pause_s=args.pause, change_threshold=0.0, commentator="scripted"),
+        Settings(policy=policy, pause_s=args.pause_s, change_threshold=0.0, commentator="scripted"),
         commentator=ScriptedCommentator(cost=cost, seed=args.seed),
         mode="what-if",
         on_drawn=lambda frame, due_s, drawn_s: shown.append((frame.index, frame.captured_at_s, drawn_s)),
@@ -79,25 +97,23 @@ def _median_p95(values: np.ndarray) -> dict:
     return {"median": round(float(np.median(values)), 4), "p95": round(float(np.quantile(values, 0.95)), 4)}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--first-sound", type=float, default=1.3, help="mean time to first sound, s (default 1.3)"
-    )
-    parser.add_argument(
-        "--realtime-factor", type=float, default=0.75, help="compute per second of sound (default 0.75)"
-    )
-    parser.add_argument("--speech", type=float, default=6.0, help="mean length of a comment, s (default 6)")
-    parser.add_argument("--pause", type=float, default=1.0, help="pause between comments, s (default 1)")
-    parser.add_argument("--comments", type=int, default=200, help="comments measured (default 200)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of all draws (default 0)")
-    args = parser.parse_args()
-    if min(args.first_sound, args.realtime_factor, args.pause) < 0 or args.speech <= 0 or args.comments < 2:
-        parser.error("costs and the pause must not be negative, speech above 0, comments 2 or more")
+app = new_app()
+
+
+@app.command(help=help_text(__doc__))
+def main(
+    first_sound: Annotated[float, typer.Option(help="Mean time to first sound, s.")] = 1.3,
+    realtime_factor: Annotated[float, typer.Option(help="Compute per second of sound.")] = 0.75,
+    speech: Annotated[float, typer.Option(help="Mean length of a comment, s.")] = 6.0,
+    pause: Annotated[float, typer.Option(help="Pause between comments, s.")] = 1.0,
+    comments: Annotated[int, typer.Option(help="Comments measured.")] = 200,
+    seed: Annotated[int, typer.Option(help="Seed of all draws.")] = 0,
+) -> None:
+    if min(first_sound, realtime_factor, pause) < 0 or speech <= 0 or comments < 2:
+        raise UserError("costs and the pause must not be negative, speech above 0, comments 2 or more")
+    args = Costs(first_sound, realtime_factor, speech, pause, comments, seed)
     result = {}
-    for policy in tqdm(("playout", "serial"), desc="policies", disable=None):
+    for policy in tqdm(POLICIES, desc="policies", disable=None):
         result[policy] = run_policy(policy, args)
     print(f"scripted commentator, virtual time, {args.comments} comments, seed {args.seed}")
     print(
@@ -116,4 +132,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_app(app, "bench_pacing")

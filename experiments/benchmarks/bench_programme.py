@@ -1,11 +1,11 @@
-"""A whole evening in seconds: a 90-minute programme in what-if mode, twice.
+"""A whole evening in seconds: a 90-minute source in what-if mode, twice.
 
 Why: sweeps live on what-if runs, so their speed sets how large a grid a laptop can explore; and two runs of
 one seed that differ anywhere would make every plot of a sweep a matter of luck. So the wall time of one run
 is measured, and the logs of two runs are compared byte for byte (all but the header, which holds the date).
 
-How: virtual time, a scripted commentator with drawn costs over a made programme at 25 frames a second. One
-wall time is quoted with the ratio to the programme's length; the machine is named.
+How: virtual time, a scripted commentator with drawn costs over a synthetic source at 25 frames a second. One
+wall time is quoted with the ratio to the source's length; the machine is named.
 
     python -m experiments.bench_programme --minutes 90
 
@@ -14,13 +14,14 @@ The last line on stdout is one JSON object.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import tempfile
 import time
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from tqdm import tqdm
 
 from commentator_lib.commentators.scripted import CostModel, ScriptedCommentator
@@ -28,6 +29,8 @@ from commentator_lib.runs.meters import hardware
 from commentator_lib.session import LiveSession
 from commentator_lib.settings import Settings
 from commentator_lib.sources.synthetic import SyntheticSource
+from experiments.errors import UserError
+from experiments.tools.command_line import help_text, new_app, run_app
 
 _LOG_FILES = ("cycles.jsonl", "samples.jsonl", "events.jsonl", "shown.csv", "voice.pcm")
 
@@ -50,37 +53,34 @@ def run_once(folder: Path, minutes: float, seed: int) -> tuple[float, str, int]:
     return wall_s, digest.hexdigest(), len(session.log.cycle_rows)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--minutes", type=float, default=90.0, help="length of the programme, min (default 90)"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="seed of all draws (default 0)")
-    args = parser.parse_args()
-    if args.minutes <= 0:
-        parser.error("the programme must be longer than 0 minutes")
+app = new_app()
+
+
+@app.command(help=help_text(__doc__))
+def main(
+    minutes: Annotated[float, typer.Option(help="Length of the playlist, min.")] = 90.0,
+    seed: Annotated[int, typer.Option(help="Seed of all draws.")] = 0,
+) -> None:
+    if minutes <= 0:
+        raise UserError("the source must be longer than 0 minutes")
     with tempfile.TemporaryDirectory() as temporary:
         runs = [
-            run_once(Path(temporary) / str(k), args.minutes, args.seed)
+            run_once(Path(temporary) / str(k), minutes, seed)
             for k in tqdm(range(2), desc="runs", disable=None)
         ]
     wall_s = [wall for wall, _, _ in runs]
     result = {
-        "programme_min": args.minutes,
+        "programme_min": minutes,
         "wall_s": [round(w, 2) for w in wall_s],
-        "times_real_time": round(60 * args.minutes / max(wall_s), 1),
+        "times_real_time": round(60 * minutes / max(wall_s), 1),
         "same_log": runs[0][1] == runs[1][1],
         "cycles": runs[0][2],
     }
     logs = "equal" if result["same_log"] else "DIFFERENT"
-    print(
-        f"{args.minutes:g} minutes in {max(wall_s):.1f} s, {result['times_real_time']:.0f}× real time (virtual)"
-    )
+    print(f"{minutes:g} minutes in {max(wall_s):.1f} s, {result['times_real_time']:.0f}× real time (virtual)")
     print(f"{runs[0][2]} cycles, the two logs are {logs}; {hardware()['processor']}")
     print(json.dumps(result))
 
 
 if __name__ == "__main__":
-    main()
+    run_app(app, "bench_programme")

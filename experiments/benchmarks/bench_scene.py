@@ -22,13 +22,14 @@ The last line on stdout is one JSON object.
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from collections.abc import Callable
+from typing import Annotated, Literal
 
 import cv2
 import numpy as np
+import typer
 from tqdm import tqdm
 
 from commentator_lib.media import Frame
@@ -36,6 +37,8 @@ from commentator_lib.scene import DEFAULT_MEASURE, SceneChange, SceneTracker
 from commentator_lib.settings import Settings
 from commentator_lib.sources.open import demo_clips
 from commentator_lib.sources.video import FileSource
+from experiments.errors import UserError
+from experiments.tools.command_line import help_text, new_app, run_app
 
 WIDTH, HEIGHT = 640, 360
 FPS = 2.0
@@ -193,26 +196,27 @@ def errors(values: np.ndarray, happened: np.ndarray, threshold: float) -> tuple[
     return skips, false_runs, 1.0 - (skips + false_runs) / 2
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--seeds", type=int, default=5, help="draws of each stretch on each picture (default 5)"
-    )
-    parser.add_argument("--set", choices=SETS, default="report", help="pictures and draws (default report)")
-    args = parser.parse_args()
-    if args.seeds < 1:
-        parser.error("give one seed or more")
-    pictures = textures(args.set)
+app = new_app()
+
+
+@app.command(help=help_text(__doc__))
+def main(
+    seeds: Annotated[int, typer.Option(help="Draws of each stretch on each picture.")] = 5,
+    which: Annotated[
+        Literal["report", "calibrate"], typer.Option("--set", help="Pictures and draws.")
+    ] = "report",
+) -> None:
+    if seeds < 1:
+        raise UserError("give one seed or more")
+    pictures = textures(which)
     names: list[str] = []
     truth: list[bool] = []
     found: list[SceneChange] = []
     cpu_s: list[float] = []
-    with tqdm(total=args.seeds * len(pictures) * 15, desc="stretches", disable=None) as bar:
-        for seed in range(args.seeds):
+    with tqdm(total=seeds * len(pictures) * 15, desc="stretches", disable=None) as bar:
+        for seed in range(seeds):
             for k, texture in enumerate(pictures):
-                rng = np.random.default_rng(SETS[args.set][2] + 1000 * seed + k)
+                rng = np.random.default_rng(SETS[which][2] + 1000 * seed + k)
                 for name, (happens, picture) in sequences(texture, pictures[k - 1], rng).items():
                     change, cost = decide(picture, rng)
                     names.append(name)
@@ -224,7 +228,7 @@ def main() -> None:
     happened = np.array(truth)
     threshold = Settings.model_fields["change_threshold"].default
     print(
-        f"range of each measure (5 % to 95 %), {args.seeds * len(pictures)} draws each; ! = wrong at {threshold:g}"
+        f"range of each measure (5 % to 95 %), {seeds * len(pictures)} draws each; ! = wrong at {threshold:g}"
     )
     print(f"{'':32}{'worth it':>9}" + "".join(f"{m:>22}" for m in MEASURES))
     for name in dict.fromkeys(names):
@@ -271,7 +275,7 @@ def main() -> None:
             "balanced_accuracy": round(balanced, 4),
         }
         print(f"{'  real clips':14}{skips:>12.1%}{false_runs:>12.1%}{balanced:>10.1%}")
-    result["set"] = args.set
+    result["set"] = which
     result["threshold"] = threshold
     result["default"] = DEFAULT_MEASURE
     result["push_cpu_ms"] = round(1000 * float(np.median(cpu_s)), 2)
@@ -280,4 +284,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_app(app, "bench_scene")

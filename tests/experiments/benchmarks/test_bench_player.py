@@ -9,7 +9,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from experiments.benchmarks.bench_player import RATE, FlashCaller, check_sound, make_flashes, onsets
+from experiments.benchmarks.player_cells import FlashCaller
+from experiments.benchmarks.player_clips import make_flashes
+from experiments.benchmarks.player_sound import RATE, check_sound, onsets
 
 
 def test_onsets_are_where_it_turns_on():

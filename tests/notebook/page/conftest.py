@@ -34,7 +34,7 @@ TALK = """
 import pathlib, time, threading
 from commentator_lib import LiveSession, load_settings
 from commentator_lib.players.browser import LivePlayer
-from experiments.benchmarks.bench_player import NotesPrompts
+from experiments.benchmarks.player_cells import NotesPrompts
 commentator = NotesPrompts()
 player = LivePlayer()
 session = LiveSession("../clip.mp4", load_settings(change_threshold=0, pause_s=0.3), commentator=commentator,

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from experiments.benchmarks.bench_player import TAP
+from experiments.benchmarks.player_pages import TAP
 from experiments.tools.browser import ROOT, voila, write_notebook
 from tests.notebook.page.conftest import (
     button,

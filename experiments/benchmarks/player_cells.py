@@ -1,0 +1,138 @@
+"""The notebook cells that bench_player runs, and the commentators that speak in them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+from commentator_lib.commentators.base import Commentator, CommentChunk, CommentRequest
+from commentator_lib.media import AudioChunk
+
+SPEAKER = """
+from commentator_lib import LiveSession, load_settings
+from commentator_lib.commentators.scripted import CostModel, ScriptedCommentator
+from commentator_lib.players.browser import LivePlayer
+import json, pathlib
+
+LINES = ["The left winger takes it on his chest and turns.", "A long ball, far too long, and the keeper has it.",
+         "Corner from the right. It is headed away."]
+player = LivePlayer()
+commentator = ScriptedCommentator(LINES, CostModel(1.0, 0.15, 4.0), sound=None, seed=1)
+session = LiveSession("clip.mp4", load_settings(change_threshold=0), commentator=commentator, players=[player],
+                      run_dir="run").start()
+player
+"""
+
+SPEAKER_RESULT = """
+session.wait()
+player.draws.to_csv("draws.csv", index=False)
+pages = {k: p.counts for k, p in player.pages.items()}
+pathlib.Path("result.json").write_text(json.dumps({"pages": pages, "held_back": player.held_back_frames}))
+"""
+
+FLASHES = """
+from commentator_lib import LiveSession, load_settings
+from commentator_lib.players.browser import LivePlayer
+from experiments.benchmarks.player_cells import FlashCaller
+player = LivePlayer()
+commentator = FlashCaller()
+session = LiveSession("flashes.mp4", load_settings(change_threshold=0, pause_s=0.5, policy="{policy}"),
+                      commentator=commentator, players=[player], run_dir="run-{policy}").start()
+player
+"""
+
+FLASHES_RESULT = """
+import json, pathlib
+session.wait()
+pathlib.Path("beeps.part").write_text(json.dumps(commentator.beeps))
+pathlib.Path("beeps.part").rename("beeps.json")
+"""
+
+CAMERA = """
+from commentator_lib.notebook.control_panel import ControlPanel
+desk = ControlPanel("browser camera", runs_dir=None)
+session = desk.start()
+desk
+"""
+
+CAMERA_RESULT = """
+import json, pathlib, time
+time.sleep({seconds})
+session = desk.session
+source = session.source
+rows = session.log.samples
+pathlib.Path("camera.json").write_text(json.dumps({{
+    "arrivals": list(source.arrivals), "captured": rows.frames_captured.tolist(), "at_s": rows.at_s.tolist(),
+    "problem": source.problem}}))
+desk.stop()
+"""
+
+BUTTONS = """
+from commentator_lib import load_settings
+from commentator_lib.notebook.control_panel import ControlPanel
+from experiments.benchmarks.player_cells import NotesPrompts
+commentator = NotesPrompts()
+desk = ControlPanel("clip.mp4", load_settings(change_threshold=0, pause_s=0.2), commentator=commentator, runs_dir=None)
+session = desk.start()
+desk
+"""
+
+BUSY = """
+import json, pathlib, time
+pathlib.Path("busy").write_text("")
+until = time.monotonic() + {seconds}
+while time.monotonic() < until:
+    {work}
+pathlib.Path("prompts.json").write_text(json.dumps(commentator.asked))
+"""
+
+
+class FlashCaller(Commentator):
+    """Beeps when a flash is on the screen. Its sound begins when the picture shows its newest frame, and it
+    knows the clip: the beep lies as far into its sound as the next flash lies behind that frame."""
+
+    name = "flash caller"
+    flash_every_s, first_flash_s, flash_s, beep_s = 1.7, 1.0, 0.2, 0.1
+
+    def __init__(self) -> None:
+        self._rng = np.random.default_rng(7)
+        self.beeps: list[
+            tuple[int, float]
+        ] = []  # the flash that each beep belongs to, and how far ahead it lay
+
+    def warm_up(self) -> None:
+        pass
+
+    def comment(self, request: CommentRequest) -> Iterator[CommentChunk]:
+
+        newest_s = request.frames[-1].pts_s
+        flash = max(0, int(np.ceil((newest_s + 0.1 - self.first_flash_s) / self.flash_every_s)))
+        ahead_s = self.first_flash_s + flash * self.flash_every_s - newest_s
+        self.beeps.append((flash, ahead_s))
+        samples = np.zeros(round(24_000 * (ahead_s + self.beep_s + 0.2)), np.float32)
+        at = round(24_000 * ahead_s)
+        t = np.arange(round(24_000 * self.beep_s)) / 24_000
+        samples[at : at + len(t)] = 0.5 * np.cos(2 * np.pi * 1000 * t)
+        cost_s = max(0.2, self._rng.normal(1.0, 0.15))
+        yield CommentChunk("A flash, and a beep.", AudioChunk(samples, 24_000), 6, cost_s)
+
+
+class NotesPrompts(Commentator):
+    """Talks without end, and notes when it was asked what (Unix seconds, prompt)."""
+
+    name = "notes prompts"
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[float, str]] = []
+
+    def warm_up(self) -> None:
+        pass
+
+    def comment(self, request: CommentRequest) -> Iterator[CommentChunk]:
+
+        self.asked.append((time.time(), request.prompt))
+        t = np.arange(24_000 * 4) / 24_000
+        tone = (0.3 * np.sin(2 * np.pi * 440 * t)).astype(np.float32)
+        yield CommentChunk("On and on it goes.", AudioChunk(tone, 24_000), 6, 0.3)

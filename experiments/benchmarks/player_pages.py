@@ -1,0 +1,75 @@
+"""What bench_player's measurements share: a page with the tap in it, waiting for a file, processor time."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from experiments.tools.browser import ROOT, Server, open_notebook
+
+TAP = (ROOT / "experiments" / "tools" / "tap.js").read_text(encoding="utf-8")
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def open_page(browser, server: Server, notebook: str):
+    context = browser.new_context(
+        viewport={"width": 1500, "height": 1200}, permissions=["camera", "microphone"]
+    )
+    context.add_init_script(TAP)
+    page = context.new_page()
+    open_notebook(page, server, notebook)
+    return page
+
+
+def wait_for_file(path: Path, seconds: float) -> None:
+    give_up = time.monotonic() + seconds
+    while not path.exists():
+        if time.monotonic() > give_up:
+            raise RuntimeError(f"{path.name} was not written within {seconds:g} s")
+        time.sleep(0.2)
+
+
+class ProcessLoad:
+    """Processor time of the kernel, the server and the browser between `begin` and `end`, in cores."""
+
+    def __init__(self, server_pid: int) -> None:
+        self._server_pid = server_pid
+
+    def _read(self) -> dict[str, float]:
+        import psutil
+
+        server = psutil.Process(self._server_pid)
+        kernels = [p for p in server.children(recursive=True) if "ipykernel" in " ".join(p.cmdline())]
+        browser = [
+            p for p in psutil.Process(os.getpid()).children(recursive=True) if "chrom" in p.name().lower()
+        ]
+
+        def used(processes) -> float:
+            total = 0.0
+            for process in processes:
+                try:
+                    times = process.cpu_times()
+                except psutil.NoSuchProcess:  # a helper of the browser that has ended
+                    continue
+                total += times.user + times.system
+            return total
+
+        return {"kernel": used(kernels), "server": used([server]), "browser": used(browser)}
+
+    def begin(self) -> None:
+        self._from_s, self._before = time.monotonic(), self._read()
+
+    def end(self) -> dict[str, float]:
+        elapsed_s, after = time.monotonic() - self._from_s, self._read()
+        return {k: round((after[k] - self._before[k]) / elapsed_s, 3) for k in after}
+
+
+def percentile_ms(values: np.ndarray, percentile: float) -> float:
+    return round(float(np.percentile(values, percentile)), 1)

@@ -1,0 +1,134 @@
+"""Frames, sound and lip-sync of the player in a browser: what was drawn and heard, and when."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+import numpy as np
+
+from experiments.benchmarks.player_cells import FLASHES, FLASHES_RESULT, SPEAKER, SPEAKER_RESULT
+from experiments.benchmarks.player_clips import make_clip, make_flashes
+from experiments.benchmarks.player_pages import ProcessLoad, open_page, percentile_ms, say, wait_for_file
+from experiments.tools.browser import jupyter_lab, run_all, write_notebook
+
+RATE = 48_000
+
+
+def measure_frames(browser, folder: Path, size: tuple[int, int, int], seconds: float) -> dict:
+    folder.mkdir()
+    make_clip(folder / "clip.mp4", size, seconds)
+    write_notebook(folder / "player.ipynb", [SPEAKER, SPEAKER_RESULT])
+    with jupyter_lab(folder) as server:
+        page = open_page(browser, server, "player.ipynb")
+        load = ProcessLoad(server.process.pid)
+        run_all(page)
+        page.wait_for_function("window.tap.draws.length > 0", timeout=60_000)
+        load.begin()
+        wait_for_file(folder / "result.json", seconds + 60)
+        used = load.end()
+        draws = page.evaluate("window.tap.draws.length")
+        sound = page.evaluate("window.tap.sound()")
+        page.context.close()
+    frames = round(seconds * size[2])
+    table = np.genfromtxt(folder / "draws.csv", delimiter=",", names=True, dtype=None, encoding="utf-8")
+    error_ms = 1000 * np.abs(table["drawn_s"] - table["due_s"])
+    transport_ms = 1000 * (table["received_s"] - table["sent_s"])
+    told = json.loads((folder / "result.json").read_text())
+    (counts,) = told["pages"].values()
+    checked, exact, worst = check_sound(folder / "run", sound)
+    return {
+        "drawn_share": round(draws / frames, 4),
+        "draw_error_p50_ms": percentile_ms(error_ms, 50),
+        "draw_error_p95_ms": percentile_ms(error_ms, 95),
+        "transport_p50_ms": percentile_ms(transport_ms, 50),
+        "transport_p95_ms": percentile_ms(transport_ms, 95),
+        "underruns": counts["underruns"],
+        "frames_late": counts["late"],
+        "frames_lost": counts["lost"],
+        "frames_held_back": told["held_back"],
+        "comments_checked": checked,
+        "comments_sample_exact": exact,
+        "worst_sample_error": worst,
+        "cpu_core_share": used,
+    }
+
+
+def check_sound(run: Path, sound: dict) -> tuple[int, int, int]:
+    """Compares each comment of the run log's recording with what went to the loudspeaker.
+
+    Returns (comments found whole, of them equal to the sample, largest difference of int16 samples).
+    """
+    heard = np.frombuffer(base64.b64decode(sound["base64"]), np.int16).astype(np.float32)
+    pcm = np.fromfile(run / "voice.pcm", np.int16)
+    pieces: dict[int, list[np.ndarray]] = {}
+    for line in (run / "events.jsonl").read_text().splitlines():
+        event = json.loads(line)
+        if event["kind"] == "sound":
+            at, count = event["at_sample"], event["samples"]
+            part = np.zeros(count, np.int16) if at is None else pcm[at : at + count]
+            pieces.setdefault(event["cycle"], []).append(part)
+    if sound["missing"]:
+        say(f"the tap itself missed blocks: {sound['missing']}")
+    checked = exact = worst = 0
+    for parts in pieces.values():
+        wanted = np.concatenate(parts).astype(np.float32)
+        probe = wanted[: 2 * RATE]
+        # Where it lies in what was heard, by cross-correlation.
+        from scipy.signal import correlate
+
+        at = int(np.argmax(correlate(heard, probe, mode="valid", method="fft")))
+        found = heard[at : at + len(wanted)]
+        if len(found) < len(wanted):
+            continue  # the end of the run cut it
+        error = int(np.abs(found - wanted).max())
+        checked, exact, worst = checked + 1, exact + (error <= 1), max(worst, error)
+    return checked, exact, worst
+
+
+def measure_lips(browser, folder: Path, policy: str, seconds: float) -> dict:
+    folder.mkdir()
+    make_flashes(folder / "flashes.mp4", seconds)
+    write_notebook(folder / "player.ipynb", [FLASHES.format(policy=policy), FLASHES_RESULT])
+    with jupyter_lab(folder) as server:
+        page = open_page(browser, server, "player.ipynb")
+        page.evaluate("window.tap.watch = true")
+        run_all(page)
+        wait_for_file(folder / "beeps.json", seconds + 60)
+        draws = np.asarray(page.evaluate("window.tap.draws"))
+        stamps = np.asarray(page.evaluate("window.tap.stamps"))
+        sound = page.evaluate("window.tap.sound()")
+        page.context.close()
+    flashes_s = onsets(draws[:, 0], draws[:, 1] > 128)
+    heard = np.frombuffer(base64.b64decode(sound["base64"]), np.int16)
+    loud = np.abs(heard.astype(np.int32)) > 3000
+    edges = np.flatnonzero(loud)
+    starts = edges[np.diff(edges, prepend=-RATE) > RATE // 4]
+    card_s = (sound["first"] + starts) / RATE
+    # The sound card's time to the page's: the median of what the browser said of the two, half a minute about.
+    beeps_s = np.asarray([s + _median_difference(stamps, s) for s in card_s])
+    # The k-th beep is the k-th comment's; one whose flash lies behind the clip's end has nothing to be early for.
+    belongs = [flash for flash, _ in json.loads((folder / "beeps.json").read_text())]
+    pairs = [
+        (b, flashes_s[flash]) for b, flash in zip(beeps_s, belongs, strict=False) if flash < len(flashes_s)
+    ]
+    errors_ms = np.asarray([1000 * (beep_s - flash_s) for beep_s, flash_s in pairs])
+    return {
+        "median": round(float(np.median(np.abs(errors_ms))), 1),
+        "p95": percentile_ms(np.abs(errors_ms), 95),
+        "signed_median": round(float(np.median(errors_ms)), 1),
+        "second_half_median": round(float(np.median(np.abs(errors_ms[len(errors_ms) // 2 :]))), 1),
+        "beeps": len(errors_ms),
+        "flashes_shown": len(flashes_s),
+    }
+
+
+def onsets(at_s: np.ndarray, on: np.ndarray) -> np.ndarray:
+    """Times at which a row of observations turns from off to on."""
+    return at_s[1:][on[1:] & ~on[:-1]]
+
+
+def _median_difference(stamps: np.ndarray, card_s: float) -> float:
+    near = stamps[np.abs(stamps[:, 0] - card_s) < 15]
+    return float(np.median(near[:, 1] - near[:, 0]))
