@@ -41,9 +41,6 @@ class Says(Commentator):
         self.closed = 0
         self.cost_s = cost_s
 
-    def warm_up(self) -> None:
-        pass
-
     def comment(self, request: CommentRequest) -> Iterator[CommentChunk]:
         reply = self.replies[len(self.prompts) % len(self.replies)]
         self.prompts.append(request.prompt)
@@ -65,9 +62,6 @@ class Raises(Commentator):
         self.error, self.every, self.after = error, every, after
         self.calls = 0
 
-    def warm_up(self) -> None:
-        pass
-
     def comment(self, request: CommentRequest) -> Iterator[CommentChunk]:
         self.calls += 1
         fails = self.calls % self.every == 0
@@ -84,9 +78,6 @@ class Hangs(Commentator):
     def __init__(self) -> None:
         self.release = threading.Event()
 
-    def warm_up(self) -> None:
-        pass
-
     def comment(self, request: CommentRequest) -> Iterator[CommentChunk]:
         self.release.wait(60)
         yield CommentChunk("Back again at last.", None, 4)
@@ -100,9 +91,6 @@ class ToneVoice(Voice):
 
     def __init__(self) -> None:
         self.spoken: list[str] = []
-
-    def warm_up(self) -> None:
-        pass
 
     def speak(self, text: str) -> Iterator[AudioChunk]:
         self.spoken.append(text)
@@ -139,8 +127,6 @@ class Pictures(Source):
         dies_at_s: float | None = None,
     ) -> None:
         self.info = SourceInfo("pictures", 64, 36, fps, duration_s, live=False)
-        self.problem = ""
-        self.skipped = 0
         self.closed = False
         self._picture = picture
         self._dies_at_s = dies_at_s
@@ -168,20 +154,18 @@ def still(_second: float) -> np.ndarray:
 
 
 def what_if(duration_s: float = 60.0, **more) -> LiveSession:
-    """A finished what-if session over a made programme (or `source`), with a scripted commentator (or
+    """Return a finished what-if session over synthetic pictures (or `source`), with a scripted commentator (or
     `commentator`) and these `settings`."""
     settings = {"change_threshold": 0.0, "commentator": "scripted", **more.pop("settings", {})}
     source = more.pop("source", None) or SyntheticSource(duration_s, 25.0, more.pop("seed", 0))
     if "commentator" not in more:
         cost = more.pop("cost", None) or CostModel(1.0, 0.1, 4.0, 0.5, 0.5)
         more["commentator"] = ScriptedCommentator(cost=cost)
-    session = LiveSession(source, Settings(**settings), mode="what-if", **more)
-    session.script = more.get("script")
-    return session.run()
+    return LiveSession(source, Settings(**settings), mode="what-if", **more).run()
 
 
 def virtually(main):
-    """The result of the coroutine function `main` in virtual time."""
+    """Return the result of the coroutine function `main`, run in virtual time."""
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         return runner.run(main())
 
@@ -276,14 +260,14 @@ def make_sound_file(path: Path) -> Path:
 
 
 def cut_off(path: Path, share=0.5) -> Path:
-    """Keep only the first share of a file's bytes."""
+    """Keep only the first share of a file's bytes; return its path."""
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
     return path
 
 
 def gpu_bytes() -> int:
-    """In tensors; matrix products keep workspaces for each thread and stream, which do not count."""
+    """Return the GPU memory held in tensors; the workspaces of matrix products do not count."""
     import torch
 
     gc.collect()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from pathlib import Path
@@ -56,6 +57,8 @@ def street_clip() -> str | None:
 
 
 def _synthetic(spec: str, duration_s: float | None) -> Source:
+    if spec.startswith("made:"):
+        warnings.warn("made: is now called synthetic:", DeprecationWarning, stacklevel=3)
     try:
         seconds = float(spec.partition(":")[2])
     except ValueError:

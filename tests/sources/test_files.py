@@ -292,7 +292,7 @@ def test_clip_that_goes_during_a_programme_ends_it_with_an_error(two):
         read_all(source)
 
 
-def test_made_programme_is_the_same_for_a_seed():
+def test_synthetic_pictures_are_the_same_for_a_seed():
     a, b, c = (read_all(SyntheticSource(20.0, seed=s)) for s in (1, 1, 2))
     assert len(a) == 500 and all(np.array_equal(x.image, y.image) for x, y in zip(a, b, strict=True))
     assert not all(np.array_equal(x.image, y.image) for x, y in zip(a, c, strict=True))
@@ -302,7 +302,13 @@ def test_made_programme_is_the_same_for_a_seed():
             open_source(bad)
 
 
-def test_made_programme_skips_too():
+def test_old_name_of_synthetic_pictures_goes_on_working_with_a_warning():
+    with pytest.warns(DeprecationWarning, match="made: is now called synthetic:"):
+        source = open_source("made:2")
+    assert len(read_all(source)) == 50 and source.info.spec == "synthetic:2"
+
+
+def test_synthetic_pictures_skip_too():
     source = SyntheticSource(2.0)
     assert (source.read(1.0).index, source.skipped) == (25, 25)
     assert (source.read(0.2).index, source.skipped) == (26, 25)
