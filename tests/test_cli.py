@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -92,6 +93,10 @@ BAD = {
     "unknown command": (["runn"], "runn"),
     "export of nothing": (["export", "nowhere"], "no run folder"),
     "export of another folder": (["export", "."], "no run.json"),
+    "log file that cannot be written": (
+        ["sources", "--log-file", "no/where.log"],
+        "cannot write the log file",
+    ),
     "save to nowhere": (["settings", "--save", "no/where.toml"], "cannot write"),
 }
 
@@ -236,6 +241,21 @@ def test_settings_names_unit_range_and_default_of_every_setting(tmp_path):
     for name in Settings.model_fields:
         assert f"\n{name} = " in "\n" + done.stdout and env_name(name) in done.stdout
     assert "pause_s = 0.5 (default 1.0)" in done.stdout and "≥ 0 and ≤ 5, s; TTS_PAUSE_AFTER" in done.stdout
+
+
+def test_log_is_shown_and_written_when_asked_for(tmp_path):
+    run = ["run", "synthetic:2", *SCRIPTED, "--mode", "what-if", "--text-only", "--no-video"]
+    quiet = commentator(*run, cwd=tmp_path)
+    assert quiet.returncode == 0 and "commentator_lib" not in quiet.stdout + quiet.stderr
+    done = commentator(*run, "-v", "--log-file", "log.txt", cwd=tmp_path)
+    assert done.returncode == 0
+    folder = max((tmp_path / "runs").iterdir(), key=lambda path: path.stat().st_mtime)
+    for log in (done.stderr, (tmp_path / "log.txt").read_text()):
+        assert "INFO commentator_lib.session: source synthetic:2 opened: 64 × 36 pixels" in log
+        assert f"run begins: mode what-if, commentator scripted, log runs/{folder.name}" in log
+        assert "source ended after 50 frames: its end" in log
+        assert re.search(rf"run ends: cycles \d+ spoken, .*log runs/{folder.name}", log)
+        assert "DEBUG" not in log
 
 
 def test_settings_file_round_trip(tmp_path):
