@@ -1,8 +1,8 @@
 """Text and sound of one comment: sentence streaming, and the "..." rule.
 
-A comment arrives as tokens. Waiting for its end before speaking, the obvious way, costs the whole
-generation; so each sentence is spoken as soon as it is complete, or, where the commentator has a voice of
-its own, its sound passes through as it comes.
+A comment arrives as tokens, and speaking only when all are there would cost the whole generation. So each sentence
+is spoken as soon as it is complete, or, where the commentator has a voice of its own, its sound passes through as
+it comes.
 
 "..." means nothing to say. It is shown nowhere and never spoken: speech models make babble of it. What a
 comment will be is not known from its first tokens, so text and sound are held back until more than five
@@ -15,17 +15,23 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from commentator_lib.commentators.base import NOTHING_TO_SAY, Commentator, CommentRequest, StageTimes
+from commentator_lib.commentators.base import (
+    NOTHING_TO_SAY,
+    Commentator,
+    CommentChunk,
+    CommentRequest,
+    StageTimes,
+)
 from commentator_lib.media import PlaybackResampler
 from commentator_lib.voices.base import Voice
 
 HOLD_BACK_CHARACTERS = 5
-# A comment of ten thousand words would hold the floor for an hour; one that never ends, for ever.
+# Limits of one comment: ten thousand words would be spoken for an hour, and a comment without an end for ever.
 MAX_COMMENT_CHARACTERS = 1200
 MAX_COMMENT_SOUND_S = 120.0
 MAX_COMMENT_CHUNKS = 5000
@@ -37,9 +43,9 @@ _LONGEST_SENTENCE = 240
 class SpeechPiece:
     """What a comment has grown by: `text` as it may be shown, `pcm` int16 (N,) at 48 kHz that belongs to it.
 
-    `output_tokens` were generated for it. `last` stands on the one closing piece; its `silent` says that
-    the comment was "...", `problem` what the voice failed with, if it did. The cost, the tokens of
-    the request and the stages' times are CommentChunk's.
+    `output_tokens` were generated for it. Exactly one piece, the closing one, has `last`; its `silent` says that
+    the comment was "...", and its `problem` what the voice failed with, if it did. Costs, the tokens of the
+    request and the times of the stages are those of the CommentChunk.
     """
 
     text: str = ""
@@ -55,7 +61,7 @@ class SpeechPiece:
 
 
 def clean(text: str) -> str:
-    """Text as it may be shown: control and formatting characters become spaces, line ends stay."""
+    """Return the text as it may be shown: control and formatting characters become spaces, line ends stay."""
     return "".join(c if c == "\n" or unicodedata.category(c)[0] != "C" else " " for c in text)
 
 
@@ -66,9 +72,9 @@ def is_nothing(text: str) -> bool:
 
 
 def split_sentences(text: str) -> tuple[list[str], str]:
-    """(complete sentences, the rest). A sentence is complete once the next one has begun.
+    """Return (complete sentences, the rest). A sentence is complete once the next one has begun.
 
-    One that grows past 240 characters is cut at the last space before.
+    A sentence that grows past 240 characters is cut at the last space before.
     """
     sentences, start = [], 0
     for match in _SENTENCE_END.finditer(text):
@@ -86,98 +92,147 @@ def split_sentences(text: str) -> tuple[list[str], str]:
 
 def speak_comment(
     commentator: Commentator, voice: Voice | None, request: CommentRequest, speech: bool = True
-) -> Iterator[SpeechPiece]:
-    """One comment as pieces that may be shown and heard; blocking, for the inference thread.
+) -> Generator[SpeechPiece, None, None]:
+    """Give one comment as pieces that may be shown and heard; blocking, for the inference thread.
 
     `voice` speaks for a commentator that has no voice of its own; `speech` False: text only. Closing the
     iterator closes the commentator's. Every chunk of the commentator gives at least one piece, so that the
     caller can cancel between any two tokens. Errors of the commentator pass through; those of the voice
     do not.
     """
-    text = ""  # all of the comment so far
-    unspoken = ""  # of it, what the voice has still to say
-    held_text = ""  # not shown yet
-    held_pcm: list[np.ndarray] = []
-    released = False
-    own_voice = commentator.has_voice
-    sound_s = 0.0
-    problem = ""
-    by_text = not speech or voice is None  # nothing waits for whole sentences
-    resampler = PlaybackResampler()
+    comment = _GrowingComment(voice, commentator.has_voice, speech)
+    chunks = commentator.comment(request)
+    try:
+        for chunk in chunks:
+            comment.take(chunk)
+            yield from comment.pieces_of(chunk)
+            if comment.is_full:
+                break
+        yield from comment.last_pieces()
+    finally:
+        close = getattr(chunks, "close", None)  # an iterator that is no generator may have none
+        if close is not None:
+            close()
 
-    def say(sentence: str) -> list[np.ndarray]:
-        nonlocal problem
-        if not speech or voice is None or problem or not any(c.isalnum() for c in sentence):
+
+class _GrowingComment:
+    """What has come of a comment, and what of that was given away as pieces already.
+
+    Where the commentator has a voice of its own, or nothing is spoken, text and sound pass through as they come.
+    Else the embedded voice speaks sentence by sentence.
+    """
+
+    def __init__(self, voice: Voice | None, own_voice: bool, speech: bool) -> None:
+        self._speech = speech
+        self._voice = voice if speech else None
+        self._own_voice = own_voice
+        self._resampler = PlaybackResampler()
+        self._text = ""  # all of it so far
+        self._held_text = ""  # not given away yet
+        self._held_pcm: list[np.ndarray] = []  # likewise; each int16 (N,)
+        self._unspoken = ""  # what the embedded voice has still to say
+        self._released = False  # it is known that it says something
+        self._chunks = 0
+        self._sound_s = 0.0
+        self._problem = ""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is as long as a comment may become."""
+        return (
+            len(self._text) >= MAX_COMMENT_CHARACTERS
+            or self._sound_s >= MAX_COMMENT_SOUND_S
+            or self._chunks >= MAX_COMMENT_CHUNKS
+        )
+
+    @property
+    def _passes_through(self) -> bool:
+        return self._own_voice or self._voice is None
+
+    def take(self, chunk: CommentChunk) -> None:
+        """Add a chunk's text and sound to what is held back."""
+        self._chunks += 1
+        text = clean(chunk.text)[: MAX_COMMENT_CHARACTERS - len(self._text)]
+        self._text += text
+        self._held_text += text
+        self._unspoken += text
+        self._problem = self._problem or chunk.problem
+        if chunk.audio is not None and self._speech and not self._problem:
+            self._own_voice = True
+            self._sound_s += chunk.audio.duration_s
+            try:
+                self._held_pcm.append(self._resampler.push(chunk.audio))
+            except Exception as error:  # its sound is broken, its text is not
+                self._problem = f"voice: {type(error).__name__}: {error}"
+        enough = len(self._text.strip()) > HOLD_BACK_CHARACTERS and not is_nothing(self._text)
+        self._released = self._released or enough
+
+    def pieces_of(self, chunk: CommentChunk) -> Iterator[SpeechPiece]:
+        """Give what may be shown and heard after this chunk, together with the chunk's own costs."""
+        if not self._released:
+            yield _piece(chunk)
+        elif self._passes_through:
+            yield _piece(chunk, self._held_text, _joined(self._held_pcm))
+            self._held_text, self._held_pcm = "", []
+        else:
+            sentences, self._unspoken = split_sentences(self._unspoken)
+            yield _piece(chunk)  # its cost is the chunk's alone: it is charged before the voice gets to work
+            for sentence in sentences:
+                yield self._spoken(sentence)
+            self._held_text = ""
+
+    def last_pieces(self) -> Iterator[SpeechPiece]:
+        """Give what is left once no more chunks come; the last one has `last`."""
+        if is_nothing(self._text):
+            yield SpeechPiece(last=True, silent=True)
+            return
+        if self._passes_through:
+            pcm = _joined([*self._held_pcm, *self._resampled_rest()])
+            yield SpeechPiece(self._held_text, pcm, last=True, problem=self._problem)
+            return
+        sentences, rest = split_sentences(self._unspoken)
+        for sentence in [*sentences, rest.strip()]:
+            if sentence:
+                yield self._spoken(sentence)
+        yield SpeechPiece("", _joined(self._resampled_rest()), last=True, problem=self._problem)
+
+    def _resampled_rest(self) -> list[np.ndarray]:
+        return [] if self._problem else [self._resampler.flush()]
+
+    def _spoken(self, sentence: str) -> SpeechPiece:
+        return SpeechPiece(sentence + " ", _joined(self._say(sentence)))
+
+    def _say(self, sentence: str) -> list[np.ndarray]:
+        """Let the embedded voice say it; no sound where the voice fails or has failed before."""
+        if self._voice is None or self._problem or not any(c.isalnum() for c in sentence):
             return []
         try:
-            parts = [resampler.push(chunk) for chunk in voice.speak(sentence)]
+            parts = [self._resampler.push(chunk) for chunk in self._voice.speak(sentence)]
         except Exception as error:  # a voice may fail in any way; the text must go on
-            problem = f"voice: {type(error).__name__}: {error}"
+            self._problem = f"voice: {type(error).__name__}: {error}"
             return []
         if not any(part.any() for part in parts):
-            problem = f"voice: no sound for {sentence[:40]!r}"
+            self._problem = f"voice: no sound for {sentence[:40]!r}"
             return []
         return parts
 
-    def sound(parts: list[np.ndarray]) -> np.ndarray | None:
-        parts = [p for p in parts if len(p)]
-        return np.concatenate(parts) if len(parts) > 1 else parts[0] if parts else None
 
-    chunks = commentator.comment(request)
-    try:
-        for count, chunk in enumerate(chunks, start=1):
-            new_text = clean(chunk.text)[: MAX_COMMENT_CHARACTERS - len(text)]
-            text += new_text
-            unspoken += new_text
-            held_text += new_text
-            problem = problem or chunk.problem
-            if chunk.audio is not None and speech and not problem:
-                own_voice = True
-                sound_s += chunk.audio.duration_s
-                try:
-                    held_pcm.append(resampler.push(chunk.audio))
-                except Exception as error:  # as above: its sound is broken, its text is not
-                    problem = f"voice: {type(error).__name__}: {error}"
-            full = (
-                len(text) >= MAX_COMMENT_CHARACTERS
-                or sound_s >= MAX_COMMENT_SOUND_S
-                or count >= MAX_COMMENT_CHUNKS
-            )
-            released = released or len(text.strip()) > HOLD_BACK_CHARACTERS and not is_nothing(text)
-            costs = {
-                "output_tokens": chunk.output_tokens,
-                "cost_s": chunk.cost_s,
-                "image_tokens": chunk.image_tokens,
-                "prompt_tokens": chunk.prompt_tokens,
-                "stage_times": chunk.stage_times,
-            }
-            if not released:
-                yield SpeechPiece(**costs)
-            elif own_voice or by_text:
-                yield SpeechPiece(held_text, sound(held_pcm), **costs)
-                held_text, held_pcm = "", []
-            else:
-                # The cost belongs to the chunk, so it is charged before the voice gets to work.
-                sentences, unspoken = split_sentences(unspoken)
-                yield SpeechPiece(**costs)
-                for sentence in sentences:
-                    yield SpeechPiece(sentence + " ", sound(say(sentence)))
-                held_text = ""
-            if full:
-                break
-        if is_nothing(text):
-            yield SpeechPiece(last=True, silent=True)
-            return
-        if own_voice or by_text:
-            tail = held_pcm if problem else [*held_pcm, resampler.flush()]
-            yield SpeechPiece(held_text, sound(tail), last=True, problem=problem)
-            return
-        sentences, rest = split_sentences(unspoken)
-        for sentence in [*sentences, rest.strip()]:
-            if sentence:
-                yield SpeechPiece(sentence + " ", sound(say(sentence)))
-        yield SpeechPiece("", sound([] if problem else [resampler.flush()]), last=True, problem=problem)
-    finally:
-        close = getattr(chunks, "close", None)
-        if close is not None:
-            close()
+def _piece(chunk: CommentChunk, text: str = "", pcm: np.ndarray | None = None) -> SpeechPiece:
+    """A piece with the costs of the chunk that it comes from."""
+    return SpeechPiece(
+        text,
+        pcm,
+        output_tokens=chunk.output_tokens,
+        cost_s=chunk.cost_s,
+        image_tokens=chunk.image_tokens,
+        prompt_tokens=chunk.prompt_tokens,
+        stage_times=chunk.stage_times,
+    )
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray | None:
+    """All parts, each int16 (N,), as one; None where there is no sound in them."""
+    parts = [part for part in parts if len(part)]
+    if not parts:
+        return None
+    return np.concatenate(parts) if len(parts) > 1 else parts[0]

@@ -1,0 +1,196 @@
+"""One comment from its first piece until it was heard: its pieces, its states, and which may follow which."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from enum import Enum
+
+from commentator_lib.pacing.policy import heard_text
+from commentator_lib.runs.record import CycleRecord
+
+
+class State(Enum):
+    """Where a comment stands; see `Comment`."""
+
+    PREPARING = "preparing"
+    READY = "ready"
+    SOUNDING = "sounding"
+    HEARD = "heard"
+    CUT = "cut"
+    DROPPED = "dropped"
+    FAILED = "failed"
+    SILENT = "silent"
+
+
+_NEXT: dict[State, frozenset[State]] = {
+    State.PREPARING: frozenset({State.READY, State.DROPPED, State.FAILED, State.SILENT}),
+    State.READY: frozenset({State.SOUNDING, State.CUT, State.DROPPED, State.FAILED}),
+    State.SOUNDING: frozenset({State.HEARD, State.CUT, State.DROPPED, State.FAILED}),
+}
+# What the run log calls a comment that has come to its end.
+_OUTCOMES = {
+    State.HEARD: "spoken",
+    State.CUT: "interrupted",
+    State.DROPPED: "stale",
+    State.FAILED: "failed",
+    State.SILENT: "silent",
+}
+# What starts a cycle at once, and may cut the comment before.
+URGENT_TRIGGERS = ("instruction", "profile", "change")
+
+
+class IllegalTransition(RuntimeError):
+    """A comment was asked for what its state does not allow: a fault of the program."""
+
+
+class StaleComment(Exception):
+    """A comment is ready too late to be heard; the message says by how much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Words of a comment and the sound that says them."""
+
+    text: str
+    offset_s: float  # of its sound in the comment's
+    sound_s: float
+
+
+@dataclass(slots=True)
+class Comment:
+    """A comment and its state. Attributes are read freely, and changed by the methods only::
+
+                            begin           start_sounding
+              PREPARING ────────────▶ READY ──────────────▶ SOUNDING
+                  │                     │                      │
+                  │ end                 │ end                  │ end
+                  ▼                     ▼                      ▼
+               SILENT                  CUT (1)                HEARD
+               DROPPED                DROPPED                CUT
+               FAILED                 FAILED                 DROPPED (2)
+                                                             FAILED
+
+    - preparing: the commentator is at work, and nothing can be heard yet.
+    - ready: when it starts is decided (`start_s`), and its first sound or text waits for that time.
+    - sounding: its first sound was heard; where it has no sound, its text is shown.
+    - heard: to its end. cut: in part, for something more important. dropped: not at all, it came too late or was
+      overtaken. failed: the commentator or the voice did; what there was of it was heard. silent: it was "...".
+
+    (1) A comment without sound that is dropped while it waits is logged as cut. (2) Cut before its first step.
+
+    The commentator goes on while a comment is ready or sounding: `add` and `complete` are allowed in all states up to
+    the end. Which end it comes to follows from what was told before: `report_problem`, `break_off`, `overtake`, `cut`.
+    """
+
+    record: CycleRecord
+    captured_s: float  # clock time of its newest frame
+    state: State = State.PREPARING
+    pieces: list[Piece] = field(default_factory=list)
+    sent_s: float = 0.0  # seconds of sound so far
+    start_s: float = math.inf  # clock time at which it starts, once it is ready
+    has_sound: bool = False  # else its text is only shown
+    generated: bool = False  # nothing more will come
+    cut_s: float | None = None  # seconds of its own sound after which it is cut
+    problem: str = ""  # what failed
+    broken_off: str = ""  # why it is not all that was to be said
+
+    @property
+    def id(self) -> int:
+        return self.record.cycle
+
+    @property
+    def urgent(self) -> bool:
+        return self.record.trigger in URGENT_TRIGGERS
+
+    @property
+    def ended(self) -> bool:
+        return self.state not in _NEXT
+
+    @property
+    def goal_s(self) -> float:
+        """Seconds of sound after which it has been heard."""
+        return self.sent_s if self.cut_s is None else min(self.cut_s, self.sent_s)
+
+    @property
+    def text(self) -> str:
+        """All its words so far."""
+        return "".join(piece.text for piece in self.pieces).strip()
+
+    def text_up_to(self, heard_s: float) -> str:
+        """Return the words that belong to its first `heard_s` seconds of sound."""
+        return heard_text([(piece.text, piece.sound_s) for piece in self.pieces], heard_s)
+
+    # --- transitions
+
+    def begin(self, start_s: float, has_sound: bool) -> None:
+        """Its first sound is ready (or its text, where it has none), to start at clock time `start_s`."""
+        self._go(State.READY)
+        self.start_s, self.has_sound = start_s, has_sound
+
+    def start_sounding(self) -> None:
+        """Its first sound was heard, or its text is shown."""
+        self._go(State.SOUNDING)
+
+    def end(self, silent: bool = False) -> str:
+        """Come to the end that follows from what was told before; return the run log's name of it.
+
+        `silent`: the commentator had nothing to say.
+        """
+        if self.state is State.PREPARING:
+            self._go(State.SILENT if silent else State.DROPPED if self.broken_off else State.FAILED)
+        elif self.has_sound and self.goal_s <= 0:
+            self._go(State.DROPPED)
+        elif self.problem:
+            self._go(State.FAILED)
+        else:
+            self._go(State.CUT if self.broken_off else State.HEARD)
+        return _OUTCOMES[self.state]
+
+    def _go(self, state: State) -> None:
+        if state not in _NEXT.get(self.state, ()):
+            raise IllegalTransition(
+                f"comment {self.id} is {self.state.value}: it cannot be {state.value} next"
+            )
+        self.state = state
+
+    # --- what happens to it without a change of state
+
+    def add(self, text: str, sound_s: float) -> Piece:
+        """It has grown by a piece."""
+        self._must_not_have_ended("grow")
+        piece = Piece(text, self.sent_s, sound_s)
+        self.pieces.append(piece)
+        self.sent_s += sound_s
+        return piece
+
+    def complete(self) -> None:
+        """Nothing more will come."""
+        self.generated = True
+
+    def report_problem(self, problem: str) -> None:
+        """Its commentator or its voice failed; what there is of it is heard all the same."""
+        self._must_not_have_ended("fail")
+        self.problem = problem
+
+    def break_off(self, reason: str) -> None:
+        """It will not be all that was to be said. The first reason stays."""
+        self._must_not_have_ended("be broken off")
+        self.broken_off = self.broken_off or reason
+
+    def overtake(self, trigger: str) -> None:
+        """Break it off for an urgent cycle; the newest reason stays."""
+        self._must_not_have_ended("be overtaken")
+        self.broken_off = f"overtaken by a new {trigger}"
+
+    def cut(self, at_heard_s: float) -> None:
+        """End it after so many seconds of its own sound; nothing more will come."""
+        if self.state is State.PREPARING:
+            raise IllegalTransition(f"comment {self.id} is preparing: there is nothing to cut")
+        self._must_not_have_ended("be cut")
+        self.cut_s = at_heard_s
+        self.complete()
+
+    def _must_not_have_ended(self, wish: str) -> None:
+        if self.ended:
+            raise IllegalTransition(f"comment {self.id} is {self.state.value}: it cannot {wish} any more")

@@ -1,0 +1,306 @@
+"""From a comment's first sound until it was heard: its start, the room that a cut makes, captions, its record.
+
+A comment that is being heard is attended by a task of its own, while the loop prepares the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+from collections.abc import Callable
+
+from commentator_lib.commentary.comment import Comment, StaleComment, State
+from commentator_lib.commentary.speech import SpeechPiece
+from commentator_lib.media import PLAYBACK_RATE_HZ, AudioChunk
+from commentator_lib.pacing.delay import PictureDelay
+from commentator_lib.pacing.policy import cut_position, start_of_comment
+from commentator_lib.players.base import PlayerGroup
+from commentator_lib.players.playback_clock import CommentPlayback
+from commentator_lib.runs.log import RunLog
+from commentator_lib.runs.record import CycleRecord
+from commentator_lib.settings import Settings
+
+# The foreseen end of a comment moves when a player stalls, so everybody who waits for it looks again this often.
+LOOK_AGAIN_S = 0.5
+# A caption may come this much before its word: less than anybody sees.
+_CAPTION_EARLY_S = 0.02
+
+
+class Delivery:
+    """All comments that are ready or being heard, in `comments` by their ids.
+
+    `last` is the newest comment with sound that nothing has dropped, `last_text` what the next prompt carries on.
+    `on_end()` is called after each comment, `on_fault()` when a fault of the program ends the attending of one.
+    Times in the records are relative to `epoch_s`.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        delay: PictureDelay,
+        players: PlayerGroup,
+        log: RunLog,
+        epoch_s: float,
+        on_end: Callable[[], None],
+        on_fault: Callable[[], None],
+    ) -> None:
+        self.settings = settings
+        self.comments: dict[int, Comment] = {}
+        self.last: Comment | None = None
+        self.last_text = ""
+        self._delay = delay
+        self._players = players
+        self._log = log
+        self._epoch_s = epoch_s
+        self._on_end = on_end
+        self._on_fault = on_fault
+        self._clock = asyncio.get_running_loop()
+        self._last_heard_to_s: float | None = None  # since the epoch
+        self._attending: dict[int, asyncio.Task[None]] = {}
+
+    def playback(self, comment: Comment) -> CommentPlayback:
+        return self._players.playback.track(comment.id)
+
+    def previous_end_s(self, now: float) -> float | None:
+        """When the last sound ends or ended; None when there was none."""
+        if self.last is not None and not self.last.ended:
+            return self.playback(self.last).end_s(now)
+        return None if self._last_heard_to_s is None else self._last_heard_to_s + self._epoch_s
+
+    def heard_by(self, comment: Comment, when_s: float) -> str:
+        """Return what of a comment will have been heard when the next one cuts it: only that can be built upon."""
+        now = self._clock.time()
+        return comment.text_up_to(self.playback(comment).heard_s(now) + max(0.0, when_s - now))
+
+    # --- its first sound
+
+    def take(self, comment: Comment, piece: SpeechPiece) -> None:
+        """Take a piece that was generated just now, and start the comment with it if it is the first that can be.
+
+        Raise StaleComment where it comes too late to be heard.
+        """
+        seconds = 0.0 if piece.pcm is None else len(piece.pcm) / PLAYBACK_RATE_HZ
+        if piece.text and comment.record.first_text_s is None:
+            comment.record.first_text_s = self._clock.time() - self._epoch_s
+        offset_s = comment.sent_s
+        if piece.text or seconds:
+            comment.add(piece.text, seconds)
+        # Sound starts a comment; where there is none, its text does: at once in text mode, at the end
+        # where a voice should have spoken and did not.
+        shown_only = comment.pieces and not seconds and (not self.settings.speech or piece.last)
+        if comment.state is State.PREPARING and (seconds or shown_only):
+            self._begin(comment, has_sound=seconds > 0)
+        if piece.pcm is not None and seconds:
+            sound = AudioChunk(piece.pcm, PLAYBACK_RATE_HZ)
+            self._players.play(sound, comment.id, comment.start_s + offset_s)
+        self._players.playback.wake()
+
+    def _begin(self, comment: Comment, has_sound: bool) -> None:
+        """Its first sound is ready: decide when it is heard, and whether that is still worth it."""
+        # 1) The delay learns from the latency.
+        now = self._clock.time()
+        comment.record.first_sound_s = now - self._epoch_s
+        comment.record.first_sound_latency_s = now - comment.captured_s
+        self._delay.observe(now - comment.captured_s, now)
+        # 2) Only an urgent comment need not wait for the end of the one before, and the pause.
+        not_before_s = now
+        if not comment.urgent and (end_s := self.previous_end_s(now)) is not None:
+            not_before_s = end_s + self.settings.pause_s
+        # 3) Its start, if that is soon enough after its picture.
+        due_s = self._delay.due_of(comment.captured_s)
+        start_s = start_of_comment(self.settings.policy, now, due_s, not_before_s, self._delay.off)
+        if self.settings.stale_after_s > 0 and start_s - due_s > self.settings.stale_after_s:
+            raise StaleComment(f"ready {start_s - due_s:.1f} s behind its picture")
+        # 4) An urgent comment cuts the one that is being heard.
+        if self.last is not None and comment.urgent and not self.last.ended:
+            start_s = self._make_room(self.last, start_s, now)
+        # 5) From here on a task attends it.
+        comment.begin(start_s, has_sound)
+        if has_sound:
+            self.last = comment
+        self.comments[comment.id] = comment
+        task = asyncio.ensure_future(self._attend(comment))
+        task.add_done_callback(self._attended)
+        self._attending[comment.id] = task
+
+    def _make_room(self, last: Comment, start_s: float, now: float) -> float:
+        """Cut the comment being heard where the urgent one starts; return the start on its step."""
+        position_s = self.playback(last).heard_s(now) + (start_s - now)
+        cut_s = cut_position(position_s)
+        if cut_s >= last.goal_s:
+            return max(start_s, self.previous_end_s(now) or now)
+        last.break_off("cut for something more important")
+        self._cut(last, cut_s)
+        return start_s + (cut_s - position_s)
+
+    # --- ends before its end
+
+    def _cut(self, comment: Comment, at_heard_s: float) -> None:
+        comment.cut(at_heard_s)
+        self._players.cut(comment.id, at_heard_s)
+
+    def drop_waiting(self, trigger: str) -> None:
+        """Drop every comment of which nothing was heard yet, for an urgent cycle."""
+        now = self._clock.time()
+        for comment in self.comments.values():
+            waiting = comment.start_s > now and not comment.ended
+            if waiting and self.playback(comment).heard_s(now) == 0:
+                comment.overtake(trigger)
+                self._cut(comment, 0.0)
+        heard = [c for c in self.comments.values() if c.has_sound and c.cut_s != 0.0]
+        self.last = heard[-1] if heard else None
+
+    def cut_all(self, reason: str) -> None:
+        """End all comments at the next step of their sound."""
+        now = self._clock.time()
+        for comment in self.comments.values():
+            if comment.ended:
+                continue
+            cut_s = cut_position(self.playback(comment).heard_s(now))
+            if not comment.generated or cut_s < comment.goal_s:
+                comment.break_off(reason)
+                self._cut(comment, cut_s)
+
+    async def drain(self) -> None:
+        """Wait until every comment was heard to its end or its cut; raise the fault of a task that has failed."""
+        while self._attending:
+            await asyncio.wait(set(self._attending.values()))
+            for task in [t for t in self._attending.values() if t.done()]:
+                with contextlib.suppress(asyncio.CancelledError):
+                    task.result()
+
+    # --- until it was heard
+
+    async def _attend(self, comment: Comment) -> None:
+        """Show each piece's words when its sound is heard; finish the record when all was."""
+        shown = 0
+        while True:
+            now = self._clock.time()
+            position_s = self._position_s(comment, now)
+            if position_s is not None:
+                if comment.state is State.READY:
+                    comment.start_sounding()
+                shown = self._show_captions(comment, shown, position_s)
+            if _is_over(comment, shown, position_s):
+                break
+            await self._players.playback.wait_change(_wait_s(comment, shown, position_s, now))
+        self._finish(comment)
+
+    def _attended(self, task: asyncio.Task[None]) -> None:
+        """A fault of the program while attending ends the run; `drain` raises it."""
+        if not task.cancelled() and task.exception() is not None:
+            self._on_fault()
+
+    def _position_s(self, comment: Comment, now: float) -> float | None:
+        """Seconds of it that were heard; None before its first sound. Text counts from its time on."""
+        if now < comment.start_s - 1e-6:
+            return None
+        if not comment.has_sound:
+            return now - comment.start_s
+        heard_s = self.playback(comment).heard_s(now)
+        begun = heard_s > 0 or self.playback(comment).begun(now)
+        return heard_s if begun else None
+
+    def _show_captions(self, comment: Comment, shown: int, position_s: float) -> int:
+        """Show the words of the pieces from `shown` on whose sound has come; return how many are shown now."""
+        while shown < len(comment.pieces):
+            offset_s = comment.pieces[shown].offset_s
+            if position_s < offset_s - _CAPTION_EARLY_S or offset_s > comment.goal_s:
+                break
+            shown += 1
+            final = comment.generated and not any(piece.text.strip() for piece in comment.pieces[shown:])
+            text = " ".join("".join(piece.text for piece in comment.pieces[:shown]).split())
+            if text:
+                self._players.caption(comment.id, text, final)
+        return shown
+
+    # --- its record
+
+    def _finish(self, comment: Comment) -> None:
+        """It was heard, or cut: complete its row and log it."""
+        now = self._clock.time()
+        record = comment.record
+        outcome = comment.end()
+        reason = {State.FAILED: comment.problem, State.HEARD: ""}.get(comment.state, comment.broken_off)
+        record.speech_s = comment.goal_s
+        record.heard_text = (
+            comment.text_up_to(comment.goal_s) if comment.has_sound else record.text or comment.text
+        )
+        if comment.state is not State.DROPPED:
+            self._measure_heard(comment, now)
+        record.discarded_tokens = _discarded_tokens(comment)
+        if comment.cut_s is not None and self.last_text == record.text:
+            self.last_text = record.heard_text
+        self.log_end(record, outcome, reason)
+        self.comments = {k: c for k, c in self.comments.items() if not c.ended or c is self.last}
+        self._attending.pop(comment.id, None)
+        oldest = min((c.id for c in self.comments.values() if not c.ended), default=comment.id)
+        self._players.playback.forget_before(oldest)
+        self._on_end()
+
+    def _measure_heard(self, comment: Comment, now: float) -> None:
+        """When it was heard, and how far that is from its picture and from the comment before."""
+        record = comment.record
+        playback = self.playback(comment)
+        due_s = self._delay.due_of(comment.captured_s)
+        from_s = comment.start_s
+        if comment.has_sound:
+            from_s = playback.heard_from_s(now) or comment.start_s
+        to_s = playback.end_s(now) if comment.has_sound else max(from_s, now)
+        record.heard_from_s = from_s - self._epoch_s
+        record.heard_to_s = to_s - self._epoch_s
+        record.sync_error_s = from_s - due_s
+        record.delay_wanted_s = self._delay.wanted_s
+        record.delay_applied_s = due_s - comment.captured_s
+        if not comment.has_sound:
+            return
+        record.underruns = int(to_s - from_s > comment.goal_s + 0.02)
+        if self._last_heard_to_s is not None:
+            record.gap_before_s = record.heard_from_s - self._last_heard_to_s
+            record.shortfall_s = max(0.0, record.gap_before_s - (record.pause_s or 0.0))
+        self._last_heard_to_s = record.heard_to_s
+
+    def log_end(self, record: CycleRecord, outcome: str, reason: str = "") -> None:
+        """Log a cycle that is over, whether anything of it was heard or not."""
+        record.outcome, record.reason = outcome, reason
+        record.done_s = self._clock.time() - self._epoch_s
+        self._log.cycle(record)
+
+
+def _is_over(comment: Comment, shown: int, position_s: float | None) -> bool:
+    """Whether nothing more is to be done for a comment of which `shown` pieces are shown."""
+    if comment.cut_s == 0.0:
+        return True
+    all_heard = comment.generated and position_s is not None and position_s >= comment.goal_s - 1e-6
+    all_shown = shown >= len(comment.pieces) or comment.cut_s is not None or not comment.has_sound
+    return all_heard and all_shown
+
+
+def _wait_s(comment: Comment, shown: int, position_s: float | None, now: float) -> float:
+    """Seconds until the next thing is to be done for a comment, if playback goes on as it does."""
+    if position_s is None:
+        left_s = comment.start_s - now
+        return min(LOOK_AGAIN_S, max(0.01, left_s)) if left_s > 0 else 0.05
+    if not comment.has_sound:
+        return LOOK_AGAIN_S  # only its next text can matter, and that wakes us
+    goals_s = [comment.goal_s] if comment.generated else []
+    if shown < len(comment.pieces):
+        goals_s.append(comment.pieces[shown].offset_s)
+    if not goals_s:
+        return LOOK_AGAIN_S
+    next_s = min((goal_s - position_s for goal_s in goals_s if goal_s > position_s), default=math.inf)
+    return min(LOOK_AGAIN_S, max(0.01, next_s)) if next_s < math.inf else 0.05
+
+
+def _discarded_tokens(comment: Comment) -> int:
+    """How many of its output tokens nobody heard."""
+    record = comment.record
+    if comment.state is State.DROPPED:
+        return record.output_tokens
+    if comment.state is not State.CUT:
+        return record.discarded_tokens
+    words = max(1, len(record.text.split()))
+    share = min(1.0, len(record.heard_text.split()) / words)
+    return round(record.output_tokens * (1 - share))

@@ -1,0 +1,191 @@
+"""When the next cycle may start, and what starts it: slots, retries and interruptions.
+
+Only the waiting stands here. The arithmetic of slots is in pacing/policy.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from commentator_lib.buffers import SlidingWindow
+from commentator_lib.commentary.comment import URGENT_TRIGGERS, Comment
+from commentator_lib.commentary.delivery import LOOK_AGAIN_S, Delivery
+from commentator_lib.commentary.generation import Generation
+from commentator_lib.media import Frame
+from commentator_lib.pacing.delay import PictureDelay
+from commentator_lib.pacing.policy import Slot, next_slot
+from commentator_lib.players.playback_clock import PlaybackClock
+from commentator_lib.settings import Settings
+
+# How long a cycle waits for the frame that will be on screen when it speaks: a frame or two of video.
+_FRAME_WAIT_S = 0.08
+
+
+class Turns:
+    """Gives one slot after the other; `idle` stops that until it is False again.
+
+    `commented_frame` is the index of the newest frame that a cycle has looked at.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        window: SlidingWindow,
+        delay: PictureDelay,
+        playback: PlaybackClock,
+        delivery: Delivery,
+        generation: Generation,
+    ) -> None:
+        self.settings = settings
+        self.idle = False
+        self.commented_frame = -1
+        self.stopped = False
+        self._window = window
+        self._delay = delay
+        self._playback = playback
+        self._delivery = delivery
+        self._generation = generation
+        self._clock = asyncio.get_running_loop()
+        self._trigger = "first"
+        self._retry_at_s = 0.0
+        self._source_over = False
+        self._wake = asyncio.Event()
+        self._frame = asyncio.Event()
+
+    # --- what happens to it from outside
+
+    def wake(self) -> None:
+        """Look again whether a cycle may start."""
+        self._wake.set()
+
+    def frame_arrived(self) -> None:
+        self._frame.set()
+
+    def source_ended(self) -> None:
+        self._source_over = True
+        self._wake.set()
+        self._frame.set()
+
+    def stop(self) -> None:
+        """Give no more slots."""
+        self.stopped = True
+        self._wake.set()
+        self._frame.set()
+
+    # --- what starts a cycle
+
+    def take_trigger(self) -> str:
+        """Return what has started this cycle; the next one is started by its slot unless something else comes."""
+        trigger, self._trigger = self._trigger, "slot"
+        return trigger
+
+    def retry_later(self) -> None:
+        """Start no cycle before `inference_interval_s` has passed."""
+        self._retry_at_s = self._clock.time() + self.settings.inference_interval_s
+
+    def interrupt(self, trigger: str) -> None:
+        """Start a cycle at once. What is being generated ends here; what waits to be heard is dropped."""
+        self._trigger = trigger
+        self._generation.overtake(trigger)
+        self._delivery.drop_waiting(trigger)
+        self._wake.set()
+
+    def scene_changed(self, compensated: float) -> None:
+        """Interrupt for an important change, if there is a comment that it can cut."""
+        threshold = self.settings.interrupt_threshold
+        if threshold <= 0 or compensated < threshold or self._urgent_under_way():
+            return
+        now = self._clock.time()
+        if any(self._can_be_cut(comment, now) for comment in self._delivery.comments.values()):
+            self.interrupt("change")
+
+    def _urgent_under_way(self) -> bool:
+        """Whether an urgent comment is still to be heard: the next change must not overtake it as well, or in a
+        restless scene none would ever be finished."""
+        now = self._clock.time()
+        coming = [comment for comment in self._delivery.comments.values() if comment.start_s > now]
+        if self._generation.comment:
+            coming.append(self._generation.comment)
+        return self._trigger in URGENT_TRIGGERS or any(comment.urgent for comment in coming)
+
+    def _can_be_cut(self, comment: Comment, now: float) -> bool:
+        """Whether it is being heard, and nothing has overtaken it yet."""
+        untouched = not comment.ended and comment.cut_s is None and not comment.broken_off
+        return untouched and comment.has_sound and self._delivery.playback(comment).heard_s(now) > 0
+
+    # --- when it may start
+
+    async def next_slot(self) -> Slot | None:
+        """Wait until a cycle may start; None when there will be no more."""
+        while not self.stopped:
+            now = self._clock.time()
+            newest = self._window.newest
+            # 1) A source that is over, with nothing new to speak of.
+            if self._source_over and (newest is None or newest.index <= self.commented_frame):
+                return None
+            # 2) Nothing to look for, or nothing to look at yet.
+            if self.idle:
+                if self._source_over:
+                    return None
+                await _wait(self._wake, None)
+                continue
+            if newest is None:
+                await _wait(self._frame, LOOK_AGAIN_S)
+                continue
+            # 3) Something urgent starts at once; everything else at its slot.
+            if self._trigger in URGENT_TRIGGERS:
+                return Slot(now, now)
+            slot = self._foreseen_slot(now)
+            if slot and self._source_over and self._is_past(newest, slot):
+                return None
+            if slot is None:
+                await self._playback.wait_change(LOOK_AGAIN_S)
+            elif slot.infer_at_s > now + 1e-9:
+                await _wait(self._wake, min(slot.infer_at_s - now, LOOK_AGAIN_S))
+            else:
+                await self._wait_for_frame(slot, newest)
+                return slot
+        return None
+
+    def _is_past(self, newest: Frame, slot: Slot) -> bool:
+        """Whether the picture has gone by its last frame before it could be spoken of."""
+        return self._delay.due_of(newest.captured_at_s) < slot.hear_at_s - _FRAME_WAIT_S
+
+    def _foreseen_slot(self, now: float) -> Slot | None:
+        """The slot after the last comment; None while serial waits for its end to be acknowledged."""
+        last = self._delivery.last
+        if self.settings.policy == "serial" and last is not None and not last.ended:
+            return None
+        previous_end_s = self._delivery.previous_end_s(now)
+        delay_s = self._delay.due_of(now) - now
+        slot = next_slot(self.settings.policy, now, previous_end_s, self.settings.pause_s, delay_s)
+        if slot.infer_at_s >= self._retry_at_s:
+            return slot
+        return Slot(self._retry_at_s, max(slot.hear_at_s, self._retry_at_s))
+
+    async def _wait_for_frame(self, slot: Slot, newest: Frame) -> None:
+        """Playout: wait for the first frame that is on screen when the commentator may speak again."""
+        if self.settings.policy == "serial" or self._delay.off or not self._delay.started:
+            return
+        give_up_s = self._clock.time() + _FRAME_WAIT_S
+        while (
+            self._delay.due_of(newest.captured_at_s) < slot.hear_at_s - 1e-6
+            and (left_s := give_up_s - self._clock.time()) > 0
+            and not (self.stopped or self._source_over)
+        ):
+            await _wait(self._frame, left_s)
+            newest = self._window.newest or newest
+
+
+async def _wait(event: asyncio.Event, timeout_s: float | None) -> None:
+    """Wait until the event is set next, or for `timeout_s` at most."""
+    event.clear()
+    if timeout_s is None:
+        await event.wait()
+        return
+    timer = asyncio.get_running_loop().call_later(timeout_s, event.set)
+    try:
+        await event.wait()
+    finally:
+        timer.cancel()
