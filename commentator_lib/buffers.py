@@ -1,8 +1,7 @@
 """The two memories of the picture: few frames for the model, all frames for the viewer.
 
-One buffer for both, the obvious way, shows the viewer the model's two frames a second. So each has its
-own: the window keeps `capture_fps` frames a second for seconds back; the display buffer keeps every frame
-for as long as the picture lags. Both are bounded and lose their oldest frames, never the newest.
+The window keeps `capture_fps` frames a second for some seconds back; the display buffer keeps every frame for as
+long as the picture lags. Both are bounded and lose their oldest frames, never the newest.
 """
 
 from __future__ import annotations
@@ -17,8 +16,8 @@ from commentator_lib.media import Frame
 class SlidingWindow:
     """The last frames for the model: a ring at `capture_fps`, and the newest frame of all.
 
-    The newest frame stands in for the ring's newest one when frames are taken, so that a comment never
-    starts from a picture that is half a capture interval old. Safe to use from two threads.
+    When frames are taken, the newest frame of all replaces the ring's newest one, so that a comment never starts
+    from a picture that is half a capture interval old. Safe to use from two threads.
     """
 
     def __init__(self, capture_fps: float, max_frames: int) -> None:
@@ -36,7 +35,7 @@ class SlidingWindow:
                 self._ring = deque(self._ring, maxlen=max_frames)
 
     def offer(self, frame: Frame) -> bool:
-        """Take a frame at the source's own rate; True when it was kept as one of `capture_fps`."""
+        """Take a frame at the source's own rate; return True when it was kept as one of `capture_fps`."""
         with self._lock:
             self._newest = frame
             if frame.captured_at_s < self._next_due_s - 1e-6:
@@ -50,10 +49,11 @@ class SlidingWindow:
 
     @property
     def newest(self) -> Frame | None:
+        """The newest frame that was offered, kept in the ring or not."""
         return self._newest
 
     def take(self, count: int, stride: int) -> list[Frame]:
-        """At most `count` frames, oldest first: every `stride`-th of the ring, counted from the newest."""
+        """Return at most `count` frames, oldest first: every `stride`-th of the ring, counted from the newest."""
         with self._lock:
             kept = list(self._ring)
             newest = self._newest
@@ -81,6 +81,7 @@ class DisplayBuffer:
         self._closed = False
 
     def push(self, frame: Frame) -> None:
+        """Add a frame; the oldest ones go, and are counted in `dropped`, while there are more bytes than allowed."""
         self._frames.append(frame)
         self._bytes += frame.image.nbytes
         while self._bytes > self.max_bytes and len(self._frames) > 1:
@@ -89,6 +90,7 @@ class DisplayBuffer:
         self._arrived.set()
 
     def pop(self) -> Frame:
+        """Take out the oldest frame. IndexError when there is none."""
         frame = self._frames.popleft()
         self._bytes -= frame.image.nbytes
         return frame
@@ -103,7 +105,7 @@ class DisplayBuffer:
         self._arrived.set()
 
     async def wait(self) -> Frame | None:
-        """The oldest frame, still in the buffer, once there is one; None when closed and empty."""
+        """Wait for a frame and return the oldest, which stays in the buffer; None when closed and empty."""
         while not self._frames:
             if self._closed:
                 return None

@@ -7,8 +7,8 @@ The picture of a frame captured at time c is due at c + D. Two rules choose the 
 - playout: a high quantile of the latencies plus a margin, as a jitter buffer does (RFC 3550 players). A
   comment that is ready before its picture waits for it, so nearly every comment can be exactly on time.
 
-Both observe the time from capture to the *first sound*. The end of generation, which is easier to see,
-comes seconds later while the comment is already being heard.
+Both observe the time from capture to the *first sound*. Generation ends seconds later, while the comment is
+already being heard.
 
 The delay that is applied moves towards the wanted one by at most `slew_max` of real time, so that the
 picture runs a little faster or slower but never jumps.
@@ -31,12 +31,12 @@ _FEW = 20
 
 
 def ema(previous_s: float, observed_s: float, alpha: float) -> float:
-    """One step of the exponential moving average: (1 − alpha)·previous + alpha·observed."""
+    """Return one step of the exponential moving average: (1 − alpha)·previous + alpha·observed."""
     return (1.0 - alpha) * previous_s + alpha * observed_s
 
 
 def quantile(values: Sequence[float], q: float) -> float:
-    """The q-quantile with linear interpolation (numpy's default), of a short sequence; no numpy needed."""
+    """Return the q-quantile of a short sequence, with linear interpolation as numpy does by default."""
     ordered = sorted(values)
     position = q * (len(ordered) - 1)
     low = int(position)
@@ -45,7 +45,7 @@ def quantile(values: Sequence[float], q: float) -> float:
 
 
 def playout_target(latencies_s: Sequence[float], q: float, margin_s: float) -> float:
-    """The delay that lets a share `q` of comments be on time.
+    """Return the delay that lets a share `q` of comments be on time.
 
     The largest of a few observations is well below the quantile of many, so a short history is stretched
     by up to a quarter, less as it fills up.
@@ -55,7 +55,7 @@ def playout_target(latencies_s: Sequence[float], q: float, margin_s: float) -> f
 
 
 def slewed(applied_s: float, wanted_s: float, elapsed_s: float, slew_max: float) -> float:
-    """Move the applied delay towards the wanted one by at most `slew_max` seconds a second."""
+    """Return the applied delay moved towards the wanted one by at most `slew_max` seconds a second."""
     step = slew_max * max(0.0, elapsed_s)
     return applied_s + min(step, max(-step, wanted_s - applied_s))
 
@@ -63,10 +63,10 @@ def slewed(applied_s: float, wanted_s: float, elapsed_s: float, slew_max: float)
 class PictureDelay:
     """The delay wanted and applied; gives each frame the time at which it is due.
 
-    Delay moves along capture time: from frame to frame by at most `slew_max` of the time between them.
-    So two frames are never due closer together or further apart than that, whatever the loop is doing.
-    Until the first frame is due to be shown there is no picture that could jump, and the delay may still
-    be set freely: a playout picture starts as soon as the first latency is known, with its first frame.
+    The delay changes with capture time: from frame to frame by at most `slew_max` of the time between them.
+    So two frames are never due closer together or further apart than that, even where the loop runs late.
+    Until the first frame has its time there is no picture that could jump, and the delay may still be set
+    freely: a playout picture starts as soon as the first latency is known, with its first frame.
     """
 
     def __init__(
@@ -103,11 +103,11 @@ class PictureDelay:
         return self._last_captured_s is not None
 
     def first_frame(self, captured_at_s: float) -> None:
-        """The picture will start with this frame, whenever it starts."""
+        """Remember the frame with which the picture will start."""
         self._first_captured_s = captured_at_s
 
     def observe(self, latency_s: float, now_s: float) -> None:
-        """A comment's first sound is ready now, `latency_s` after the capture of its newest frame.
+        """Learn from a comment whose first sound is ready now, `latency_s` after the capture of its newest frame.
 
         Not called for "..." or a skipped cycle: they are fast, and would pull the delay down.
         """
@@ -140,13 +140,15 @@ class PictureDelay:
         return captured_at_s + self.applied_s
 
     def due_of(self, captured_at_s: float) -> float:
-        """When a frame is or was due; for one that has no time yet, if the wanted delay stays as it is."""
+        """Return when a frame is or was due; for one that has no time yet, if the wanted delay stays as it is."""
+        # 1) A frame that has its time, or one between two that have.
         from_s = self._last_captured_s
-        if from_s is None:
-            from_s = captured_at_s if self._first_captured_s is None else self._first_captured_s
-        elif captured_at_s <= from_s:
+        if from_s is not None and captured_at_s <= from_s:
             for captured_s, due_s in reversed(self._given):
                 if captured_s <= captured_at_s:
                     return due_s + (captured_at_s - captured_s)
             return captured_at_s + self.applied_s
+        # 2) A frame to come: the delay goes on moving from the last one that has its time.
+        if from_s is None:
+            from_s = captured_at_s if self._first_captured_s is None else self._first_captured_s
         return captured_at_s + slewed(self.applied_s, self.wanted_s, captured_at_s - from_s, self._slew_max)

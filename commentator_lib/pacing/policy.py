@@ -3,11 +3,11 @@
 serial, as in the nerdpudding project: wait until playback has ended, wait the pause, then infer on the
 newest frames. The listener waits through the pause and the whole time to first sound.
 
-playout: the silence between two comments shall be the pause and nothing else. The next slot is
+playout: the silence between two comments is the pause and nothing else. The next slot is
 S = end of the previous comment + pause. The picture lags by D, so the frame on screen at S is captured at
 S − D: inference starts then, on that frame, and has D seconds until it must be heard.
 
-Only arithmetic stands here; the loop does the waiting.
+Only arithmetic stands here; commentary/turns.py does the waiting.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Slot:
 def next_slot(
     policy: Policy, now_s: float, previous_end_s: float | None, pause_s: float, delay_s: float
 ) -> Slot:
-    """The slot after a comment whose playback ends at `previous_end_s` (None: nothing was heard yet).
+    """Return the slot after a comment whose playback ends at `previous_end_s` (None: nothing was heard yet).
 
     For serial the end must have happened; for playout it may be foreseen. Never in the past: a slot that
     has gone by starts now.
@@ -48,7 +48,7 @@ def next_slot(
 def start_of_comment(
     policy: Policy, ready_at_s: float, frame_due_s: float, not_before_s: float, delay_off: bool = False
 ) -> float:
-    """When a comment whose first sound is ready shall be heard.
+    """Return when a comment is to be heard whose first sound is ready.
 
     playout: when the picture shows its newest frame, or as soon as it is ready where that has passed.
     serial, or with the delay switched off: as soon as it is ready. Never before `not_before_s`, the end
@@ -60,12 +60,12 @@ def start_of_comment(
 
 
 def cut_position(heard_s: float, step_s: float = CUT_STEP_S) -> float:
-    """Where in its own sound a comment is cut that has been heard for `heard_s`: the next step boundary."""
+    """Return where in its own sound a comment is cut that was heard for `heard_s`: at the next step."""
     return math.ceil(max(0.0, heard_s) / step_s - 1e-9) * step_s
 
 
 def heard_text(pieces: list[tuple[str, float]], heard_s: float) -> str:
-    """What the listener really heard of a comment: whole words, by the share of each piece's sound.
+    """Return what the listener really heard of a comment: whole words, by the share of each piece's sound.
 
     `pieces` are (text, seconds of its sound) in order. A piece without sound counts as heard once
     something after it was, or when all sound before it was heard.

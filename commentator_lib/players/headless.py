@@ -1,8 +1,8 @@
-"""A player without a screen or a loudspeaker: it takes the exact time that real ones take.
+"""A player without a screen or a loudspeaker, which takes exactly the time that real ones take.
 
 For servers, tests, benchmarks and virtual time. It draws each frame when it is due and plays comments one
 after another on the loop's clock, so that what it acknowledges is what a perfect sound card would have
-played. What it drew and played goes to its listeners, from which the run log makes the recording.
+played. It tells its listeners what it drew and played; the run log makes its recording from that.
 """
 
 from __future__ import annotations
@@ -21,22 +21,27 @@ from commentator_lib.players.playback_clock import PlaybackClock, Report
 
 @dataclass(slots=True)
 class _Sound:
+    """A piece of a comment's sound; `start_s` is the time that is asked for until it has begun, then the real one."""
+
     comment_id: int
-    pcm: AudioChunk
+    pcm: AudioChunk  # int16 (N,) at 48 kHz
     offset_s: float  # in its comment
-    start_s: float  # as wished, then as it was
+    start_s: float
     arrived_s: float
     begun: bool = False
 
 
 class HeadlessPlayer(Player):
-    """`on_drawn(frame, due_at_s, drawn_at_s)`, `on_sounded(comment_id, samples, from_s)` and
+    """Shows and plays to its listeners only.
+
+    `on_drawn(frame, due_at_s, drawn_at_s)`, `on_sounded(comment_id, samples, from_s)` and
     `on_caption(comment_id, text, final, at_s)` are called on the loop's thread as things happen;
     `samples` is int16 (N,) at 48 kHz, given when it has been played to its end or its cut.
     """
 
     name = "headless"
     lead_s = 0.0
+    _loop: asyncio.AbstractEventLoop  # from `attach` on
 
     def __init__(
         self,
@@ -49,7 +54,6 @@ class HeadlessPlayer(Player):
         self._on_caption = on_caption
         self.frames_drawn = 0
         self.underruns = 0
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._report: Report = lambda *_: None
         self._closed = False
         self._sounds: deque[_Sound] = deque()
@@ -93,41 +97,49 @@ class HeadlessPlayer(Player):
         self._pump()
 
     def _pump(self) -> None:
-        """Begin the next sound if its time has come, else set the timer for it."""
+        """Finish and begin the sounds whose time has come, and set the timer for the next."""
+        self._cancel_timer()
+        while self._sounds:
+            now = self._loop.time()
+            head = self._sounds[0]
+            # 1) The one that is being played: wait for its end, or go on to the next.
+            if head.begun:
+                end_s = head.start_s + head.pcm.duration_s
+                if now < end_s - 1e-9:
+                    self._timer = self._loop.call_at(end_s, self._pump)
+                    return
+                self._finish(head, head.pcm.duration_s)
+                continue
+            # 2) The next one: wait for its start, or begin it and wait for its end.
+            start_s = self._start_of(head)
+            if now < start_s - 1e-9:
+                self._timer = self._loop.call_at(start_s, self._pump)
+            else:
+                self._begin(head, start_s)
+                self._timer = self._loop.call_at(self._free_at_s, self._pump)
+            return
+
+    def _start_of(self, sound: _Sound) -> float:
+        """When a sound can start: one that lies ready follows the one before to the sample, however late this code
+        runs, as on a sound card; the first of a comment waits for its time."""
+        earliest_s = max(self._free_at_s, sound.arrived_s)
+        return earliest_s if sound.offset_s > 0 else max(sound.start_s, earliest_s)
+
+    def _begin(self, sound: _Sound, start_s: float) -> None:
+        # A later piece that arrives after the one before has ended leaves a hole: an underrun.
+        self.underruns += sound.offset_s > 0 and sound.arrived_s > self._free_at_s + 1e-3
+        sound.start_s, sound.begun = start_s, True
+        self._free_at_s = start_s + sound.pcm.duration_s
+        if sound.offset_s == 0:
+            self._report(sound.comment_id, 0.0, start_s)
+
+    def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if not self._sounds:
-            return
-        now = self._loop.time()
-        head = self._sounds[0]
-        if head.begun:
-            end_s = head.start_s + head.pcm.duration_s
-            if now < end_s - 1e-9:
-                self._timer = self._loop.call_at(end_s, self._pump)
-                return
-            self._finish(head, head.pcm.duration_s)
-            self._pump()
-            return
-        # As a sound card would: a sound that lies ready follows the one before to the sample, however late
-        # this code runs. One that arrives after the one before has ended leaves a hole, an underrun.
-        if head.offset_s > 0:
-            start_s = max(self._free_at_s, head.arrived_s)
-            hole = head.arrived_s > self._free_at_s + 1e-3
-        else:
-            hole = False
-            start_s = max(head.start_s, self._free_at_s, head.arrived_s)
-        if now < start_s - 1e-9:
-            self._timer = self._loop.call_at(start_s, self._pump)
-            return
-        head.start_s, head.begun = start_s, True
-        self.underruns += hole
-        self._free_at_s = start_s + head.pcm.duration_s
-        if head.offset_s == 0:
-            self._report(head.comment_id, 0.0, start_s)
-        self._timer = self._loop.call_at(self._free_at_s, self._pump)
 
     def _finish(self, sound: _Sound, played_s: float) -> None:
+        """Hand over the first sound of the queue, played to its end."""
         self._sounds.popleft()
         ended_s = sound.start_s + played_s
         self._free_at_s = ended_s
@@ -149,7 +161,7 @@ class HeadlessPlayer(Player):
                 keep = round(left_s * sound.pcm.sample_rate_hz)
                 sound.pcm = AudioChunk(_faded(sound.pcm.samples[:keep]), sound.pcm.sample_rate_hz)
                 kept.append(sound)
-            elif sound.begun:  # its cut lies just behind: end it where it is
+            elif sound.begun:  # the cut lies just behind what was played: end it where it is
                 self._finish_cut(sound)
         self._sounds = kept
         if kept and kept[0].begun:
@@ -157,6 +169,7 @@ class HeadlessPlayer(Player):
         self._pump()
 
     def _finish_cut(self, sound: _Sound) -> None:
+        """Hand over a sound that ends now, as far as it was played."""
         now = self._loop.time()
         played_s = min(sound.pcm.duration_s, max(0.0, now - sound.start_s))
         self._free_at_s = now
@@ -173,18 +186,15 @@ class HeadlessPlayer(Player):
 
     def detach(self) -> None:
         """Stop sounding and drawing; what has been begun is handed over as far as it was played."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._cancel_timer()
         if self._sounds and self._sounds[0].begun:
-            head = self._sounds.popleft()
-            self._finish_cut(head)
+            self._finish_cut(self._sounds.popleft())
         self._sounds.clear()
         self._closed = True
 
 
 def _faded(samples: np.ndarray, fade_samples: int = 240) -> np.ndarray:
-    """A copy of int16 (N,) whose end goes to silence over 5 ms (at 48 kHz), so that a cut does not click."""
+    """Return a copy of int16 (N,) whose end fades to silence over 5 ms (at 48 kHz), so that a cut does not click."""
     count = min(len(samples), fade_samples)
     faded = np.array(samples)
     if count:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from commentator_lib.commentators.base import StageTimes
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FORMAT_VERSION = 1
 OUTCOMES = ("spoken", "silent", "unchanged", "interrupted", "stale", "failed")
 
 
 class RunLogError(Exception):
-    """A run folder that cannot be written or read; the message says what and how to mend it."""
+    """A run folder that cannot be written or read; the message says what is wrong and what helps."""
 
 
 @dataclass(slots=True)
@@ -91,11 +94,11 @@ class CycleRecord:
         self.vocoder_s = known.get("vocoder_s", self.vocoder_s)
 
 
-def cycles_frame(rows: list[dict[str, Any]]):
-    """Rows of cycles as a DataFrame, with all columns and stable types even where there are no rows."""
+def cycles_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Return rows of cycles as a DataFrame, with all columns and stable types even where there are no rows."""
     import pandas as pd
 
-    columns = {f.name: f.type for f in dataclasses.fields(CycleRecord)}
+    columns = {f.name: str(f.type) for f in dataclasses.fields(CycleRecord)}
     frame = pd.DataFrame(rows, columns=list(columns))
     for name, kind in columns.items():
         if "float" in kind:
@@ -106,6 +109,6 @@ def cycles_frame(rows: list[dict[str, Any]]):
 
 
 def totals(rows: list[dict[str, Any]]) -> dict[str, int]:
-    """How many cycles ended in which way."""
+    """Return how many cycles ended in which way, for every outcome there is."""
     counts = Counter(row["outcome"] for row in rows)
     return {outcome: counts.get(outcome, 0) for outcome in OUTCOMES}
