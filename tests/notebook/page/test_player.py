@@ -99,10 +99,8 @@ def test_kernel_that_is_restarted_is_named_and_a_new_run_works(lab, browser):
                 page.locator(".live-player").count() == 0
                 or "No answer from the kernel" in page.locator(".live-player .message").first.inner_text()
             ),
-            30,
             "dead kernel named",
         )
-        page.wait_for_timeout(2000)
         (page.folder / "told.json").unlink()
         run_all(page)
         until(lambda: page.told()["spoken"] >= 1, "new run")
