@@ -215,7 +215,7 @@ class LiveRun:
             parts.commentary.stop()
 
     def _player_failed(self, name: str, error: Exception) -> None:
-        self._notes.append(f"player {name} failed: {type(error).__name__}: {error}")
+        self._notes.append(f"player {name} failed: {named_first_line(error)}")
         logger.warning("player %s is dropped: %s", name, named_first_line(error))
 
     # --- the end
@@ -257,7 +257,7 @@ class LiveRun:
             "source_from_s": round(from_s, 6),  # when a file's first frame was captured
             "source_problem": self._source_problem(),
             "stopped_early": self._stop.is_set(),
-            "error": None if self.error is None else f"{type(self.error).__name__}: {self.error}",
+            "error": None if self.error is None else named_first_line(self.error),
             **(self._loaded if given.mode == "live" else {}),
             "notes": self._notes + ([given.log.problem] if given.log.problem else []),
         }

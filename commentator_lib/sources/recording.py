@@ -16,6 +16,7 @@ import threading
 from fractions import Fraction
 from pathlib import Path
 
+from commentator_lib.errors import named_first_line
 from commentator_lib.media import Frame
 from commentator_lib.sources.video import FileSource
 from commentator_lib.video_writer import H264Writer
@@ -53,7 +54,7 @@ class SourceRecorder:
         try:
             self._record()
         except Exception as error:  # a full disk, an encoder: the recording ends, the run goes on
-            self.problem = f"the picture is not recorded any more: {type(error).__name__}: {error}"
+            self.problem = f"the picture is not recorded any more: {named_first_line(error)}"
             logger.warning("%s", self.problem)
             while self._frames.get() is not None:
                 self.dropped += 1

@@ -13,6 +13,7 @@ import threading
 from commentator_lib.buffers import DisplayBuffer, SlidingWindow
 from commentator_lib.clock import Worker, sleep_until
 from commentator_lib.commentary.loop import CommentaryLoop
+from commentator_lib.errors import named_first_line
 from commentator_lib.media import Frame
 from commentator_lib.pacing.delay import PictureDelay
 from commentator_lib.scene import SceneTracker
@@ -91,7 +92,7 @@ class Capture:
                 raise
             self.problem = str(error)
         except Exception as error:  # a source may die in any way; what was seen is still commented
-            self.problem = f"{type(error).__name__}: {error}"
+            self.problem = named_first_line(error)
         finally:
             reason = self.problem or self._source.problem or ("stopped" if self._stop.is_set() else "its end")
             logger.info("source ended after %d frames: %s", self.frames, reason)

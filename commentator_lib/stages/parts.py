@@ -94,7 +94,7 @@ def warm_up(given: Given, notes: list[str]) -> dict[str, Any]:
         try:
             given.voice.warm_up()
         except Exception as error:
-            notes.append(f"voice: {type(error).__name__}: {error}")
+            notes.append(f"voice: {named_first_line(error)}")
             logger.warning("no voice: %s", named_first_line(error))
     return loaded
 
@@ -107,7 +107,7 @@ def close_each(notes: list[str], *given: Source | Commentator | Voice | None) ->
         try:
             part.close()
         except Exception as error:  # the log must be finished, however a model ends
-            notes.append(f"closing {type(part).__name__}: {type(error).__name__}: {error}")
+            notes.append(f"closing {type(part).__name__}: {named_first_line(error)}")
             logger.warning("closing %s failed: %s", type(part).__name__, named_first_line(error))
 
 
