@@ -25,19 +25,23 @@ from pathlib import Path
 
 from commentator_lib.checks.browser import find_browser
 from commentator_lib.commentators.base import CommentatorError
+from commentator_lib.commentators.minicpmo.assets import (
+    REFERENCE_RATE_HZ,
+    find_assets,
+    find_reference_audio,
+    read_reference_audio,
+)
 from commentator_lib.commentators.minicpmo.checkpoint import (
     PUBLISHED_AWQ,
     PUBLISHED_BF16,
-    REFERENCE_RATE_HZ,
     Checkpoint,
-    can_slim,
-    find_assets,
-    find_reference_audio,
     inspect_checkpoint,
+)
+from commentator_lib.commentators.minicpmo.memory_budget import (
+    can_shrink,
+    explain_missing_memory,
     kernel_tools,
-    memory_problem,
     needed_bytes,
-    read_reference_audio,
 )
 from commentator_lib.commentators.weights import bytes_text, find_checkpoint, tensor_bytes, weight_files
 from commentator_lib.redact import redact_url
@@ -75,7 +79,7 @@ def check(settings: Settings) -> list[CheckLine]:
     installed = read_versions({r.name for rs in requirements.values() for r in rs} | set(_LIBRARIES))
     minicpmo = settings.commentator == "minicpmo"
     gpu = read_gpu()
-    slim = gpu.usable and can_slim(gpu.capability)
+    shrink = gpu.usable and can_shrink(gpu.capability)
     checkpoint, where = read_checkpoint(settings)
     return [
         python_line(sys.version_info[:3], platform.platform()),
@@ -89,7 +93,7 @@ def check(settings: Settings) -> list[CheckLine]:
         libraries_line(installed, minicpmo),
         gpu_line(gpu, needs_gpu(settings), minicpmo),
         *graphs_lines(gpu, *kernel_tools()),
-        gpu_memory_line(gpu, checkpoint, settings.speech, minicpmo and needs_gpu(settings), slim),
+        gpu_memory_line(gpu, checkpoint, settings.speech, minicpmo and needs_gpu(settings), shrink),
         where,
         *voice_lines(settings, checkpoint),
         server_line(
@@ -511,31 +515,33 @@ def graphs_lines(gpu: Gpu, triton: bool, compiler: bool) -> list[CheckLine]:
 
 
 def gpu_memory_line(
-    gpu: Gpu, checkpoint: Checkpoint | None, speech: bool, needed: bool, slim: bool = False
+    gpu: Gpu, checkpoint: Checkpoint | None, speech: bool, needed: bool, shrink: bool = False
 ) -> CheckLine:
     """Free and total, and what of MiniCPM-o fits into it: the checkpoint that is set, else the published ones.
 
-    `slim`: 4 bits take less here (minicpmo/slim.py).
+    `shrink`: 4 bits take less here (minicpmo/shrink.py).
     """
     what = "GPU memory"
     published = [(c, spoken) for c in (PUBLISHED_BF16, PUBLISHED_AWQ) for spoken in (True, False)]
     if gpu.free_bytes is None or gpu.total_bytes is None:
-        return CheckLine(None, what, f"none to be read; MiniCPM-o takes {_sizes(published, slim)}")
-    fitting = [(c, spoken) for c, spoken in published if needed_bytes(c, spoken, slim) <= gpu.free_bytes]
+        return CheckLine(None, what, f"none to be read; MiniCPM-o takes {_sizes(published, shrink)}")
+    fitting = [(c, spoken) for c, spoken in published if needed_bytes(c, spoken, shrink) <= gpu.free_bytes]
     found = (
         f"{bytes_text(gpu.free_bytes)} of {bytes_text(gpu.total_bytes)} free; of MiniCPM-o fits: "
-        f"{_sizes(fitting, slim) or 'nothing'}"
+        f"{_sizes(fitting, shrink) or 'nothing'}"
     )
     if left := [pair for pair in published if pair not in fitting]:
-        found += f"; does not fit: {_sizes(left, slim)}"
-    problem = memory_problem(checkpoint or PUBLISHED_AWQ, speech, gpu.free_bytes, gpu.total_bytes, slim)
+        found += f"; does not fit: {_sizes(left, shrink)}"
+    problem = explain_missing_memory(
+        checkpoint or PUBLISHED_AWQ, speech, gpu.free_bytes, gpu.total_bytes, shrink
+    )
     return CheckLine(_state(not problem, needed), what, found, problem)
 
 
-def _sizes(variants: Iterable[tuple[Checkpoint, bool]], slim: bool) -> str:
+def _sizes(variants: Iterable[tuple[Checkpoint, bool]], shrink: bool) -> str:
     return ", ".join(
         f"{checkpoint.label} {'with' if speech else 'without'} speech "
-        f"({bytes_text(needed_bytes(checkpoint, speech, slim))})"
+        f"({bytes_text(needed_bytes(checkpoint, speech, shrink))})"
         for checkpoint, speech in variants
     )
 

@@ -56,7 +56,7 @@ from commentator_lib.checks.check import (
 )
 from commentator_lib.commentators.minicpmo.checkpoint import PUBLISHED_BF16
 from commentator_lib.settings import Settings, env_name, load_settings
-from tests.commentators.minicpmo.test_checkpoint import make_assets, make_checkpoint, tone, write_wav
+from tests.commentators.minicpmo.checkpoint_files import make_assets, make_checkpoint, tone, write_wav
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

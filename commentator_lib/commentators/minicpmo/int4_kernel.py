@@ -1,11 +1,13 @@
-"""Unpacking 4-bit weights on the GPU, in one pass over them: what int4.dequantise says in twelve, in Triton."""
+"""Unpacking 4-bit weights on the GPU in one Triton kernel; int4.dequantise takes twelve of PyTorch's for the same."""
 
 from __future__ import annotations
 
 import torch
-import triton
-import triton.language as tl
+import triton  # pyright: ignore[reportMissingImports]  comes with PyTorch's CUDA builds only
+import triton.language as tl  # pyright: ignore[reportMissingImports]
 from torch import Tensor
+
+from commentator_lib.commentators.minicpmo.launching import launch
 
 # Blocks of 128 columns that one program unpacks.
 _BLOCKS = 4
@@ -13,7 +15,7 @@ _BLOCKS = 4
 
 @triton.jit
 def _unpack(packed, scales, out, stride, BLOCKS: tl.constexpr, GROUP: tl.constexpr, MANY: tl.constexpr):
-    """Eight rows of some blocks of 128 columns; see int4.pack for what stands where."""
+    """Unpack eight rows of some blocks of 128 columns; int4.pack says where each number is."""
     tile = tl.program_id(0)
     row = tl.arange(0, 8)[:, None]
     column = tl.program_id(1) * MANY * 128 + tl.arange(0, MANY * 128)[None, :]
@@ -29,12 +31,14 @@ def _unpack(packed, scales, out, stride, BLOCKS: tl.constexpr, GROUP: tl.constex
 
 
 def dequantise(packed: Tensor, scales: Tensor) -> Tensor:
-    """As int4.dequantise; both may be some of the rows of a larger weight."""
+    """Return the weight (N, K) bfloat16 of the two parts of an Int4, as int4.dequantise does.
+
+    Both parts may be views of some of the rows of a larger weight.
+    """
     tiles, blocks = packed.shape[:2]
     rows, columns = tiles * 8, blocks * 128
     many = next(many for many in (_BLOCKS, 2, 1) if blocks % many == 0)
-    out = torch.empty(rows, columns, device=packed.device, dtype=torch.bfloat16)
-    _unpack[(tiles, blocks // many)](
-        packed, scales, out, scales.stride(0), blocks, columns // scales.shape[0], many
-    )
+    out = torch.empty(rows, columns, device=packed.device, dtype=torch.bfloat16)  # (N, K)
+    grid = (tiles, blocks // many)
+    launch(_unpack, grid, packed, scales, out, scales.stride(0), blocks, columns // scales.shape[0], many)
     return out

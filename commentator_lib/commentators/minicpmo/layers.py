@@ -1,49 +1,52 @@
-"""The layers of Qwen3 and Llama written out: what runs of the language model and of the talker for one token.
+"""The layers of Qwen3 and Llama as plain functions: the language model and the talker run on them on a GPU.
 
-transformers' own modules launch some forty small kernels a layer, and a step is bound by their number, not by the
-weights that it reads. Written out, with query, key and value (and gate and up) as one product each, there are few
-places left where kernels can be joined; kernels.py has those for a GPU. The weights stay where they are: the modules
-see views of the joined ones, so that the plain way goes on working on the same memory.
+transformers' modules launch some forty small kernels a layer, and the time of a step depends on their number, not on
+the weights that it reads. Here query, key and value are one product, and so are gate and up; kernels.py joins most of
+the remaining small kernels. The weights are joined in place: the modules become views of the joined weights, so that
+transformers' modules go on working on the same memory.
 
-Every function here is pure but for the cache that it writes, and runs on a CPU too: the tests hold it against the
-modules there.
+The functions change nothing but the key-value cache. They run on a CPU too, where the tests compare them with the
+modules.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from commentator_lib.commentators.minicpmo.int4 import Int4, Int4Linear, joined, matmul
+from commentator_lib.commentators.minicpmo.int4 import Int4, Int4Linear, join_int4, matmul
 
 
 class Layer(NamedTuple):
-    """The weights of one layer. `query_norm` and `key_norm` are None where the architecture has none (Llama)."""
+    """The weights of one layer, for hidden states of width H and an MLP of width F.
 
-    norm: Tensor
-    qkv: Tensor | Int4
-    query_norm: Tensor | None
-    key_norm: Tensor | None
-    out: Tensor | Int4
-    mlp_norm: Tensor
-    gate_up: Tensor | Int4
-    down: Tensor | Int4
+    `query_norm` and `key_norm` are None where the architecture has none (Llama).
+    """
+
+    norm: Tensor  # (H,)
+    qkv: Tensor | Int4  # ((heads + 2 · kv_heads) · d, H)
+    query_norm: Tensor | None  # (d,)
+    key_norm: Tensor | None  # (d,)
+    out: Tensor | Int4  # (H, heads · d)
+    mlp_norm: Tensor  # (H,)
+    gate_up: Tensor | Int4  # (2 · F, H)
+    down: Tensor | Int4  # (H, F)
 
 
 class Shape(NamedTuple):
-    """What all layers have in common."""
+    """The sizes that all layers share."""
 
     heads: int
     kv_heads: int
-    head_dim: int
+    head_dim: int  # d
     norm_epsilon: float
 
 
-def read_shape(model) -> Shape:
-    """Of a Qwen3Model or LlamaModel. ValueError for a decoder that is built in another way."""
+def read_shape(model: Any) -> Shape:
+    """Return the sizes of a Qwen3Model or LlamaModel. Raise ValueError for a decoder of another architecture."""
     config = model.config
     attention = model.layers[0].self_attn
     biased = any(getattr(layer, "bias", None) is not None for layer in model.layers.modules())
@@ -59,12 +62,15 @@ def read_shape(model) -> Shape:
 
 
 @torch.no_grad()
-def read_layers(model) -> list[Layer]:
-    """The layers' weights, joined where they are used together; the modules become views of the joined ones."""
+def read_layers(model: Any) -> list[Layer]:
+    """Return the weights of all layers of a Qwen3Model or LlamaModel, joined where they are used together.
+
+    The modules become views of the joined weights. Raise ValueError for layers that cannot be joined.
+    """
     return [_read_layer(layer) for layer in model.layers]
 
 
-def _read_layer(layer) -> Layer:
+def _read_layer(layer: Any) -> Layer:
     attention, mlp = layer.self_attn, layer.mlp
     groups = [
         [attention.q_proj, attention.k_proj, attention.v_proj],
@@ -73,7 +79,7 @@ def _read_layer(layer) -> Layer:
         [mlp.down_proj],
     ]
     int4 = isinstance(attention.q_proj, Int4Linear)
-    qkv, out, gate_up, down = joined(groups) if int4 else map(_join, groups)
+    qkv, out, gate_up, down = join_int4(groups) if int4 else map(_join_weights, groups)
     return Layer(
         layer.input_layernorm.weight,
         qkv,
@@ -86,39 +92,45 @@ def _read_layer(layer) -> Layer:
     )
 
 
-def _join(linears: list[nn.Module]) -> Tensor:
-    if not all(isinstance(linear, nn.Linear) for linear in linears):
-        raise ValueError(f"layers of {type(linears[0]).__name__} cannot be joined")
+def _join_weights(modules: list[nn.Module]) -> Tensor:
+    linears = [module for module in modules if isinstance(module, nn.Linear)]
+    if len(linears) != len(modules):
+        raise ValueError(f"layers of {type(modules[0]).__name__} cannot be joined")
     return linears[0].weight if len(linears) == 1 else join(linears)[0]
 
 
 def join(linears: list[nn.Linear]) -> tuple[Tensor, Tensor | None]:
-    """Weight and bias of these layers as one product; the modules become views of it."""
-    sizes = [linear.out_features for linear in linears]
-    found: dict[str, Tensor | None] = {"weight": None, "bias": None}
-    for name in found:
-        parts = [getattr(linear, name) for linear in linears]
-        if parts[0] is None:
-            continue
-        found[name] = whole = torch.cat(parts)
-        for linear, part in zip(linears, whole.split(sizes), strict=True):
-            setattr(linear, name, nn.Parameter(part, requires_grad=False))
-    return found["weight"], found["bias"]
+    """Return the weights (Σ out, in) and biases (Σ out,) of these layers as one; the modules become views of them."""
+    return _join_parameters(linears, "weight"), (
+        None if linears[0].bias is None else _join_parameters(linears, "bias")
+    )
+
+
+def _join_parameters(linears: list[nn.Linear], name: str) -> Tensor:
+    whole = torch.cat([getattr(linear, name) for linear in linears])
+    parts = whole.split([linear.out_features for linear in linears])
+    for linear, part in zip(linears, parts, strict=True):
+        setattr(linear, name, nn.Parameter(part, requires_grad=False))
+    return whole
 
 
 def rms_norm(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
-    """Over the last dimension, in float32, rounded before the weight as transformers has it."""
+    """Return x (..., d) normalised over its last dimension and scaled by `weight` (d,).
+
+    Computed in float32, and rounded to the dtype of x before the weight, as transformers does.
+    """
     wide = x.float()
     return weight * (wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + epsilon)).to(x.dtype)
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary position embedding: x (n, heads, d), cos and sin (n, 1, d)."""
-    low, high = x.chunk(2, dim=-1)
+    """Return x (n, heads, d) after the rotary position embedding with cos and sin (n, 1, d)."""
+    low, high = x.chunk(2, dim=-1)  # (n, heads, d / 2) each
     return x * cos + torch.cat([-high, low], dim=-1) * sin
 
 
 def linear(x: Tensor, weight: Tensor | Int4) -> Tensor:
+    """Return x (n, in) times a weight (out, in): (n, out)."""
     return matmul(x, weight) if isinstance(weight, Int4) else F.linear(x, weight)
 
 
@@ -133,23 +145,26 @@ def before_attention(
     sin: Tensor,
     shape: Shape,
 ) -> tuple[Tensor, Tensor]:
-    """Add what the layer before left, write keys and values into the cache; (x (n, H), queries (n, heads, d)).
+    """Add what the layer before left, and write keys and values of these tokens into the cache.
 
-    `keys` and `values` are (kv_heads, length, d), `positions` (n,), `cos` and `sin` (length, d).
+    `x` and `delta` are (n, H), `keys` and `values` (kv_heads, length, d), `positions` (n,), `cos` and `sin`
+    (length, d). Return (x + delta (n, H), queries (n, heads, d)).
     """
+    # 1) one product for query, key and value
     x = x + delta
-    count = x.shape[0]
-    queries = shape.heads * shape.head_dim
-    rest = shape.kv_heads * shape.head_dim
-    query, key, value = linear(rms_norm(x, layer.norm, shape.norm_epsilon), layer.qkv).split(
-        [queries, rest, rest], dim=-1
-    )
-    query = query.view(count, shape.heads, shape.head_dim)
-    key = key.view(count, shape.kv_heads, shape.head_dim)
-    if layer.query_norm is not None:
+    count = x.shape[0]  # n
+    query_width = shape.heads * shape.head_dim
+    key_width = shape.kv_heads * shape.head_dim
+    joined = linear(rms_norm(x, layer.norm, shape.norm_epsilon), layer.qkv)  # (n, (heads + 2 · kv_heads) · d)
+    query, key, value = joined.split([query_width, key_width, key_width], dim=-1)
+    query = query.view(count, shape.heads, shape.head_dim)  # (n, heads, d)
+    key = key.view(count, shape.kv_heads, shape.head_dim)  # (n, kv_heads, d)
+    # 2) norms, where the architecture has them
+    if layer.query_norm is not None and layer.key_norm is not None:
         query = rms_norm(query, layer.query_norm, shape.norm_epsilon)
         key = rms_norm(key, layer.key_norm, shape.norm_epsilon)
-    cos, sin = cos[positions].unsqueeze(1), sin[positions].unsqueeze(1)
+    # 3) positions, and into the cache
+    cos, sin = cos[positions].unsqueeze(1), sin[positions].unsqueeze(1)  # (n, 1, d)
     keys[:, positions] = rotate(key, cos, sin).transpose(0, 1)
     values[:, positions] = value.view(count, shape.kv_heads, shape.head_dim).transpose(0, 1)
     return x, rotate(query, cos, sin)
@@ -166,38 +181,43 @@ def attention(
     cos: Tensor,
     sin: Tensor,
     shape: Shape,
-    _scratch: None = None,
+    _scratch: object = None,
 ) -> tuple[Tensor, Tensor]:
-    """(x (n, H) with what the layer before left, what attention finds for it (n, heads·d)).
+    """Return (x + delta (n, H), what attention finds for it (n, heads · d)); shapes as in `before_attention`.
 
-    Keys and values of these tokens are written into the cache, of which the first `span` columns are looked at.
+    Keys and values of these tokens are written into the cache, of which the first `span` columns are attended to.
     """
     x, queries = before_attention(x, delta, layer, keys, values, positions, cos, sin, shape)
     return x, attend(queries, keys[:, :span], values[:, :span], positions)
 
 
 def scratch(_shape: Shape, _device: torch.device) -> None:
-    """What `attention` needs beside its arguments: kernels.py has something."""
+    """Return the working memory of `attention`: none here, unlike in kernels.py."""
 
 
 def after_attention(x: Tensor, attended: Tensor, layer: Layer, shape: Shape) -> tuple[Tensor, Tensor]:
-    """(x (n, H), what the layer adds to it): the sum is left to the next layer, whose norm reads it anyway."""
+    """Return (x with attention's result (n, H), what the MLP adds to it (n, H)).
+
+    Their sum is left to the next layer, whose norm reads it anyway. `attended` is (n, heads · d).
+    """
     x = x + linear(attended, layer.out)
+    # (n, F) each
     gate, up = linear(rms_norm(x, layer.mlp_norm, shape.norm_epsilon), layer.gate_up).chunk(2, dim=-1)
     return x, linear(F.silu(gate) * up, layer.down)
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, positions: Tensor) -> Tensor:
-    """Causal attention of queries (n, heads, d) at `positions` (n,) over a cache (kv_heads, length, d).
+    """Return causal attention (n, heads · d) of queries (n, heads, d) at `positions` (n,).
 
-    Returns (n, heads·d).
+    `keys` and `values` (kv_heads, length, d) are the cache.
     """
     count, length = queries.shape[0], keys.shape[1]
-    # as many queries as columns are the first ones: then the kernel needs no mask
+    # As many queries as columns: these are the first tokens, and the kernel needs no mask.
     visible = None
     if count != length:
+        # (n, length)
         visible = torch.arange(length, device=keys.device) <= positions[:, None]
-    found = F.scaled_dot_product_attention(
+    attended = F.scaled_dot_product_attention(
         queries.transpose(0, 1)[None],
         keys[None],
         values[None],
@@ -205,4 +225,4 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, positions: Tensor) -> 
         is_causal=visible is None,
         enable_gqa=queries.shape[1] != keys.shape[0],
     )
-    return found[0].transpose(0, 1).reshape(count, -1)
+    return attended[0].transpose(0, 1).reshape(count, -1)  # (1, heads, n, d) to (n, heads · d)

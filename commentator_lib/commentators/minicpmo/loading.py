@@ -1,13 +1,13 @@
-"""Loading MiniCPM-o 4.5: the published checkpoints as they are, with no file edited by hand.
+"""Load MiniCPM-o 4.5: the published checkpoints as they are, with no file edited.
 
-The seed project patched the checkpoint's files, which leaves stale copies in the module cache and must be done
-again with each download. Here only objects in memory are changed, and each mend first looks whether there is
-something to be mended, so that a newer checkpoint needs none:
+Patched checkpoint files would have to be patched again after each download, and would leave old copies in transformers'
+module cache. So faults are fixed on objects in memory, and only where they show; a newer checkpoint may have none:
 
-- the import gate: remote code is refused when a package is missing that it names, also where it never uses it;
-- `modules_to_not_convert` of the AWQ checkpoint is null, which would quantise layers that are not;
-- the resampler's position table loads as zeros with some versions of transformers and silently spoils vision;
-- `torchaudio.load` needs TorchCodec from version 2.9 on.
+- transformers refuses remote code that names a missing package, even where the code never uses it (`import_gate`);
+- `modules_to_not_convert` of the AWQ checkpoint is null, which would quantise too many layers (`fix_quantisation`);
+- the resampler's position table loads as zeros with some versions of transformers, which spoils vision without an
+  error (`fix_position_table`);
+- `torchaudio.load` needs TorchCodec from version 2.9 on (token2wav.py).
 """
 
 from __future__ import annotations
@@ -21,29 +21,33 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import transformers
 import transformers.dynamic_module_utils as remote_code
-from transformers import AutoConfig, AutoModel, AutoProcessor
 from transformers.modeling_utils import no_init_weights
+from transformers.models.auto.configuration_auto import AutoConfig
+from transformers.models.auto.modeling_auto import AutoModel
+from transformers.models.auto.processing_auto import AutoProcessor
 
 from commentator_lib.commentators.base import CommentatorError
-from commentator_lib.commentators.minicpmo.checkpoint import (
-    Checkpoint,
+from commentator_lib.commentators.minicpmo.assets import (
+    REFERENCE_RATE_HZ,
     find_assets,
     find_reference_audio,
     read_reference_audio,
 )
-from commentator_lib.commentators.minicpmo.memory import free_gpu
-from commentator_lib.commentators.minicpmo.vocoder import (
+from commentator_lib.commentators.minicpmo.checkpoint import Checkpoint
+from commentator_lib.commentators.minicpmo.token2wav import (
     FLOW_STEPS,
-    REFERENCE_RATE_HZ,
-    Vocoder,
-    small_buffers,
-    soundfile_reads_for_torchaudio,
+    let_torchaudio_read_wav,
+    shrink_flow_buffers,
 )
+from commentator_lib.commentators.minicpmo.vocoder import Vocoder
+from commentator_lib.commentators.torch_tools import free_gpu, quietly
+from commentator_lib.errors import first_line
 
-# What AWQ leaves as it is in the published checkpoint.
+# What AWQ did not quantise in the published checkpoint.
 NOT_QUANTISED = (
     "vpm",
     "resampler",
@@ -60,8 +64,11 @@ _AUDIO_ENCODER = ("apm.", "audio_projection_layer.", "audio_avg_pooler.")
 
 @dataclass(slots=True)
 class Loaded:
-    """A model that is ready, but for its vocoder: `make_vocoder`, None where nothing is to be spoken, makes it when
-    there is room for it on the GPU."""
+    """A loaded model. Its vocoder is loaded later, by `load_voice`, when there is room for it on the GPU.
+
+    `model` and `processor` are objects of the checkpoint's own code (MiniCPMO, MiniCPMOProcessor). `make_vocoder` is
+    None for a model that shall not speak.
+    """
 
     model: Any
     processor: Any
@@ -70,6 +77,7 @@ class Loaded:
     vocoder: Vocoder | None = None
 
     def load_voice(self) -> None:
+        """Load the vocoder, unless it is there or the model shall not speak. Raise as `load_vocoder` does."""
         if self.vocoder is None and self.make_vocoder is not None:
             self.vocoder = self.make_vocoder()
 
@@ -82,35 +90,34 @@ def load(
     reference_audio_path: str = "",
     vocoder_float16: bool = False,
 ) -> Loaded:
-    """Load a checkpoint, whose voice can be loaded then if `speech`. CommentatorError with one line for what stands
-    against it."""
+    """Load a checkpoint on `device` ("cuda" or "cpu"); with `speech` its voice can be loaded afterwards.
+
+    Raise CommentatorError, one line, for files of the voice that are missing, for too little memory, and for a
+    checkpoint that cannot be loaded.
+    """
     where = torch.device(device)
-    reference = assets = make_vocoder = None
-    if speech:  # the voice's files first: they are checked in a moment, the weights take a minute
+    voice: tuple[Path, np.ndarray] | None = None
+    if speech:  # the voice's files first: checking them takes a moment, loading the weights a minute
         assets = find_assets(checkpoint, assets_path)
-        reference = read_reference_audio(find_reference_audio(assets, reference_audio_path))
+        voice = assets, read_reference_audio(find_reference_audio(assets, reference_audio_path))
     try:
         model, processor = _load_model(checkpoint, where, speech)
-        check_position_table(model)
+        fix_position_table(model)
     except torch.OutOfMemoryError as error:
         free_gpu()
         raise CommentatorError(
             f"the GPU's memory is too small for {checkpoint.folder}: {first_line(error)}"
         ) from None
-    if speech:
-        make_vocoder = partial(load_vocoder, model, assets, reference, vocoder_float16)
+    make_vocoder = partial(load_vocoder, model, *voice, vocoder_float16) if voice else None
     return Loaded(model, processor, where, make_vocoder)
-
-
-def first_line(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
-    return text[0] if text else type(error).__name__
 
 
 @contextlib.contextmanager
 def import_gate() -> Iterator[None]:
-    """Let remote code load though packages are missing that it names and may never use; what it does use and
-    is not there fails where it is imported, by its name."""
+    """Let remote code load although packages are missing that it names.
+
+    A missing package that it does use raises ImportError where it is imported.
+    """
     original = remote_code.get_imports
 
     def present(filename):
@@ -123,25 +130,18 @@ def import_gate() -> Iterator[None]:
         remote_code.get_imports = original
 
 
-@contextlib.contextmanager
-def quietly() -> Iterator[None]:
-    """Without transformers' warnings: it names the audio encoder's weights, which are left out on purpose."""
-    before = transformers.logging.get_verbosity()
-    transformers.logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        transformers.logging.set_verbosity(before)
-
-
-def _load_model(checkpoint: Checkpoint, device: torch.device, speech: bool):
+def _load_model(checkpoint: Checkpoint, device: torch.device, speech: bool) -> tuple[Any, Any]:
+    """Return (model, processor), objects of the checkpoint's own code."""
     folder = str(checkpoint.folder)
     try:
-        with import_gate(), quietly():
+        with (
+            import_gate(),
+            quietly(),
+        ):  # transformers lists the audio encoder's weights, which are left out on purpose
             config = AutoConfig.from_pretrained(folder, trust_remote_code=True)
             config.init_vision, config.init_audio, config.init_tts = True, False, speech
-            mend_quantisation(config, checkpoint, device)
-            # fp16 is what AWQ's kernels compute in; a CPU computes either half precision slowly or not at all
+            fix_quantisation(config, checkpoint, device)
+            # AWQ's kernels compute in float16; a CPU computes either half precision slowly or not at all
             dtype = torch.float32 if device.type == "cpu" else getattr(torch, checkpoint.dtype)
             model, info = AutoModel.from_pretrained(
                 folder,
@@ -160,9 +160,7 @@ def _load_model(checkpoint: Checkpoint, device: torch.device, speech: bool):
         ) from error
     except (CommentatorError, torch.OutOfMemoryError):
         raise
-    except (
-        Exception
-    ) as error:  # the checkpoint's own code may fail in any way, with a transformers it does not know
+    except Exception as error:  # with another transformers the checkpoint's own code may fail in any way
         raise CommentatorError(
             f"{folder} cannot be loaded with transformers {transformers.__version__} (its code is written for 4.51): "
             f"{type(error).__name__}: {first_line(error)}"
@@ -177,12 +175,15 @@ def _load_model(checkpoint: Checkpoint, device: torch.device, speech: bool):
 
 
 def autoawq_runs(device: torch.device) -> bool:
-    """Whether AutoAWQ's layers can be used: on a GPU, where the package is."""
+    """Return whether AutoAWQ's layers can be used: on a GPU, where the package is installed."""
     return device.type == "cuda" and importlib.util.find_spec("awq") is not None
 
 
-def mend_quantisation(config, checkpoint: Checkpoint, device: torch.device) -> None:
-    """Say in `config` what was quantised, where the checkpoint does not; choose the layers that will run."""
+def fix_quantisation(config: Any, checkpoint: Checkpoint, device: torch.device) -> None:
+    """Write into the model's `config` what AWQ did not quantise, if the checkpoint does not say it.
+
+    Also choose whether AutoAWQ's layers run or those of awq.py.
+    """
     if not checkpoint.quantization:
         return
     stated = config.quantization_config
@@ -194,8 +195,11 @@ def mend_quantisation(config, checkpoint: Checkpoint, device: torch.device) -> N
         stated["quant_method"] = METHOD
 
 
-def check_position_table(model) -> None:
-    """The resampler's table of positions, which is in no checkpoint: rebuilt where it came out as zeros."""
+def fix_position_table(model: Any) -> None:
+    """Rebuild the resampler's table of positions, which is in no checkpoint, if it was loaded as zeros.
+
+    Raise CommentatorError where it cannot be rebuilt.
+    """
     resampler = model.resampler
     if _has_positions(resampler.pos_embed):
         return
@@ -211,17 +215,20 @@ def _has_positions(table: torch.Tensor) -> bool:
     return bool(torch.isfinite(table).all()) and bool(table.any())
 
 
-def load_vocoder(model, assets: Path, reference, float16: bool) -> Vocoder:
-    """The model's Token2wav, from `assets`, with the voice of `reference` (N,) float32 mono at 16 kHz."""
+def load_vocoder(model: Any, assets: Path, reference: np.ndarray, float16: bool) -> Vocoder:
+    """Load the model's Token2wav from `assets`, with the voice of `reference` (N,) float32 mono at 16 kHz.
+
+    Raise CommentatorError, one line, where a package is missing or the files cannot be loaded.
+    """
     options: dict[str, Any] = {"model_dir": str(assets / "token2wav"), "enable_float16": float16}
-    # where `streaming` exists, its default is another vocoder that cannot stream
+    # where `streaming` exists, its default is a vocoder that cannot stream
     known = inspect.signature(model.init_tts).parameters
     options |= {k: v for k, v in {"streaming": True, "n_timesteps": FLOW_STEPS}.items() if k in known}
     try:
         if importlib.util.find_spec("torchaudio") is not None:
-            _mend_torchaudio()
-        # all of its weights are read from files: drawing them first takes seconds
-        with small_buffers(len(reference) / REFERENCE_RATE_HZ), no_init_weights():
+            _fix_torchaudio()
+        # all of its weights are read from files: initialising them first takes seconds
+        with shrink_flow_buffers(len(reference) / REFERENCE_RATE_HZ), no_init_weights():
             model.init_tts(**options)
         vocoder = Vocoder(model.tts.audio_tokenizer, reference)
     except ImportError as error:
@@ -231,7 +238,7 @@ def load_vocoder(model, assets: Path, reference, float16: bool) -> Vocoder:
         ) from error
     except (CommentatorError, torch.OutOfMemoryError):
         raise
-    except Exception as error:  # whatever is wrong with these files, it is them
+    except Exception as error:  # broken files may raise anything
         raise CommentatorError(
             f"the voice cannot be loaded from {assets}{' in half precision' if float16 else ''}: "
             f"{type(error).__name__}: {first_line(error)}; set {'vocoder_float16' if float16 else 'speech'}=false"
@@ -239,9 +246,9 @@ def load_vocoder(model, assets: Path, reference, float16: bool) -> Vocoder:
     return vocoder
 
 
-def _mend_torchaudio() -> None:
+def _fix_torchaudio() -> None:
     try:
-        soundfile_reads_for_torchaudio()
+        let_torchaudio_read_wav()
     except (OSError, RuntimeError) as error:  # a build for another PyTorch
         raise CommentatorError(
             f"torchaudio does not load beside PyTorch {torch.__version__} ({first_line(error)[:120]}): install the two "

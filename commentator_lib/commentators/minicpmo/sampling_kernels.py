@@ -1,15 +1,16 @@
-"""How the language model picks its next token, in two Triton kernels: what sampling.py says in some forty of PyTorch's.
+"""The sampling rules of sampling.py in two Triton kernels, instead of some forty of PyTorch's.
 
-They stand between two tokens, where nothing else can run. PyTorch's remains the search for the likeliest, `topk`.
+They run between two tokens, when nothing else can run. The search for the likeliest tokens, `topk`, is still PyTorch's.
 """
 
 from __future__ import annotations
 
 import torch
-import triton
-import triton.language as tl
+import triton  # pyright: ignore[reportMissingImports]  comes with PyTorch's CUDA builds only
+import triton.language as tl  # pyright: ignore[reportMissingImports]
 from torch import Tensor
 
+from commentator_lib.commentators.minicpmo.launching import launch
 from commentator_lib.commentators.minicpmo.sampling import PENALTY_WINDOW, TEXT_CHUNK, Sampling
 
 
@@ -23,26 +24,19 @@ def _penalise(logits, said, count, penalty, CHUNK: tl.constexpr, WINDOW: tl.cons
     ids = tl.load(said + places, mask=real, other=0)
     values = tl.load(logits + ids, mask=real, other=0.0)
     pushed = tl.where(values > 0, values * tl.div_rn(1.0, penalty), values * penalty)  # as PyTorch divides
-    tl.debug_barrier()  # a token said twice is read twice before it is written
+    tl.debug_barrier()  # a token that was said twice is read twice before it is written
     tl.store(logits + ids, pushed, mask=real)
 
 
 def penalise(logits: Tensor, said: Tensor, count: Tensor, penalty: float) -> Tensor:
-    """As sampling.penalise, in the place of `logits`."""
-    _penalise[(1,)](
-        logits,
-        said,
-        count,
-        penalty,
-        TEXT_CHUNK,
-        PENALTY_WINDOW,
-        triton.next_power_of_2(PENALTY_WINDOW + TEXT_CHUNK + 1),
-    )
+    """Return what sampling.penalise returns; it is written over `logits` (V,)."""
+    block = triton.next_power_of_2(PENALTY_WINDOW + TEXT_CHUNK + 1)
+    launch(_penalise, (1,), logits, said, count, penalty, TEXT_CHUNK, PENALTY_WINDOW, block)
     return logits
 
 
 @triton.jit
-def _draw(values, ids, noise, out, temperature, top_p, count, BLOCK: tl.constexpr):
+def _sample(values, ids, noise, out, temperature, top_p, count, BLOCK: tl.constexpr):
     rank = tl.arange(0, BLOCK)
     there = rank < count
     value = tl.load(values + rank, mask=there, other=float("-inf")) / temperature
@@ -54,12 +48,14 @@ def _draw(values, ids, noise, out, temperature, top_p, count, BLOCK: tl.constexp
 
 
 def pick(logits: Tensor, sampling: Sampling, noise: Tensor) -> Tensor:
-    """As sampling.pick."""
+    """Return what sampling.pick returns: one token id (1,)."""
     if sampling.temperature == 0:
         return logits.argmax(dim=-1, keepdim=True)
-    values, ids = torch.topk(logits, len(noise))
+    values, ids = torch.topk(logits, len(noise))  # (k,), (k,)
     token = torch.empty(1, dtype=torch.long, device=logits.device)
-    _draw[(1,)](
+    launch(
+        _sample,
+        (1,),
         values,
         ids,
         noise,

@@ -1,48 +1,59 @@
-"""A transformer taking in a growing sequence: embeddings in, hidden states out, the past in a cache.
+"""A transformer that takes in a growing sequence: embeddings in, hidden states out, the past in a cache.
 
-Two ways with one interface. `PlainSequence` is transformers' own modules and runs everywhere. `LayeredSequence` has
-the layers written out over a cache of fixed size, so that a prompt, and a step of one token (token_loop.py), can be
-recorded as CUDA graphs and replayed without Python.
+There are two classes with one interface. `PlainSequence` uses transformers' own modules and runs everywhere.
+`LayeredSequence` uses the plain functions of layers.py over a cache of fixed size, so that a prompt, and a step of one
+token (token_loop.py), can be captured as CUDA graphs and replayed without Python.
 """
 
 from __future__ import annotations
 
 import sys
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicCache
 
 from commentator_lib.commentators.minicpmo import layers
-from commentator_lib.commentators.minicpmo.graphs import GraphPool, Recording, record
+from commentator_lib.commentators.minicpmo.graphs import CapturedGraph, GraphPool, capture_graph
 
 
-class Sequence(Protocol):
-    """`begin` forgets everything; `take` adds embeddings (1, n, H) and returns their hidden states (1, n, H).
+class CachedSequence(Protocol):
+    """A decoder of width H with the cache of what it has taken in."""
 
-    `room` is how many more positions it can take in. `step` is `take` for one token's embedding (1, H); `moved` is
-    told after each (1), and when the last ones are to be forgotten (below 0).
-    """
+    @property
+    def room(self) -> int:
+        """How many more positions it can take in."""
+        ...
 
-    room: int
+    def begin(self) -> None:
+        """Forget everything."""
+        ...
 
-    def begin(self) -> None: ...
+    def take(self, embeds: Tensor) -> Tensor:
+        """Take in embeddings (1, n, H); return their hidden states (1, n, H)."""
+        ...
 
-    def take(self, embeds: Tensor) -> Tensor: ...
+    def step(self, embeds: Tensor) -> Tensor:
+        """Take in one token's embedding (1, H); return its hidden state (1, H). Call `advance(1)` afterwards."""
+        ...
 
-    def step(self, embeds: Tensor) -> Tensor: ...
+    def advance(self, steps: int) -> None:
+        """Count the `steps` that were run; below 0: forget the last ones."""
+        ...
 
-    def moved(self, steps: int) -> None: ...
+    def capture_new_shapes(self) -> None:
+        """Capture graphs for what is new; forgets everything."""
+        ...
 
 
 class PlainSequence:
-    """The past in a cache that grows. `model` is a decoder without its head (Qwen3Model, LlamaModel)."""
+    """A CachedSequence whose cache grows. `model` is a decoder without its head (Qwen3Model, LlamaModel)."""
 
     room = sys.maxsize
 
-    def __init__(self, model) -> None:
+    def __init__(self, model: Any) -> None:
         self._model = model
         self.begin()
 
@@ -58,52 +69,65 @@ class PlainSequence:
     def step(self, embeds: Tensor) -> Tensor:
         return self.take(embeds[None])[0]
 
-    def moved(self, steps: int) -> None:
+    def advance(self, steps: int) -> None:
         if steps < 0:
             self._cache.crop(steps)
 
+    def capture_new_shapes(self) -> None:
+        """Do nothing but forget everything: transformers' modules are not captured."""
+        self.begin()
+
 
 class LayeredSequence:
-    """The past in a cache for `length` positions. ValueError for a decoder whose layers are not as layers.py has them.
+    """A CachedSequence with a cache for `length` positions; layers of L, kv_heads and head width d.
 
-    `step` goes by the position that the GPU itself counts, so that it can be recorded, and tells nobody: hence
-    `moved`. With a `lane`, `take` is recorded too, once for each multiple of `bucket` rows; until `settle` is called,
-    when there is time for that, it runs as it is. With a prompt the next `ahead` multiples are recorded too: the next
-    prompts will be longer.
+    `step` reads its position from the GPU's memory, so that it can be captured; the host counts along by `advance`.
+    With a `graph_pool` `take` is captured too, once for each multiple of `bucket` rows. A length that is new runs
+    without a graph until `capture_new_shapes` is called. With a prompt the next `ahead` multiples are captured too,
+    since later prompts are longer.
+
+    Raise ValueError for a decoder whose architecture is not that of layers.py.
     """
 
     @torch.inference_mode()
     def __init__(
-        self, model, length: int, lane: GraphPool | None = None, bucket: int = 64, ahead: int = 0
+        self, model: Any, length: int, graph_pool: GraphPool | None = None, bucket: int = 64, ahead: int = 0
     ) -> None:
+        # 1) the weights, and the functions that run on this device
         self._shape = layers.read_shape(model)
         self._ops = _operations(model.norm.weight.device, self._shape)
         self._scratch = self._ops.scratch(self._shape, model.norm.weight.device)
         with torch.inference_mode(False):
             self._layers = layers.read_layers(model)
-        self._norm = model.norm.weight
+        self._norm: Tensor = model.norm.weight  # (H,)
+        # 2) graphs of `take` by (rows, whether they are the first ones)
         self._length = length
-        self._lane = lane
-        self._bucket = bucket if lane else 0
+        self._graph_pool = graph_pool
+        self._bucket = bucket if graph_pool else 0
         self._ahead = ahead
-        self._recorded: dict[tuple[int, bool], Recording] = {}
-        self._wanted: set[tuple[int, bool]] = set()
+        self._graphs: dict[tuple[int, bool], CapturedGraph] = {}
+        self._new_shapes: set[tuple[int, bool]] = set()
+        # 3) the cache, and the positions of the rotary embedding
         device, dtype = self._norm.device, self._norm.dtype
         cache = (len(self._layers), self._shape.kv_heads, length, self._shape.head_dim)
-        self._keys = torch.zeros(cache, device=device, dtype=dtype)
-        self._values = torch.zeros(cache, device=device, dtype=dtype)
-        self._positions = torch.arange(length, device=device)
-        cos, sin = model.rotary_emb(self._norm, self._positions[None])
-        self._cos, self._sin = cos[0].contiguous(), sin[0].contiguous()
+        self._keys = torch.zeros(cache, device=device, dtype=dtype)  # (L, kv_heads, length, d)
+        self._values = torch.zeros(cache, device=device, dtype=dtype)  # (L, kv_heads, length, d)
+        self._positions = torch.arange(length, device=device)  # (length,)
+        cos, sin = model.rotary_emb(self._norm, self._positions[None])  # (1, length, d) each
+        self._cos, self._sin = cos[0].contiguous(), sin[0].contiguous()  # (length, d) each
         self._position = torch.zeros(1, dtype=torch.long, device=device)
-        # what goes into a recorded `take` and comes out, of any length
+        # 4) what a captured `take` reads and writes, for any number of rows: (length, H) each
         width = self._norm.shape[0]
-        self._given, self._out = torch.zeros(2, length if lane else 0, width, device=device, dtype=dtype)
+        self._inputs, self._outputs = torch.zeros(
+            2, length if graph_pool else 0, width, device=device, dtype=dtype
+        )
         self.begin()
 
     @torch.inference_mode()
     def begin(self) -> None:
-        self._used = 0  # what lies behind it is overwritten before it is seen
+        self._used = (
+            0  # positions taken in; what the cache holds behind them is overwritten before it is read
+        )
         self._position.zero_()
 
     @property
@@ -112,68 +136,72 @@ class LayeredSequence:
 
     @torch.inference_mode()
     def take(self, embeds: Tensor) -> Tensor:
+        """Take in embeddings (1, n, H); return their hidden states (1, n, H). Raise ValueError for more than `room`."""
         count = embeds.shape[1]
         if count > self.room:
             raise ValueError(f"{count} more positions, and there is room for {self.room}")
         start, self._used = self._used, self._used + count
         rows = -(-count // self._bucket) * self._bucket if self._bucket else 0
         key = rows, start == 0
-        if key in self._recorded and start + rows <= self._length:
-            hidden = self._replayed(key, embeds[0], start)
+        if key in self._graphs and start + rows <= self._length:
+            hidden = self._replay(key, embeds[0], start)
         else:
             hidden = self._run(embeds[0], self._positions[start : self._used], self._used)
-            if rows and key not in self._recorded:
+            if rows and key not in self._graphs:
                 longer = range(rows, rows + 1 + (start == 0) * self._ahead * self._bucket, self._bucket)
-                self._wanted |= {(n, start == 0) for n in longer if n <= self._length} - self._recorded.keys()
+                self._new_shapes |= {
+                    (n, start == 0) for n in longer if n <= self._length
+                } - self._graphs.keys()
         self._position.fill_(self._used)
         return hidden[None]
 
     @torch.inference_mode()
     def step(self, embeds: Tensor) -> Tensor:
-        """The hidden state (1, H) after one more token's embedding (1, H)."""
+        """Return the hidden state (1, H) after one more token's embedding (1, H)."""
         hidden = self._run(embeds, self._position, self._length)
         self._position += 1
         return hidden
 
     @torch.inference_mode()
-    def moved(self, steps: int) -> None:
-        """`step` was run so many times; below 0: the last ones are to be forgotten."""
+    def advance(self, steps: int) -> None:
         self._used += steps
         if steps < 0:
             self._position.fill_(self._used)
 
     @torch.inference_mode()
-    def settle(self) -> None:
-        """Record what has been met; forgets everything that was taken in."""
-        for key in sorted(
-            self._wanted, reverse=True
-        ):  # the largest first: the others find room in its memory
-            rows, is_prompt = key
-            # a prompt starts at 0 and need not look at the rest of the cache
-            span = rows if is_prompt else self._length
-            self.begin()
-            self._recorded[key] = record(partial(self._run_recorded, rows, span), self._lane)
-        self._wanted.clear()
+    def capture_new_shapes(self) -> None:
+        if self._graph_pool is not None:
+            # the largest first, so that the memory of its graph serves the others too
+            for key in sorted(self._new_shapes, reverse=True):
+                rows, is_prompt = key
+                # a prompt starts at 0 and attends to none of the later columns of the cache
+                span = rows if is_prompt else self._length
+                self.begin()
+                self._graphs[key] = capture_graph(partial(self._run_in_place, rows, span), self._graph_pool)
+        self._new_shapes.clear()
         self.begin()
 
-    def _run_recorded(self, rows: int, span: int) -> None:
-        self._out[:rows] = self._run(self._given[:rows], self._position + self._positions[:rows], span)
+    def _run_in_place(self, rows: int, span: int) -> None:
+        self._outputs[:rows] = self._run(self._inputs[:rows], self._position + self._positions[:rows], span)
 
-    def _replayed(self, key: tuple[int, bool], x: Tensor, start: int) -> Tensor:
-        """`_run` from a recorded graph, the last rows of which may hold nothing.
+    def _replay(self, key: tuple[int, bool], x: Tensor, start: int) -> Tensor:
+        """Return what `_run` returns for x (n, H), by a captured graph.
 
-        What they leave in the cache is overwritten before it is seen.
+        The graph may have more rows than x; what the last ones leave in the cache is overwritten before it is read.
         """
-        self._given[: len(x)] = x
+        self._inputs[: len(x)] = x
         self._position.fill_(start)
-        self._recorded[key].replay()
-        return self._out[: len(x)].clone()
+        self._graphs[key].replay()
+        return self._outputs[: len(x)].clone()
 
     def _run(self, x: Tensor, positions: Tensor, span: int) -> Tensor:
-        """Hidden states (n, H) after embeddings (n, H), which see the first `span` columns of the cache."""
-        delta = torch.zeros_like(x)
+        """Return hidden states (n, H) for embeddings x (n, H) at `positions` (n,).
+
+        They attend to the first `span` columns of the cache.
+        """
+        delta = torch.zeros_like(x)  # (n, H)
         for layer, keys, values in zip(self._layers, self._keys, self._values, strict=True):
-            x, found = self._ops.attention(
+            x, attended = self._ops.attention(
                 x,
                 delta,
                 layer,
@@ -186,16 +214,16 @@ class LayeredSequence:
                 self._shape,
                 self._scratch,
             )
-            x, delta = self._ops.after_attention(x, found, layer, self._shape)
+            x, delta = self._ops.after_attention(x, attended, layer, self._shape)
         return layers.rms_norm(x + delta, self._norm, self._shape.norm_epsilon)
 
 
-def _operations(device: torch.device, shape: layers.Shape):
-    """The module whose functions a layer is made of on this device."""
+def _operations(device: torch.device, shape: layers.Shape) -> Any:
+    """Return the module whose functions compute a layer on this device: layers, or kernels, which needs Triton."""
     if device.type != "cuda":
         return layers
     from commentator_lib.commentators.minicpmo import kernels
 
-    if not kernels.takes(shape):
+    if not kernels.supports(shape):
         raise ValueError(f"no kernels for heads of {shape.head_dim}")
     return kernels

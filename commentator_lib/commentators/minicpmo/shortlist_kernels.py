@@ -1,18 +1,19 @@
-"""shortlist.shortlisted on the GPU, in Triton: one pass over the 8-bit rows, and a look at the likeliest.
+"""shortlist.shortlist_logits on the GPU, in Triton: one pass over the 8-bit rows, one over the likeliest exact rows.
 
-PyTorch has no product of 8-bit rows with one vector on a GPU, and its own could not fetch from the host's memory.
+PyTorch has no product of 8-bit rows with one vector on a GPU, and its kernels cannot read rows from the host's memory.
 """
 
 from __future__ import annotations
 
 import torch
-import triton
-import triton.language as tl
+import triton  # pyright: ignore[reportMissingImports]  comes with PyTorch's CUDA builds only
+import triton.language as tl  # pyright: ignore[reportMissingImports]
 from torch import Tensor
 
+from commentator_lib.commentators.minicpmo.launching import launch
 from commentator_lib.commentators.minicpmo.shortlist import EXACT_ROWS
 
-# Rows and columns that a program looks at together.
+# Rows and columns that one program multiplies at once.
 _ROWS, _COLUMNS = 16, 512
 
 
@@ -28,7 +29,7 @@ def _near(
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
 ):
-    """The logits of some rows by their 8 bits, and the largest of them."""
+    """Write the logits of some rows by their 8 bits, and the largest of them."""
     row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     there = row < count
     sums = tl.zeros((ROWS, COLUMNS), tl.float32)
@@ -59,7 +60,7 @@ def _exact(
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
 ):
-    """Those of a block's rows again that are as large as the least of `peaks`, by the whole head."""
+    """Of a block's rows, compute those again by the exact head whose logits reach the smallest of `peaks`."""
     first = tl.load(blocks + tl.program_id(0)) * ROWS
     least = tl.load(peaks + last)
     column = tl.arange(0, COLUMNS)
@@ -73,14 +74,19 @@ def _exact(
                 tl.store(logits + place, found.to(logits.dtype.element_ty))
 
 
-def shortlisted(hidden: Tensor, numbers: Tensor, scales: Tensor, exact: Tensor) -> Tensor:
-    """As shortlist.shortlisted; `exact` in pinned memory. A block in which one of the largest stands may have more."""
-    count, width = numbers.shape
-    logits = torch.empty(count, dtype=hidden.dtype, device=hidden.device)
-    peaks = torch.empty(triton.cdiv(count, _ROWS), device=hidden.device)
-    _near[(len(peaks),)](hidden, numbers, scales, logits, peaks, count, width, _ROWS, _COLUMNS)
-    largest, blocks = peaks.topk(min(EXACT_ROWS, len(peaks)))
-    _exact[(len(blocks),)](
+def shortlist_logits(hidden: Tensor, numbers: Tensor, scales: Tensor, exact: Tensor) -> Tensor:
+    """Return what shortlist.shortlist_logits returns; `exact` must be in pinned memory.
+
+    Blocks of rows are ranked by their largest logit, so more than EXACT_ROWS rows may be computed exactly.
+    """
+    count, width = numbers.shape  # V, H
+    logits = torch.empty(count, dtype=hidden.dtype, device=hidden.device)  # (V,)
+    peaks = torch.empty(triton.cdiv(count, _ROWS), device=hidden.device)  # (V / _ROWS,)
+    launch(_near, (len(peaks),), hidden, numbers, scales, logits, peaks, count, width, _ROWS, _COLUMNS)
+    largest, blocks = peaks.topk(min(EXACT_ROWS, len(peaks)))  # (EXACT_ROWS,), (EXACT_ROWS,)
+    launch(
+        _exact,
+        (len(blocks),),
         hidden,
         exact,
         logits,

@@ -59,12 +59,12 @@ from commentator_lib.sources.base import SourceInfo
 from experiments.benchmarks.model.random_minicpmo import (
     NoModelCodeError,
     code_folder,
-    draw_speech_tokenizer,
     folder_bytes,
     forget_files,
     is_random,
     load_random,
     recording,
+    replace_speech_tokenizer,
     write_token2wav,
 )
 
@@ -194,7 +194,8 @@ class Bench:
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         from commentator_lib.commentators.minicpmo.checkpoint import inspect_checkpoint
-        from commentator_lib.commentators.minicpmo.commentator import MiniCPMOCommentator, _loader
+        from commentator_lib.commentators.minicpmo.commentator import MiniCPMOCommentator
+        from commentator_lib.commentators.minicpmo.preflight import check_and_make_loader
         from commentator_lib.commentators.weights import find_checkpoint
 
         self.arguments = arguments
@@ -212,7 +213,7 @@ class Bench:
             self.dtype = inspect_checkpoint(find_checkpoint(arguments.checkpoint)).quantization or "bf16"
         if not self.random and is_random(Path(arguments.checkpoint)):
             self.random = True
-            draw_speech_tokenizer()
+            replace_speech_tokenizer()
         if arguments.checkpoint == "random":
             code = code_folder(arguments.code)
 
@@ -233,7 +234,7 @@ class Bench:
             self._imports_s = process_s()
             forget_files(Path(arguments.checkpoint))  # which is not the start's own time
             self._imported_s, self._disk_bytes = time.perf_counter(), disk_bytes()
-            load = self._timed(_loader(self.settings))
+            load = self._timed(check_and_make_loader(self.settings))
         self.commentator = MiniCPMOCommentator(self.settings, load, graphs=self.quick)
         if self.quick:
             return
@@ -246,14 +247,14 @@ class Bench:
 
     def _hold_talker(self) -> None:
         if self.random and self.speaks:
-            self.commentator._speaker._talker._most_per_text_token = _AUDIO_PER_TEXT_TOKEN
+            self.commentator.engine.speaker.talker.max_per_text_token = _AUDIO_PER_TEXT_TOKEN
 
     def quicken(self) -> None:
         """From the plain way to the recorded one, on the same loaded model."""
         from commentator_lib.commentators.minicpmo.commentator import MiniCPMOCommentator
 
         self.quick = True
-        loaded = self.commentator._loaded
+        loaded = self.commentator.engine.loaded
         self.commentator = MiniCPMOCommentator(self.settings, lambda: loaded)
         self._warm_up("quick", "quicken_s", "our")
 
@@ -268,7 +269,7 @@ class Bench:
     def _warm(self, whose: str) -> None:
         """To be done once a commentator is ready."""
         self._hold_talker()
-        self.result[f"{whose}_steps"] = type(self.commentator._writer._loop.sequence).__name__
+        self.result[f"{whose}_steps"] = type(self.commentator.engine.writer.sequence).__name__
         self.result[f"{whose}_layers"] = type(self.model.llm.model.layers[0].self_attn.q_proj).__name__
 
     def _timed(self, load: Callable[[], Any]) -> Callable[[], Any]:
@@ -284,7 +285,7 @@ class Bench:
 
     @property
     def model(self):
-        return self.commentator._loaded.model
+        return self.commentator.engine.loaded.model
 
     def frames(self, seed: int) -> list[Frame]:
         return frames_of(self.arguments.frames, *self.arguments.size, seed)
@@ -418,7 +419,7 @@ class Bench:
             inputs_embeds=embeds,
             attention_mask=mask,
             pad_token_id=0,
-            eos_token_id=self.commentator._stops,
+            eos_token_id=self.commentator.engine.stops,
             num_beams=1,
             do_sample=not greedy,
             repetition_penalty=1.02,
@@ -436,7 +437,7 @@ class Bench:
         out: dict[str, Any] = {}
         if audio:
             # a copy of what the model's own init would have made, for its own loop
-            caches = self.commentator._speaker._vocoder._caches
+            caches = self.commentator.engine.speaker.vocoder._caches
             self.model.token2wav_cache = {"flow_cache_base": caches[0], "hift_cache_base": caches[1]}
         with memory(out, "stream"), self._held_talker() as spent:
             for seed in range(self.arguments.repeats + 1):
@@ -530,11 +531,13 @@ class Bench:
     # --- the same words
 
     def embeds(self, seed: int, speech: bool):
-        from commentator_lib.commentators.minicpmo.commentator import _StageClock
+        from commentator_lib.commentators.minicpmo.prompt import embed_request
+        from commentator_lib.commentators.minicpmo.stage_clock import StageClock
 
-        clock = _StageClock(self.commentator._loaded.device)
+        engine = self.commentator.engine
         request = CommentRequest(self.frames(seed), _PROMPT, 1, speech)
-        return self.commentator._look(request, speech, clock)[1]
+        clock = StageClock(engine.loaded.device)
+        return embed_request(engine, request, speech, self.settings.max_slice_nums, clock).embeds
 
     def greedy_equal(self, new_tokens: int) -> dict[str, Any]:
         """Whether our loop says what the model's own says.
@@ -545,7 +548,7 @@ class Bench:
         """
         import torch
 
-        from commentator_lib.commentators.minicpmo.graphs import Lane
+        from commentator_lib.commentators.minicpmo.graphs import GraphPool
         from commentator_lib.commentators.minicpmo.sequence import LayeredSequence, PlainSequence
 
         out: dict[str, Any] = {"logits": self._logits_apart(min(new_tokens, 40))}
@@ -556,13 +559,14 @@ class Bench:
             )
         out["own_twice"] = _agree(once, again)
         if self.dtype == "bf16" or self.arguments.device == "cpu":
-            self.commentator._writer = self.commentator._plain_writer = self.commentator._speaker = None
-            self.commentator._loaded.vocoder = self.commentator._vision = None
+            engine = self.commentator.engine
+            engine.writer = engine.plain_writer = engine.speaker = None
+            engine.loaded.vocoder = engine.vision = None
             torch.cuda.empty_cache()  # their memory first
             self.model.float()
             torch.cuda.empty_cache()
             out["weights"] = "float32"
-        model, lane = self.model.llm.model, Lane() if self.arguments.device == "cuda" else None
+        model, lane = self.model.llm.model, GraphPool() if self.arguments.device == "cuda" else None
         out["plain"] = self._tokens_equal(PlainSequence(model), None, new_tokens)
         if not self.arguments.plain:
             out["written out"] = self._tokens_equal(LayeredSequence(model, 1024, lane), lane, new_tokens)
@@ -597,7 +601,9 @@ class Bench:
         from commentator_lib.commentators.minicpmo.decode import Writer
         from commentator_lib.commentators.minicpmo.sampling import Sampling
 
-        writer = Writer(self.model.llm, sequence, Sampling(temperature=0), most=new_tokens, lane=lane)
+        writer = Writer(
+            self.model.llm, sequence, Sampling(temperature=0), max_tokens=new_tokens, graph_pool=lane
+        )
 
         def ours(parts, suppressed, stops) -> list[int]:
             tokens = writer.generate(parts, max_new_tokens=new_tokens, stops=stops, suppressed=suppressed)
@@ -606,7 +612,7 @@ class Bench:
         embeds = self.embeds(0, speech=False)
         with torch.inference_mode():
             theirs = self._generate(embeds, new_tokens, greedy=True).sequences[0].tolist()
-        mine = ours([embeds], [], self.commentator._stops)
+        mine = ours([embeds], [], self.commentator.engine.stops)
         return {
             "generate": _agree(mine, theirs),
             "streaming_generate_characters": _agree(*self._streamed_greedily(ours, new_tokens)),
@@ -618,7 +624,7 @@ class Bench:
 
         from commentator_lib.commentators.minicpmo.decode import token_ids
 
-        tokenizer = self.commentator._loaded.processor.tokenizer
+        tokenizer = self.commentator.engine.loaded.processor.tokenizer
         messages = [{"role": "user", "content": [*_pictures(self.frames(0)), _PROMPT]}]
         taken: list[Any] = []
         session = f"greedy {time.perf_counter()}"
@@ -643,7 +649,7 @@ class Bench:
         finally:
             hook.remove()
         stops = token_ids(tokenizer, ("<|tts_eos|>", "<|im_end|>", "</s>"))
-        tokens = ours(taken[:2], self.commentator._suppressed, stops)
+        tokens = ours(taken[:2], self.commentator.engine.suppressed, stops)
         return list(tokenizer.decode(tokens)), list("".join(pieces))
 
     # --- the voice
@@ -653,8 +659,8 @@ class Bench:
         one waits for another would be charged to it."""
         import torch
 
-        speaker, device = self.commentator._speaker, self.commentator._loaded.device
-        talker, vocoder = speaker._talker, speaker._vocoder
+        speaker, device = self.commentator.engine.speaker, self.commentator.engine.loaded.device
+        talker, vocoder = speaker.talker, speaker.vocoder
         width, numbers = self.model.llm.config.hidden_size, np.random.default_rng(1)
         dtype = self.model.tts.emb_text.weight.dtype
         talker_ms, vocoder_ms = [], []
@@ -671,7 +677,7 @@ class Bench:
                 count = len(list(talker.say(ids, hidden, False)))
                 took_s = synchronised_s() - started_s
             talker_ms.append(1000 * took_s / max(1, count))
-            talker.settle()
+            talker.capture_new_shapes()
             vocoder.begin()
             for token in numbers.integers(0, 6561, 135).tolist():
                 started_s = synchronised_s()
@@ -684,7 +690,7 @@ class Bench:
 
     def _mels(self) -> list[Any]:
         """The mel frames (1, 80, n) that the vocoder makes of drawn tokens, chunk by chunk; none of another vocoder."""
-        vocoder = self.commentator._speaker._vocoder
+        vocoder = self.commentator.engine.speaker.vocoder
         flow = vocoder._token2wav.flow
         found: list[Any] = []
         if (own := getattr(flow, "inference_chunk", None)) is None:
@@ -735,7 +741,7 @@ class Bench:
         from commentator_lib.commentators.minicpmo.loading import load_vocoder
 
         tokens = np.random.default_rng(1).integers(0, 6561, 100).tolist()
-        self.commentator._speaker = self.commentator._loaded.vocoder = None
+        self.commentator.engine.speaker = self.commentator.engine.loaded.vocoder = None
         out: dict[str, Any] = {}
         sounds = {}
         with tempfile.TemporaryDirectory() as folder:

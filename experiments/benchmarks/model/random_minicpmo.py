@@ -152,7 +152,8 @@ def make_model(code: Path, device: str, awq: bool, seed: int = 0) -> tuple[Any, 
     from transformers import AutoConfig, AutoModel, AutoProcessor
     from transformers.modeling_utils import no_init_weights
 
-    from commentator_lib.commentators.minicpmo.loading import check_position_table, import_gate, quietly
+    from commentator_lib.commentators.minicpmo.loading import fix_position_table, import_gate
+    from commentator_lib.commentators.torch_tools import quietly
 
     dtype = torch.float16 if awq else torch.bfloat16
     with tempfile.TemporaryDirectory(prefix="minicpmo-random-") as name:
@@ -177,7 +178,7 @@ def make_model(code: Path, device: str, awq: bool, seed: int = 0) -> tuple[Any, 
     _draw(model, device, seed)
     model.processor = processor
     model.resampler._set_2d_pos_cache(model.resampler.max_size, device=device)
-    check_position_table(model)
+    fix_position_table(model)
     return model.eval(), processor
 
 
@@ -302,7 +303,7 @@ def write_token2wav(folder: Path) -> None:
     (folder / "speech_tokenizer_v2_25hz.onnx").write_text(_DRAWN_TOKENIZER)
 
 
-def draw_speech_tokenizer() -> None:
+def replace_speech_tokenizer() -> None:
     """Let Token2wav load without the recording's tokenizer, for which there are no random weights to be made."""
     import s3tokenizer
 
@@ -318,7 +319,7 @@ def load_random(code: Path, device: str, awq: bool, speech: bool = True, vocoder
     model, processor = make_model(code, device, awq)
 
     def make_vocoder():
-        draw_speech_tokenizer()
+        replace_speech_tokenizer()
         with tempfile.TemporaryDirectory(prefix="token2wav-random-") as name:
             write_token2wav(Path(name) / "token2wav")
             return load_vocoder(model, Path(name), recording(), vocoder_float16)
@@ -338,7 +339,7 @@ def recording():
 
 def save_random(code: Path, folder: Path, device: str, awq: bool) -> None:
     """Write the model of `make_model`, with a voice, as a checkpoint folder like the published ones."""
-    from commentator_lib.commentators.minicpmo.vocoder import write_wav
+    from commentator_lib.commentators.minicpmo.token2wav import write_wav
 
     # The voice first: a package that it lacks is known before 9 or 18 GB are written.
     write_token2wav(folder / "assets" / "token2wav")

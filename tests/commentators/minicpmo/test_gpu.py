@@ -1,4 +1,4 @@
-"""What runs of MiniCPM-o on a GPU alone: Triton's kernels, CUDA graphs, the int4 kernel; each beside the plain way.
+"""What only a GPU can run of MiniCPM-o: Triton kernels, CUDA graphs, the int4 kernel; each compared with plain PyTorch.
 
 All are skipped without a GPU. Random weights, tiny sizes.
 """
@@ -28,11 +28,12 @@ from commentator_lib.commentators.minicpmo import (  # noqa: E402
     memory,
     sampling,
     shortlist,
-    slim,
+    shrink,
 )
 from commentator_lib.commentators.minicpmo.flow import FlowSolver  # noqa: E402
 from commentator_lib.commentators.minicpmo.sequence import LayeredSequence, PlainSequence  # noqa: E402
 from commentator_lib.commentators.minicpmo.talker import Talker  # noqa: E402
+from commentator_lib.commentators.torch_tools import free_gpu  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 GPU = "cuda"
@@ -163,13 +164,13 @@ def test_the_head_in_8_bits_finds_the_likeliest_and_the_whole_one_says_how_likel
 
 def test_compacted_tensors_are_the_same_and_leave_no_holes():
     torch.manual_seed(0)
-    memory.free_gpu()
+    free_gpu()
     many = [torch.randn(700_000, device=GPU) for _ in range(60)]  # of 2.8 MB: seven share a piece of 20
     kept = many[::7]
     part = kept[0][100:200]
     before = [tensor.clone() for tensor in kept]
     del many
-    memory.free_gpu()
+    free_gpu()
     held = torch.cuda.memory_reserved()
     memory.compact([], [*kept, part, torch.zeros(3)])
     assert torch.cuda.memory_reserved() < held - 60 * 2**20
@@ -181,12 +182,12 @@ def test_compacted_tensors_are_the_same_and_leave_no_holes():
 def test_float16_becomes_bfloat16_in_its_own_memory():
     layer = torch.nn.Linear(3001, 257, device=GPU, dtype=torch.float16)
     place, wanted = layer.weight.data_ptr(), layer.weight.bfloat16()
-    slim.to_bfloat16(layer)
+    shrink.to_bfloat16(layer)
     assert layer.weight.data_ptr() == place and torch.equal(layer.weight, wanted)
 
 
 def test_the_flow_model_in_half_precision_is_near_the_whole_one():
-    from tests.commentators.minicpmo.test_fast import Flow
+    from tests.commentators.minicpmo.tiny_parts import Flow
 
     with torch.device(GPU), torch.inference_mode(False):
         flow, reference = Flow().eval(), 120
@@ -224,14 +225,19 @@ def qwen():
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.7])
-def test_recorded_and_plain_say_the_same(qwen, temperature):
+def test_captured_and_plain_say_the_same(qwen, temperature):
     texts = []
-    for recorded in (False, True):
-        lane = graphs.GraphPool() if recorded else None
-        sequence = LayeredSequence(qwen.model, 700, lane) if recorded else PlainSequence(qwen.model)
+    for captured in (False, True):
+        pool = graphs.GraphPool() if captured else None
+        sequence = LayeredSequence(qwen.model, 700, pool) if captured else PlainSequence(qwen.model)
         generator = torch.Generator(GPU).manual_seed(3)
         writer = decode.Writer(
-            qwen, sequence, sampling.Sampling(temperature), most=300, generator=generator, lane=lane
+            qwen,
+            sequence,
+            sampling.Sampling(temperature),
+            max_tokens=300,
+            generator=generator,
+            graph_pool=pool,
         )
         torch.manual_seed(1)
         for lengths in ((100, 70), (65,), (3, 1, 9), (100, 70), (65,), (3, 1, 9)):
@@ -241,18 +247,18 @@ def test_recorded_and_plain_say_the_same(qwen, temperature):
             texts.append([token for token, _hidden in tokens])
             hidden = torch.cat([state for _token, state in tokens if state is not None])
             assert hidden.shape == (200, 1, 128) and hidden.unique(dim=0).shape[0] > 190
-            writer.settle()  # the second time it runs from graphs
+            writer.capture_new_shapes()  # the second time it runs from graphs
     assert texts[:6] == texts[6:] and not {7, 8} & set(sum(texts, []))
 
 
 def test_a_stop_token_ends_it_and_the_next_comment_begins_anew(qwen):
-    lane = graphs.GraphPool()
+    pool = graphs.GraphPool()
     writer = decode.Writer(
-        qwen, LayeredSequence(qwen.model, 256, lane), sampling.Sampling(0.0), most=50, lane=lane
+        qwen, LayeredSequence(qwen.model, 256, pool), sampling.Sampling(0.0), max_tokens=50, graph_pool=pool
     )
     embeds = drawn(1, 20, 128)
     list(writer.generate([embeds], max_new_tokens=3, stops=[], suppressed=[]))
-    writer.settle()
+    writer.capture_new_shapes()
     whole = [t for t, _ in writer.generate([embeds], max_new_tokens=30, stops=[], suppressed=[])][:-1]
     stop = whole[10]
     cut = [t for t, _ in writer.generate([embeds], max_new_tokens=30, stops=[stop], suppressed=[])]
@@ -260,39 +266,37 @@ def test_a_stop_token_ends_it_and_the_next_comment_begins_anew(qwen):
     assert [t for t, _ in writer.generate([embeds], max_new_tokens=30, stops=[], suppressed=[])][:-1] == whole
 
 
-def test_longer_prompts_are_recorded_ahead(qwen):
-    lane = graphs.GraphPool()
-    sequence = LayeredSequence(qwen.model, 250, lane, 64, 3)
+def test_longer_prompts_are_captured_ahead(qwen):
+    pool = graphs.GraphPool()
+    sequence = LayeredSequence(qwen.model, 250, pool, 64, 3)
     plain = PlainSequence(qwen.model)
     sequence.take(drawn(1, 70, 128))
-    sequence.settle()
-    assert {rows for rows, _first in sequence._recorded} == {128, 192}  # 256 would not fit
+    sequence.capture_new_shapes()
+    assert {rows for rows, _first in sequence._graphs} == {128, 192}  # 256 would not fit
     for count in (20, 190, 100):
         embeds = drawn(1, count, 128)
         sequence.begin()
         plain.begin()
         assert torch.allclose(sequence.take(embeds), plain.take(embeds), atol=1e-4)
-    assert sequence._wanted == {(64, True)}
+    assert sequence._new_shapes == {(64, True)}
 
 
-def test_a_recorded_function_follows_its_inputs_and_its_shapes():
+def test_a_graphed_function_follows_its_inputs_and_its_shapes():
     calls = []
 
     def run(x):
         calls.append(x.shape)
         return (x * torch.tensor([2.0]).to(GPU), x.sum(-1))
 
-    recorded = graphs.Recorded(run)
-    recorded.lane = graphs.GraphPool()
+    graphed = graphs.GraphedFunction(run)
+    graphed.graph_pool = graphs.GraphPool()
     one, two = drawn(3, 4), drawn(3, 4)
-    kept = recorded(one)
-    assert torch.equal(recorded(two)[0], two * 2) and torch.equal(kept[0], one * 2)
+    kept = graphed(one)
+    assert torch.equal(graphed(two)[0], two * 2) and torch.equal(kept[0], one * 2)
     count = len(calls)
-    assert torch.equal(recorded(one)[1], one.sum(-1)) and len(calls) == count
-    recorded.lane = None
-    assert (
-        torch.equal(recorded(drawn(2, 4) * 0)[0], torch.zeros(2, 4, device=GPU)) and len(calls) == count + 1
-    )
+    assert torch.equal(graphed(one)[1], one.sum(-1)) and len(calls) == count
+    graphed.graph_pool = None
+    assert torch.equal(graphed(drawn(2, 4) * 0)[0], torch.zeros(2, 4, device=GPU)) and len(calls) == count + 1
 
 
 # --- whole checkpoints from disk
@@ -313,8 +317,8 @@ def test_a_checkpoint_from_disk_speaks_and_frees_the_gpu(tmp_path, kind):
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)  # "no CUDA graphs for …"
         commentator.warm_up()
-    assert type(commentator._writer._loop.sequence) is LayeredSequence
-    llm = commentator._loaded.model.llm
+    assert type(commentator.engine.writer.sequence) is LayeredSequence
+    llm = commentator.engine.loaded.model.llm
     query = llm.model.layers[0].self_attn.q_proj
     assert type(query) is (int4.Int4Linear if kind == "awq" else torch.nn.Linear)
     assert type(llm.lm_head) is (shortlist.ShortlistHead if kind == "awq" else torch.nn.Linear)
@@ -333,25 +337,27 @@ def test_4_bit_layers_that_the_kernel_cannot_take_run_the_plain_way(tmp_path):
     commentator = MiniCPMOCommentator(settings)
     with pytest.warns(UserWarning, match="no CUDA graphs for Qwen3Model, so it runs slower"):
         commentator.warm_up()
-    assert type(commentator._writer._loop.sequence) is PlainSequence
+    assert type(commentator.engine.writer.sequence) is PlainSequence
     assert sum(chunk.output_tokens for chunk in commentator.comment(request())) == 24
     commentator.close()
 
 
-def test_the_talker_says_the_same_recorded_and_plain(tmp_path):
+def test_the_talker_says_the_same_captured_and_plain(tmp_path):
     from commentator_lib.commentators.minicpmo.checkpoint import inspect_checkpoint
     from commentator_lib.commentators.minicpmo.loading import load
 
     loaded = load(inspect_checkpoint(make_checkpoint(tmp_path / "tiny")), GPU, True)
     tts = loaded.model.tts.float()
     said = []
-    for lane in (None, graphs.GraphPool()):
-        sequence = LayeredSequence(tts.model, 1024, lane, bucket=12) if lane else PlainSequence(tts.model)
-        talker = Talker(tts, sequence, torch.Generator(GPU).manual_seed(5), most_per_text_token=6, lane=lane)
+    for pool in (None, graphs.GraphPool()):
+        sequence = LayeredSequence(tts.model, 1024, pool, bucket=12) if pool else PlainSequence(tts.model)
+        talker = Talker(
+            tts, sequence, torch.Generator(GPU).manual_seed(5), max_per_text_token=6, graph_pool=pool
+        )
         torch.manual_seed(2)
         for _ in range(3):
             for last in (False, False, True):
                 ids = torch.randint(0, 20, (1, 10), device=GPU)
                 said.append(list(talker.say(ids, drawn(1, 10, 64), last)))
-            talker.settle()
+            talker.capture_new_shapes()
     assert said[:9] == said[9:] and sum(map(len, said)) > 100

@@ -1,6 +1,6 @@
 """Tiny MiniCPM-o checkpoints on disk, for a CPU: random weights, which say nothing.
 
-The code is the tests' own (tests/tiny_minicpmo_code), or, with the environment's MINICPMO_CODE_DIR set to the
+The code is the tests' own (tiny_minicpmo_code), or, with the environment's MINICPMO_CODE_DIR set to the
 folder MiniCPMO45 of the public repository OpenBMB/MiniCPM-o-Demo, the model's real code at tiny size.
 """
 
@@ -81,7 +81,7 @@ def make_checkpoint(
 
 def make_assets(folder: Path) -> Path:
     """Voice files and a reference recording; on the real code the full vocoder with random weights."""
-    from commentator_lib.commentators.minicpmo.vocoder import write_wav
+    from commentator_lib.commentators.minicpmo.token2wav import write_wav
 
     (folder / "token2wav").mkdir(parents=True)
     if REAL:

@@ -1,0 +1,149 @@
+"""Everything that runs for a comment: the loaded model, its vision, its writer, its voice.
+
+On a GPU all parts are captured as CUDA graphs. A part that cannot be captured (no Triton, no C compiler, layers of
+another architecture) runs slower without them, after a warning.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+
+from commentator_lib.commentators.minicpmo.decode import Writer, stop_ids, suppressed_ids
+from commentator_lib.commentators.minicpmo.graphs import GraphPool
+from commentator_lib.commentators.minicpmo.loading import Loaded
+from commentator_lib.commentators.minicpmo.memory import compact
+from commentator_lib.commentators.minicpmo.sampling import Sampling
+from commentator_lib.commentators.minicpmo.sequence import CachedSequence, LayeredSequence, PlainSequence
+from commentator_lib.commentators.minicpmo.shrink import shrink_awq_model
+from commentator_lib.commentators.minicpmo.speaker import Speaker
+from commentator_lib.commentators.minicpmo.talker import Talker
+from commentator_lib.commentators.minicpmo.vision import Vision
+from commentator_lib.commentators.torch_tools import free_gpu
+from commentator_lib.settings import Settings
+
+# Positions for which a captured step has room: prompt and comment (four pictures are 264), and a comment's speech
+# (80 s). A longer prompt runs without graphs, a longer speech ends.
+PROMPT_ROOM = 1024
+_SPEECH_ROOM = 2048
+# Prompts are captured once for each multiple of this many positions, chunks of text likewise (10 tokens, 1 or 2 signs).
+# A session's prompts are longer than the one that warms up, by its role, its rules and the last comment: 80 to 190
+# tokens with the profiles of this project. So the next 4 multiples are captured ahead.
+_PROMPT_BUCKET, _PROMPTS_AHEAD = 64, 4
+_TEXT_BUCKET = 12
+_MAX_TEXT_TOKENS = 8192
+
+_Part = TypeVar("_Part")
+_Make = Callable[[CachedSequence, GraphPool | None], _Part]
+
+
+@dataclass(slots=True)
+class Engine:
+    """A model that is ready to comment.
+
+    `writer` has room for PROMPT_ROOM positions; `plain_writer`, without graphs, takes longer prompts (both may be the
+    same). `vision` is None where the model's own code must see, `speaker` None where the model shall not speak.
+    """
+
+    loaded: Loaded
+    stops: list[int]
+    suppressed: list[int]
+    writer: Writer
+    plain_writer: Writer
+    vision: Vision | None = None
+    speaker: Speaker | None = None
+
+    def capture_new_shapes(self) -> None:
+        """Capture graphs for shapes that were new in the last comment. Raise RuntimeError where that fails."""
+        for part in (self.writer, self.vision, self.speaker):
+            if part is not None:
+                part.capture_new_shapes()
+
+
+def build_engine(loaded: Loaded, settings: Settings, graphs: bool) -> Engine:
+    """Build what runs for a comment from a loaded model. With `graphs` on a GPU: by CUDA graphs, 4 bits shrunk.
+
+    Raise CommentatorError for a voice that cannot be loaded, torch.OutOfMemoryError for too little memory.
+    """
+    model, tokenizer = loaded.model, loaded.processor.tokenizer
+    use_graphs = graphs and loaded.device.type == "cuda"
+    # The voice runs beside the language model and needs a pool of its own; all else runs in turn.
+    pool, voice_pool = (GraphPool(), GraphPool()) if use_graphs else (None, None)
+    # 1) shrink 4 bits, before anything refers to the weights
+    shrunk = use_graphs and shrink_awq_model(model)
+    # 2) vision
+    vision = None
+    if graphs and Vision.supports(model, loaded.processor):
+        vision = Vision(model, loaded.processor.image_processor, pool)
+    # 3) the language model's loop
+    sampling = Sampling(temperature=settings.temperature)
+    generator = torch.Generator(loaded.device).manual_seed(settings.seed)
+
+    def make_writer(sequence: CachedSequence, pool: GraphPool | None) -> Writer:
+        if shrunk and pool:
+            compact([model])  # all weights are converted and joined by now, and nothing is captured yet
+        return Writer(
+            model.llm, sequence, sampling, max_tokens=_MAX_TEXT_TOKENS, generator=generator, graph_pool=pool
+        )
+
+    plain_writer = make_writer(PlainSequence(model.llm.model), None)
+    writer = pool and _make_captured(
+        make_writer, model.llm.model, pool, PROMPT_ROOM, _PROMPT_BUCKET, _PROMPTS_AHEAD
+    )
+    # 4) the voice, once the language model is small: its loading needs more memory than it keeps
+    free_gpu()
+    loaded.load_voice()
+    speaker = _build_speaker(loaded, settings, voice_pool)
+    free_gpu()
+    return Engine(
+        loaded,
+        stop_ids(tokenizer),
+        suppressed_ids(tokenizer),
+        writer or plain_writer,
+        plain_writer,
+        vision,
+        speaker,
+    )
+
+
+def _build_speaker(loaded: Loaded, settings: Settings, pool: GraphPool | None) -> Speaker | None:
+    if loaded.vocoder is None:
+        return None
+    tts = loaded.model.tts
+    if pool:
+        try:
+            loaded.vocoder.enable_cuda_graphs(pool)
+        except RuntimeError as error:
+            warn_of_slowness("the vocoder", error)
+    generator = torch.Generator(loaded.device).manual_seed(settings.seed + 1)
+
+    def make_talker(sequence: CachedSequence, pool: GraphPool | None) -> Talker:
+        return Talker(tts, sequence, generator, graph_pool=pool)
+
+    talker = pool and _make_captured(make_talker, tts.model, pool, _SPEECH_ROOM, _TEXT_BUCKET)
+    return Speaker(talker or make_talker(PlainSequence(tts.model), None), loaded.vocoder, loaded.device)
+
+
+def _make_captured(
+    make: _Make[_Part], model: Any, pool: GraphPool, length: int, bucket: int, ahead: int = 0
+) -> _Part | None:
+    """Return what `make` makes of the layers of `model` and CUDA graphs; None, after a warning, where it fails."""
+    try:
+        return make(LayeredSequence(model, length, pool, bucket, ahead), pool)
+    except (
+        Exception
+    ) as error:  # no Triton, no C compiler or one that it cannot use, layers of another architecture
+        warn_of_slowness(type(model).__name__, error)
+        return None
+
+
+def warn_of_slowness(what: str, error: Exception) -> None:
+    """Warn that `what` runs without CUDA graphs, and why."""
+    warnings.warn(
+        f"no CUDA graphs for {what}, so it runs slower: {type(error).__name__}: {str(error)[:300]}",
+        stacklevel=3,
+    )

@@ -1,0 +1,69 @@
+"""Check all that can be checked before MiniCPM-o is loaded, and say how it will be loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from commentator_lib.commentators.base import CommentatorError
+from commentator_lib.commentators.minicpmo.assets import (
+    find_assets,
+    find_reference_audio,
+    read_reference_audio,
+)
+from commentator_lib.commentators.minicpmo.checkpoint import inspect_checkpoint
+from commentator_lib.commentators.minicpmo.memory_budget import can_shrink, explain_missing_memory
+from commentator_lib.commentators.weights import find_checkpoint
+from commentator_lib.settings import Settings
+
+if TYPE_CHECKING:
+    from commentator_lib.commentators.minicpmo.loading import Loaded
+
+_INSTALL = "pip install 'commentator-lib[minicpmo]'"
+
+
+def check_and_make_loader(settings: Settings) -> Callable[[], Loaded]:
+    """Return the function that loads the model of `settings`.
+
+    Raise CommentatorError, one line, for a checkpoint that is not complete, a missing package, missing files of the
+    voice, no GPU (unless `device` is "cpu"), or too little free GPU memory.
+    """
+    # 1) the checkpoint
+    checkpoint = inspect_checkpoint(find_checkpoint(settings.model_path))
+    # 2) the packages
+    try:
+        import torch
+        import transformers  # noqa: F401
+    except ImportError as error:
+        raise CommentatorError(f"MiniCPM-o needs a package that is not here ({error}): {_INSTALL}") from None
+    # 3) the voice
+    if settings.speech:
+        assets = find_assets(checkpoint, settings.assets_path)
+        read_reference_audio(find_reference_audio(assets, settings.reference_audio_path))
+    # 4) the GPU
+    device = settings.device
+    if device != "cpu":
+        if not torch.cuda.is_available():
+            raise CommentatorError(
+                f"MiniCPM-o needs a GPU, and PyTorch {torch.__version__} sees none: commentator=baseline needs none; "
+                "device=cpu runs it all the same, far below real time"
+            )
+        shrink = can_shrink(torch.cuda.get_device_capability())
+        free_bytes, total_bytes = torch.cuda.mem_get_info()
+        if problem := explain_missing_memory(checkpoint, settings.speech, free_bytes, total_bytes, shrink):
+            raise CommentatorError(problem)
+        device = "cuda"
+
+    def load_checkpoint() -> Loaded:
+        from commentator_lib.commentators.minicpmo.loading import load
+
+        return load(
+            checkpoint,
+            device,
+            settings.speech,
+            settings.assets_path,
+            settings.reference_audio_path,
+            settings.vocoder_float16,
+        )
+
+    return load_checkpoint
