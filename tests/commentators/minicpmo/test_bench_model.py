@@ -8,10 +8,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
+from experiments.errors import UserError
 from tests.commentators.minicpmo import tiny_minicpmo
 from tests.commentators.minicpmo.tiny_minicpmo import REAL
 from tests.conftest import make_clip
@@ -28,10 +28,9 @@ ROOT = Path(__file__).resolve().parents[3]
 def test_greedy_tokens_are_those_of_the_models_own_streaming_loop(checkpoints):
     from experiments.benchmarks.model import bench_model
 
-    bench = bench_model.Bench(
-        bench_model.parse(["--checkpoint", str(checkpoints["bf16"]), "--device", "cpu", "--text-only"])
-    )
-    equal = bench.greedy_equal(150)  # past the penalty's window
+    given = bench_model.Options(checkpoint=str(checkpoints["bf16"]), device="cpu", text_only=True)
+    bench = bench_model.LoadedModel(bench_model.complete(given))
+    equal = bench_model.measure_greedy_equality(bench, 150)  # past the penalty's window
     for way in ("plain", "written out"):
         for counts in equal[way].values():
             assert counts["equal"] == counts["of"] > 100
@@ -41,30 +40,22 @@ def test_greedy_tokens_are_those_of_the_models_own_streaming_loop(checkpoints):
 def test_the_benchmark_runs_on_a_tiny_checkpoint(checkpoints, capsys):
     from experiments.benchmarks.model import bench_model
 
-    steps = ["text", "speech", "voice", "vocoder_error", "live"]
-    result = bench_model.main(
-        [
-            "--checkpoint",
-            str(checkpoints["bf16"]),
-            "--device",
-            "cpu",
-            "--new-tokens",
-            "12",
-            "--speech-tokens",
-            "10",
-            "--repeats",
-            "1",
-            "--live",
-            "2",
-            "--live-tokens",
-            "10",
-            "--json",
-            "--steps",
-            *steps,
-        ]
+    steps = {"text", "speech", "voice", "vocoder_error", "live"}
+    result = bench_model.measure(
+        bench_model.Options(
+            checkpoint=str(checkpoints["bf16"]),
+            device="cpu",
+            new_tokens=12,
+            speech_tokens=10,
+            repeats=1,
+            live=2,
+            live_tokens=10,
+            json=True,
+            steps=set(steps),
+        )
     )
     printed = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
-    assert printed == json.loads(json.dumps(result)) and set(steps) <= set(printed)
+    assert printed == json.loads(json.dumps(result)) and steps <= set(printed)
     assert printed["text"]["tokens"]["median"] == 12 and printed["live"]["failed"] == 0
     assert printed["speech"]["sound_s"]["median"] > 0
     assert printed["plain_layers"] == printed["our_layers"] == "Linear"
@@ -74,28 +65,18 @@ def test_the_benchmark_measures_a_start_from_the_disk_and_a_live_run_of_a_clip(c
     from experiments.benchmarks.model import bench_model, random_minicpmo
 
     folder, clip = checkpoints["awq"], make_clip(tmp_path / "clip.mp4", frames=50)
-    result = bench_model.main(
-        [
-            "--checkpoint",
-            str(folder),
-            "--device",
-            "cpu",
-            "--speech-tokens",
-            "12",
-            "--repeats",
-            "1",
-            "--json",
-            "--steps",
-            "start",
-            "speech",
-            "live",
-            "--live",
-            "1",
-            "--live-tokens",
-            "10",
-            "--live-clip",
-            str(clip),
-        ]
+    result = bench_model.measure(
+        bench_model.Options(
+            checkpoint=str(folder),
+            device="cpu",
+            speech_tokens=12,
+            repeats=1,
+            json=True,
+            steps={"start", "speech", "live"},
+            live=1,
+            live_tokens=10,
+            live_clip=str(clip),
+        )
     )
     start = result["start"]
     assert start["read_bytes"] == random_minicpmo.folder_bytes(folder) > 100_000
@@ -105,13 +86,58 @@ def test_the_benchmark_measures_a_start_from_the_disk_and_a_live_run_of_a_clip(c
     assert start["from"] == "disk" and result["speech"]["sound_s"]["median"] > 0
     assert result["weights"] == "as loaded" and result["dtype"] == "awq"
     assert result["live"]["source"] == "clip.mp4" and result["live"]["failed"] == 0
-    for wrong in (
-        ["--steps", "start"],
-        ["--checkpoint", str(folder), "--steps", "start", "own_chat"],
-        ["--live", "1", "--live-clip", str(tmp_path)],
+
+
+def test_wrong_options_of_the_benchmark_are_one_line(checkpoints, tmp_path):
+    from experiments.benchmarks.model import bench_model
+
+    folder = str(checkpoints["awq"])
+    for wrong, words in (
+        (["--steps", "start"], "wants a checkpoint folder"),
+        (["--checkpoint", folder, "--steps", "start", "own_chat"], "without --compare"),
+        (["--checkpoint", folder, "--steps", "start", "--plain"], "without --compare"),
+        (["--live", "1", "--live-clip", str(tmp_path)], "wants a video file"),
+        (["--steps", "text", "nothing"], "nothing is none of them"),
     ):
-        with pytest.raises(SystemExit, match="2"):
-            bench_model.parse(wrong)
+        with pytest.raises(UserError, match=words):
+            bench_model.app(bench_model.repeat_option(wrong, "--steps"), standalone_mode=False)
+
+
+def test_the_command_line_gives_all_its_options_to_the_benchmark(monkeypatch):
+    from experiments.benchmarks.model import bench_model
+
+    seen = []
+    monkeypatch.setattr(bench_model, "measure", seen.append)
+    line = (
+        "--checkpoint random --code c --dtype awq --device cpu --frames 2 --size 64 36 --new-tokens 3 --json"
+    )
+    line += " --speech-tokens 4 --own-tokens 5 --repeats 6 --text-only --plain --vocoder-float16 --live 7"
+    line += " --live-clip f --live-tokens 8 --compare seed --steps start speech text"
+    bench_model.app(bench_model.repeat_option(line.split(), "--steps"), standalone_mode=False)
+    steps = {"start", "speech", "text"}
+    assert seen == [
+        bench_model.Options(
+            "random",
+            "c",
+            "awq",
+            "cpu",
+            2,
+            (64, 36),
+            3,
+            4,
+            5,
+            6,
+            True,
+            True,
+            True,
+            7,
+            "f",
+            8,
+            steps,
+            "seed",
+            True,
+        )
+    ]
 
 
 def test_random_weights_are_written_in_several_files(tmp_path, monkeypatch):
@@ -130,20 +156,16 @@ def test_random_weights_are_written_in_several_files(tmp_path, monkeypatch):
     assert all(torch.equal(found[name], tensor) for name, tensor in model.state_dict().items())
     assert sum(tensor_bytes(tmp_path).values()) == 3 * 440
     assert not random_minicpmo.is_random(tmp_path)
-    with pytest.raises(SystemExit, match="2"):
-        random_minicpmo.main([str(tmp_path)])
+    with pytest.raises(UserError, match="not empty"):
+        random_minicpmo.app([str(tmp_path)], standalone_mode=False)
 
 
 def test_every_step_of_the_benchmark_has_a_measure():
     from experiments.benchmarks.model import bench_model
 
-    given = bench_model.parse(["--compare", "seed", "--steps", "greedy_equal"])
-    assert set(
-        bench_model.Bench.measures(
-            SimpleNamespace(arguments=given, start=0, voice=0, vocoder_error=0, vocoder_float16=0)
-        )
-    ) == set(bench_model._STEPS)
-    assert given.steps == {*bench_model._COMPARED, "greedy_equal"}
+    given = bench_model.complete(bench_model.Options(compare="seed", steps={"greedy_equal"}))
+    assert given.steps == {*bench_model.COMPARED, "greedy_equal"} < set(bench_model.STEPS)
+    assert bench_model.complete(bench_model.Options()).steps == set(bench_model.STEPS) - {"start"}
     row = {"median": 1.5, "min": 1.0, "max": 2.0}
     table = bench_model.comparison(
         {"dtype": "bf16", "own_chat": {"decode_ms": row}, "text": {"decode_ms": row}}
@@ -171,7 +193,7 @@ def test_the_benchmark_without_the_models_code_or_a_gpu_is_one_line():
 
 def test_a_process_knows_how_long_it_has_run_and_what_it_read():
     code = (
-        "import time; began = time.time(); from experiments import bench_model as b; "
+        "import time; began = time.time(); from experiments import gauges as b; "
         "spent = time.time() - began; lived = b.process_s(); "
         "assert spent < lived < spent + 30, (spent, lived); "
         "time.sleep(1); assert 1 <= b.process_s() - lived < 10; "
@@ -209,30 +231,23 @@ def test_a_start_on_random_weights_from_the_disk(tmp_path, monkeypatch, kind):
     from experiments.benchmarks.model import bench_model, random_minicpmo
 
     (tmp_path / "code").mkdir()
-    tiny = {**random_minicpmo._FULL, **tiny_minicpmo._copy_real_code(tmp_path / "code")}
-    monkeypatch.setattr(random_minicpmo, "_FULL", tiny)
+    tiny = {**random_minicpmo.FULL, **tiny_minicpmo._copy_real_code(tmp_path / "code")}
+    monkeypatch.setattr(random_minicpmo, "FULL", tiny)
     monkeypatch.setattr(random_minicpmo, "_SHARD_BYTES", 30_000_000)
     folder = tmp_path / kind
-    random_minicpmo.main([str(folder), "--dtype", kind, "--device", "cpu", "--code", tiny_minicpmo.CODE_DIR])
+    code = ["--code", tiny_minicpmo.CODE_DIR]
+    random_minicpmo.app([str(folder), "--dtype", kind, "--device", "cpu", *code], standalone_mode=False)
     assert random_minicpmo.is_random(folder) and len(list(folder.glob("*.safetensors"))) > 2
-    result = bench_model.main(
-        [
-            "--checkpoint",
-            str(folder),
-            "--device",
-            "cpu",
-            "--new-tokens",
-            "12",
-            "--speech-tokens",
-            "12",
-            "--repeats",
-            "1",
-            "--json",
-            "--steps",
-            "start",
-            "text",
-            "speech",
-        ]
+    result = bench_model.measure(
+        bench_model.Options(
+            checkpoint=str(folder),
+            device="cpu",
+            new_tokens=12,
+            speech_tokens=12,
+            repeats=1,
+            json=True,
+            steps={"start", "text", "speech"},
+        )
     )
     assert result["weights"] == "random" and result["dtype"] == kind
     assert result["our_layers"] == ("AwqLinear" if kind == "awq" else "Linear")
