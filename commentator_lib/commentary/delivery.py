@@ -1,4 +1,4 @@
-"""From a comment's first sound until it was heard: its start, the room that a cut makes, captions, its record.
+"""From a comment's first sound until it was heard: its start, the room that a cut makes, and its captions.
 
 A comment that is being heard is attended by a task of its own, while the loop prepares the next one.
 """
@@ -11,14 +11,13 @@ import math
 from collections.abc import Callable
 
 from commentator_lib.commentary.comment import Comment, StaleComment, State
+from commentator_lib.commentary.record_keeper import RecordKeeper
 from commentator_lib.commentary.speech import SpeechPiece
 from commentator_lib.media import PLAYBACK_RATE_HZ, AudioChunk
 from commentator_lib.pacing.delay import PictureDelay
 from commentator_lib.pacing.policy import cut_position, start_of_comment
 from commentator_lib.players.base import PlayerGroup
 from commentator_lib.players.playback_clock import CommentPlayback
-from commentator_lib.runs.log import RunLog
-from commentator_lib.runs.record import CycleRecord
 from commentator_lib.settings import Settings
 
 # The foreseen end of a comment moves when a player stalls, so everybody who waits for it looks again this often.
@@ -41,7 +40,7 @@ class Delivery:
         settings: Settings,
         delay: PictureDelay,
         players: PlayerGroup,
-        log: RunLog,
+        keeper: RecordKeeper,
         epoch_s: float,
         on_end: Callable[[], None],
         on_fault: Callable[[], None],
@@ -52,12 +51,11 @@ class Delivery:
         self.last_text = ""
         self._delay = delay
         self._players = players
-        self._log = log
+        self._keeper = keeper
         self._epoch_s = epoch_s
         self._on_end = on_end
         self._on_fault = on_fault
         self._clock = asyncio.get_running_loop()
-        self._last_heard_to_s: float | None = None  # since the epoch
         self._attending: dict[int, asyncio.Task[None]] = {}
 
     def playback(self, comment: Comment) -> CommentPlayback:
@@ -67,7 +65,8 @@ class Delivery:
         """When the last sound ends or ended; None when there was none."""
         if self.last is not None and not self.last.ended:
             return self.playback(self.last).end_s(now)
-        return None if self._last_heard_to_s is None else self._last_heard_to_s + self._epoch_s
+        heard_to_s = self._keeper.last_heard_to_s
+        return None if heard_to_s is None else heard_to_s + self._epoch_s
 
     def heard_by(self, comment: Comment, when_s: float) -> str:
         """Return what of a comment will have been heard when the next one cuts it: only that can be built upon."""
@@ -216,57 +215,16 @@ class Delivery:
                 self._players.caption(comment.id, text, final)
         return shown
 
-    # --- its record
-
     def _finish(self, comment: Comment) -> None:
-        """It was heard, or cut: complete its row and log it."""
-        now = self._clock.time()
-        record = comment.record
-        outcome = comment.end()
-        reason = {State.FAILED: comment.problem, State.HEARD: ""}.get(comment.state, comment.broken_off)
-        record.speech_s = comment.goal_s
-        record.heard_text = (
-            comment.text_up_to(comment.goal_s) if comment.has_sound else record.text or comment.text
-        )
-        if comment.state is not State.DROPPED:
-            self._measure_heard(comment, now)
-        record.discarded_tokens = _discarded_tokens(comment)
-        if comment.cut_s is not None and self.last_text == record.text:
-            self.last_text = record.heard_text
-        self.log_end(record, outcome, reason)
+        """It was heard, or cut: log it, and forget what is over."""
+        self._keeper.finish(comment, self.playback(comment))
+        if comment.cut_s is not None and self.last_text == comment.record.text:
+            self.last_text = comment.record.heard_text
         self.comments = {k: c for k, c in self.comments.items() if not c.ended or c is self.last}
         self._attending.pop(comment.id, None)
         oldest = min((c.id for c in self.comments.values() if not c.ended), default=comment.id)
         self._players.playback.forget_before(oldest)
         self._on_end()
-
-    def _measure_heard(self, comment: Comment, now: float) -> None:
-        """When it was heard, and how far that is from its picture and from the comment before."""
-        record = comment.record
-        playback = self.playback(comment)
-        due_s = self._delay.due_of(comment.captured_s)
-        from_s = comment.start_s
-        if comment.has_sound:
-            from_s = playback.heard_from_s(now) or comment.start_s
-        to_s = playback.end_s(now) if comment.has_sound else max(from_s, now)
-        record.heard_from_s = from_s - self._epoch_s
-        record.heard_to_s = to_s - self._epoch_s
-        record.sync_error_s = from_s - due_s
-        record.delay_wanted_s = self._delay.wanted_s
-        record.delay_applied_s = due_s - comment.captured_s
-        if not comment.has_sound:
-            return
-        record.underruns = int(to_s - from_s > comment.goal_s + 0.02)
-        if self._last_heard_to_s is not None:
-            record.gap_before_s = record.heard_from_s - self._last_heard_to_s
-            record.shortfall_s = max(0.0, record.gap_before_s - (record.pause_s or 0.0))
-        self._last_heard_to_s = record.heard_to_s
-
-    def log_end(self, record: CycleRecord, outcome: str, reason: str = "") -> None:
-        """Log a cycle that is over, whether anything of it was heard or not."""
-        record.outcome, record.reason = outcome, reason
-        record.done_s = self._clock.time() - self._epoch_s
-        self._log.cycle(record)
 
 
 def _is_over(comment: Comment, shown: int, position_s: float | None) -> bool:
@@ -292,15 +250,3 @@ def _wait_s(comment: Comment, shown: int, position_s: float | None, now: float) 
         return LOOK_AGAIN_S
     next_s = min((goal_s - position_s for goal_s in goals_s if goal_s > position_s), default=math.inf)
     return min(LOOK_AGAIN_S, max(0.01, next_s)) if next_s < math.inf else 0.05
-
-
-def _discarded_tokens(comment: Comment) -> int:
-    """How many of its output tokens nobody heard."""
-    record = comment.record
-    if comment.state is State.DROPPED:
-        return record.output_tokens
-    if comment.state is not State.CUT:
-        return record.discarded_tokens
-    words = max(1, len(record.text.split()))
-    share = min(1.0, len(record.heard_text.split()) / words)
-    return round(record.output_tokens * (1 - share))

@@ -20,6 +20,7 @@ from commentator_lib.commentary.comment import Comment, State
 from commentator_lib.commentary.delivery import Delivery
 from commentator_lib.commentary.generation import Generation
 from commentator_lib.commentary.prompts import build_prompt
+from commentator_lib.commentary.record_keeper import RecordKeeper
 from commentator_lib.commentary.speech import speak_comment
 from commentator_lib.commentary.turns import Turns
 from commentator_lib.commentators.base import NOTHING_TO_SAY, Commentator, CommentRequest
@@ -29,8 +30,7 @@ from commentator_lib.pacing.policy import Slot
 from commentator_lib.players.base import PlayerGroup
 from commentator_lib.profiles import PROFILES
 from commentator_lib.runs.log import RunLog
-from commentator_lib.runs.record import CycleRecord
-from commentator_lib.scene import SceneChange, SceneTracker, chosen, intensity
+from commentator_lib.scene import SceneTracker, chosen, intensity
 from commentator_lib.settings import Settings
 from commentator_lib.voices.base import Voice
 
@@ -70,11 +70,12 @@ class CommentaryLoop:
         self._playback = players.playback
         self._epoch_s = epoch_s
         self._clock = asyncio.get_running_loop()
+        self._keeper = RecordKeeper(delay=delay, log=log, epoch_s=epoch_s)
         self._delivery = Delivery(
             settings=settings,
             delay=delay,
             players=players,
-            log=log,
+            keeper=self._keeper,
             epoch_s=epoch_s,
             on_end=lambda: self._turns.wake(),
             on_fault=self.stop,
@@ -177,11 +178,12 @@ class CommentaryLoop:
         change = self._scene.measure()
         trigger = self._turns.take_trigger()
         self._turns.commented_frame = newest.index
-        record = self._new_record(slot, trigger, frames, change, now)
+        self.cycles += 1
+        record = self._keeper.begin(self.cycles, trigger, slot, frames, change, settings, now)
         # 2) Decide.
         if not worth_a_cycle(trigger, chosen(change, settings.change_measure), settings.change_threshold):
             self._turns.retry_later()
-            self._delivery.log_end(record, "unchanged")
+            self._keeper.log_end(record, "unchanged")
             return
         # 3) Ask.
         last_text = self._carried_text(trigger, newest)
@@ -192,30 +194,6 @@ class CommentaryLoop:
         self._scene.mark_inference()
         request = CommentRequest(frames, prompt, settings.max_new_tokens, settings.speech)
         await self._comment(Comment(record, newest.captured_at_s), request)
-
-    def _new_record(
-        self, slot: Slot, trigger: str, frames: list[Frame], change: SceneChange, now: float
-    ) -> CycleRecord:
-        self.cycles += 1
-        return CycleRecord(
-            cycle=self.cycles,
-            trigger=trigger,
-            policy=self.settings.policy,
-            frames=len(frames),
-            frame_first_index=frames[0].index,
-            frame_last_index=frames[-1].index,
-            frame_oldest_age_s=now - frames[0].captured_at_s,
-            frame_newest_age_s=now - frames[-1].captured_at_s,
-            frame_newest_captured_s=frames[-1].captured_at_s - self._epoch_s,
-            change_mean=change.mean,
-            change_block=change.block,
-            change_compensated=change.compensated,
-            decide_s=now - self._epoch_s,
-            slot_s=slot.hear_at_s - self._epoch_s,
-            pause_s=self.settings.pause_s,
-            delay_wanted_s=self._delay.wanted_s,
-            delay_applied_s=self._delay.applied_s,
-        )
 
     def _carried_text(self, trigger: str, newest: Frame) -> str:
         """What the prompt carries on of the last comment: all of it, or what was heard where it will be cut."""
@@ -245,7 +223,7 @@ class CommentaryLoop:
         outcome = comment.end(silent)
         reason = {State.SILENT: "", State.DROPPED: comment.broken_off}.get(comment.state, comment.problem)
         record.discarded_tokens = record.output_tokens
-        self._delivery.log_end(record, outcome, reason)
+        self._keeper.log_end(record, outcome, reason)
 
 
 def worth_a_cycle(trigger: str, change: float, threshold: float) -> bool:
