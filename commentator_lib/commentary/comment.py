@@ -59,17 +59,17 @@ class Piece:
 
 @dataclass(slots=True)
 class Comment:
-    """A comment and its state. Attributes are read freely, and changed by the methods only::
+    """A comment and its state. Attributes are read freely, and changed by the methods only:
 
                             begin           start_sounding
               PREPARING ────────────▶ READY ──────────────▶ SOUNDING
                   │                     │                      │
                   │ end                 │ end                  │ end
                   ▼                     ▼                      ▼
-               SILENT                  CUT (1)                HEARD
-               DROPPED                DROPPED                CUT
-               FAILED                 FAILED                 DROPPED (2)
-                                                             FAILED
+               SILENT                CUT (1)                HEARD
+               DROPPED               DROPPED                CUT
+               FAILED                FAILED                 DROPPED (2)
+                                                            FAILED
 
     - preparing: the commentator is at work, and nothing can be heard yet.
     - ready: when it starts is decided (`start_s`), and its first sound or text waits for that time.
