@@ -197,3 +197,16 @@ def test_code_uses_names_that_a_newcomer_knows():
                 if part in PRIVATE_WORDS.keys() - UNFINISHED
             ]
     assert found == []
+
+
+def test_the_states_of_a_comment_and_the_outcomes_of_a_cycle_are_explained():
+    from commentator_lib.commentary.comment import State
+    from commentator_lib.runs.record import OUTCOMES
+
+    page = PAGES["docs/architecture.md"]
+    life = page[page.index("## The life of a comment") : page.index("## Time")]
+    for state in State:
+        assert f"\n| {state.value} |" in life, state
+    for outcome in OUTCOMES:
+        assert f"`{outcome}`" in life, outcome
+    assert f"| outcome | how a cycle ended: {', '.join(OUTCOMES)} |" in PAGES["docs/glossary.md"]
