@@ -85,11 +85,16 @@ _ROWS = (
 )
 
 
+def of_policy(runs: pd.DataFrame, policy: str) -> list[dict[str, Any]]:
+    """Return the rows of one policy, by column name."""
+    return [row for row in runs.to_dict("records") if row["policy"] == policy]
+
+
 def headline(live: pd.DataFrame) -> dict[str, dict[str, dict[str, float | None]]]:
     """policy → measure → mean and std over the runs."""
     found: dict[str, Any] = {}
     for policy in POLICIES:
-        rows = live[live.policy == policy].to_dict("records")
+        rows = of_policy(live, policy)
         found[policy] = {}
         for name in HEADLINE:
             value = mean_and_std(rows, name)
@@ -229,7 +234,7 @@ def main(
             for name, *_ in _ROWS
         }
         for policy in POLICIES
-        for rows in [live[live.policy == policy].to_dict("records")]
+        for rows in [of_policy(live, policy)]
     }
     result = {
         "run": folder.name,

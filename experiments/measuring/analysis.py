@@ -57,7 +57,7 @@ def pareto_front(table: pd.DataFrame, minimise: Sequence[str]) -> pd.Series:
     """Which rows no other row beats: none is as small in every column and smaller in one. Rows with a NaN
     are never on the front."""
     values = table[list(minimise)].to_numpy(float)
-    known: np.ndarray = ~np.isnan(values).any(axis=1)  # (rows,)
+    known = np.asarray(~np.isnan(values).any(axis=1))  # (rows,)
     front = np.array(known)
     for k in np.flatnonzero(known):
         rivals = values[known]

@@ -82,7 +82,7 @@ def heat_maps(
             for j, i in np.ndindex(grid.shape):
                 mean, std = grid.to_numpy(float)[j, i], spread.to_numpy(float)[j, i]
                 text = "–" if np.isnan(mean) else f"{mean:.2f}" + ("" if np.isnan(std) else f"\n±{std:.2f}")
-                dark = not np.isnan(mean) and high > low and (mean - low) / (high - low) > 0.55
+                dark = bool(not np.isnan(mean) and high > low and (mean - low) / (high - low) > 0.55)
                 ax.text(i, j, text, ha="center", va="center", fontsize=6, color="white" if dark else "black")
             ax.set_xticks(range(len(xs)), [f"{v:g}" for v in xs], fontsize=7)
             ax.set_yticks(range(len(ys)), [f"{v:g}" for v in ys], fontsize=7)
@@ -132,7 +132,7 @@ def pareto_figure(
         alpha=0.5,
         label="setting, mean and standard error",
     )
-    best = table[front].sort_values(x)
+    best = pd.DataFrame(table[front]).sort_values(x)
     ax.plot(best[x], best[y], "o-", color="tab:blue", ms=5, label="Pareto front")
     for k, (_, row) in enumerate(best.iterrows()):
         text = "/".join(
@@ -175,7 +175,7 @@ def knob_figure(
                 elinewidth=1,
                 capsize=2,
                 label=None if value is None else str(value),
-                color=POLICY_COLOURS.get(value),
+                color=POLICY_COLOURS.get(str(value)),
             )
         if not numbers:
             panel.set_xticks(range(len(values)), values)
@@ -199,10 +199,10 @@ def stage_figure(stages: Mapping[str, pd.DataFrame], title: str = ""):
     for row, (_, table) in enumerate(stages.items()):
         left = 0.0
         for name, colour, _, _ in STAGES:
-            seconds = float(table[name].mean()) if len(table) else 0.0
+            seconds = float(np.mean(table[name])) if len(table) else 0.0
             ax.barh(row, seconds, left=left, color=colour, label=name if row == 0 else None, height=0.6)
             left += seconds
-        spread = float(table.sum(axis=1).std()) if len(table) > 1 else 0.0
+        spread = float(np.std(table.sum(axis=1).to_numpy(), ddof=1)) if len(table) > 1 else 0.0
         ax.errorbar(left, row, xerr=spread, color="black", capsize=3, lw=1)
         ax.text(left + spread, row, f"  {left:.2f} s, {len(table)} comments", va="center", fontsize=8)
     ax.set_yticks(range(len(stages)), list(stages), fontsize=8)

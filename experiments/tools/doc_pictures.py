@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import pandas as pd
 import typer
 
 from experiments.match_clip.match import FPS, draw, write_script
@@ -57,14 +58,15 @@ def tuning_pictures(results: Path, out: Path, cost: str = "minicpmo_h100") -> di
     made = {}
     folder = results / "stride_threshold_cap"
     rows = analysis.load_run_table(load_results(folder))
-    rows = rows[rows.cost == cost]
+    rows = pd.DataFrame(rows[rows.cost == cost])
+    stride, threshold, cap = KNOBS
     best = analysis.recommend(rows, KNOBS)
     table = analysis.by_setting(rows, KNOBS, HEATED)
     shown = results_id(folder)
     title = f"{shown}, {cost}: {_SEEN}"
     front = analysis.pareto_front(table, ["missed_3s", "busy_share"])
     for name, figure in (
-        ("heat_maps", plots.heat_maps(table, *KNOBS, HEATED, title, best.setting)),
+        ("heat_maps", plots.heat_maps(table, stride, threshold, cap, HEATED, title, best.setting)),
         ("pareto", plots.pareto_figure(table, front, "busy_share", "missed_3s", KNOBS, title, best.setting)),
     ):
         figure.savefig(out / f"tuning_{name}.png", dpi=90)

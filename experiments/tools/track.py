@@ -64,7 +64,7 @@ def _of_run(folder: Path) -> Entry:
     medians = {f"{m}_median": float(cycles[m].median()) for m in SERIES if cycles[m].notna().any()}
     series = [
         (int(row["cycle"]), {m: float(row[m]) for m in SERIES if row[m] == row[m] and row[m] is not None})
-        for _, row in cycles.astype(dict.fromkeys(SERIES, float)).iterrows()
+        for row in cycles.astype(dict.fromkeys(SERIES, float)).to_dict("records")
     ]
     names = ("run.json", "cycles.parquet", "samples.parquet", "latency.png")
     files = [folder / name for name in names if (folder / name).exists()]

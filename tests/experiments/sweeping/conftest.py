@@ -1,0 +1,62 @@
+"""Small sweep files, and what the tests read from a journal."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from experiments.sweeping.jobs import load_sweep
+from experiments.sweeping.run_jobs import run_sweep
+
+ROOT = Path(__file__).resolve().parents[3]
+
+SMALL = """
+mode = "what-if"
+duration_s = 20
+seeds = [0, 1]
+costs = ["minicpmo_h100"]
+
+[grid]
+frame_stride = [1, 2]
+change_threshold = [0, 10]
+"""
+
+MANY = SMALL.replace("[0, 1]", str(list(range(30)))).replace("duration_s = 20", "duration_s = 60")
+
+
+def written(tmp_path, text=SMALL, name="small"):
+    path = tmp_path / f"{name}.toml"
+    path.write_text(text)
+    return path
+
+
+def command(*arguments, **more):
+    return subprocess.run(
+        [sys.executable, "-m", "experiments.sweep", *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        **more,
+    )
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def without_time(rows):
+    return {r["key"]: {k: v for k, v in r.items() if k not in ("wall_s",)} for r in rows}
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory):
+    """(sweep, results folder): the small sweep, run once by two processes; nothing may be written there."""
+    folder = tmp_path_factory.mktemp("small")
+    found = load_sweep(written(folder))
+    run_sweep(found, folder / "out", n_jobs=2, progress=False)
+    return found, folder / "out"
