@@ -1,8 +1,8 @@
-"""Checkpoint folders and their weight files: what can be told of them without loading a model.
+"""Checkpoint folders and their weight files: what can be known of them without loading a model.
 
 Nothing here imports torch or transformers, and nothing reads a weight: a wrong path, half a download or a cut-off
-file is named in a moment, from names, JSON and the headers of the files. Loading them to see, the obvious way, takes
-a minute to find out, and then says so in a traceback from the middle of a library.
+file is named in a moment, from names, JSON and the headers of the files. Loading them would take a minute to find
+out, and then say so in a traceback from the middle of a library.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from commentator_lib.commentators.base import CommentatorError
+from commentator_lib.errors import first_line
 
 # In the order in which transformers takes them, where a folder has more than one.
 _SINGLE_OR_INDEX = (
@@ -32,7 +33,7 @@ _FLOAT_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 
 
 def bytes_text(n: int) -> str:
-    """A number of bytes as people say it: "11.9 GB".
+    """Return a number of bytes as people say it: "11.9 GB".
 
     >>> bytes_text(11_874_000_000), bytes_text(250_000)
     ('11.9 GB', '0.2 MB')
@@ -41,16 +42,19 @@ def bytes_text(n: int) -> str:
 
 
 def first_sentence(error: BaseException) -> str:
-    """What an error says first, in 200 characters at most; its kind where it says nothing. Libraries write pages."""
-    text = (str(error).strip().splitlines() or [""])[0].split(". ")[0].rstrip(".")
+    """Return the first sentence of an error's first line, in 200 characters at most: libraries write pages.
+
+    The name of its class where it says nothing.
+    """
+    text = first_line(error).split(". ")[0].rstrip(".")
     return text[:200] or type(error).__name__
 
 
 def find_checkpoint(model_path: str) -> Path:
-    """The folder of `model_path`: a folder, or a hub id (org/name), which is downloaded where it is not cached.
+    """Return the folder of `model_path`: a folder, or a hub id (org/name), which is downloaded where it is not cached.
 
-    Where the hub cannot be reached, or refuses, the cached copy serves. CommentatorError for an empty path, a
-    folder that is not there, or a hub id that can be had in neither way.
+    Where the hub cannot be reached, or refuses, the cached copy is used. CommentatorError for an empty path, a
+    folder that is not there, or a hub id that is neither cached nor can be downloaded.
     """
     if not model_path.strip():
         raise CommentatorError("no checkpoint: set model_path to a checkpoint folder or a hub id (org/name)")
@@ -83,7 +87,7 @@ def _from_hub(hub_id: str) -> Path:
         reason = f"{type(error).__name__}: {first_sentence(error)}"
     try:
         return Path(snapshot_download(hub_id, local_files_only=True))
-    except Exception:  # no copy of it: what is wrong is what stood against the download
+    except Exception:  # no copy of it: report why the download failed
         raise CommentatorError(
             f"{hub_id} is no folder here and cannot be had from the hub ({reason}): check the name and the network, "
             "or copy the checkpoint here and set model_path to its folder"
@@ -91,7 +95,7 @@ def _from_hub(hub_id: str) -> Path:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The checkpoint's weight files, sorted: one file, or the shards that its index names; safetensors before .bin.
+    """Return the checkpoint's weight files, sorted: one file, or its index's shards; safetensors before .bin.
 
     CommentatorError for none, for shards that are missing, and for shards without an index.
     """
@@ -120,7 +124,7 @@ def _shards(index: Path) -> list[Path]:
 
 
 def tensor_bytes(folder: Path) -> dict[str, int]:
-    """Bytes of each tensor by its name, from the safetensors headers alone; {} for other formats.
+    """Return the bytes of each tensor by its name, from the safetensors headers alone; {} for other formats.
 
     CommentatorError for a file that is missing, unreadable or shorter than its header says.
     """
@@ -128,7 +132,7 @@ def tensor_bytes(folder: Path) -> dict[str, int]:
 
 
 def loaded_bytes(folder: Path, float_bytes: int) -> int:
-    """Bytes of the weights once loaded with `float_bytes` a number: 2 in half precision, 4 in float32.
+    """Return the bytes of the weights once loaded with `float_bytes` a number: 2 in half precision, 4 in float32.
 
     Integers and 8-bit floats, which quantized checkpoints hold, stay as they are. Other formats than safetensors
     do not say what they hold: they count as they lie on the disk. Errors as in `tensor_bytes`.
@@ -143,7 +147,7 @@ def loaded_bytes(folder: Path, float_bytes: int) -> int:
 
 
 def _tensors(folder: Path) -> Iterator[tuple[str, str, int]]:
-    """(name, safetensors' name of its dtype, bytes) of each tensor."""
+    """Yield (name, safetensors' name of its dtype, bytes) of each tensor."""
     for path in weight_files(folder):
         if path.suffix == ".safetensors":
             yield from _read_header(path)
@@ -163,9 +167,10 @@ def _read_header(path: Path) -> list[tuple[str, str, int]]:
             header = json.loads(file.read(length))
             there = file.seek(0, 2)
         header.pop("__metadata__", None)
-        spans = [
-            (name, str(entry["dtype"]), *map(int, entry["data_offsets"])) for name, entry in header.items()
-        ]
+        spans: list[tuple[str, str, int, int]] = []
+        for name, entry in header.items():
+            begin, end = map(int, entry["data_offsets"])
+            spans.append((name, str(entry["dtype"]), begin, end))
         tensors = [(name, dtype, end - begin) for name, dtype, begin, end in spans]
         wanted = 8 + length + max((end for *_, end in spans), default=0)
         if any(size_bytes < 0 for *_, size_bytes in tensors):

@@ -1,4 +1,4 @@
-"""Quiet loading: what is set for a while is set back."""
+"""Quiet loading, what is set for a while is set back; and which errors mean that memory was short."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from commentator_lib.commentators.torch_tools import quietly
+from commentator_lib.commentators.torch_tools import out_of_memory, quietly
 
 transformers = pytest.importorskip("transformers")
 
@@ -36,3 +36,10 @@ def test_the_tools_import_no_library():
         "assert not t.out_of_memory(RuntimeError()); assert not {'torch', 'transformers'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_what_is_no_lack_of_memory():
+    assert not out_of_memory(RuntimeError("shapes do not fit")) and not out_of_memory(
+        OSError("out of memory")
+    )
+    assert out_of_memory(RuntimeError("CUDA error: out of memory"))

@@ -1,8 +1,8 @@
 """The baseline commentator's detector: SSDLite-MobileNetV2 on COCO, as an ONNX graph without its post-processing.
 
 The graph gives raw box offsets and scores; decoding and suppression are done here in numpy, in a few
-small functions that a test can work through by hand. OpenCV's own detection classes would hide those
-steps and expect layers that this export lacks.
+small functions that a test can work through by hand: OpenCV's own detection classes expect layers that this
+export lacks.
 
 A wide shot is squeezed to 300×300 like any other, and a person of 60 px vanishes in it. `tiles` cuts such
 a picture into overlapping squares, whose boxes go back to picture coordinates and are merged by the same
@@ -146,22 +146,24 @@ class Detection:
 
 
 def overlap(a: Detection, b: Detection) -> float:
-    """Area that both boxes cover, in fractions of the picture."""
+    """Return the area that both boxes cover, in fractions of the picture."""
     width = min(a.x1, b.x1) - max(a.x0, b.x0)
     height = min(a.y1, b.y1) - max(a.y0, b.y0)
     return max(0.0, width) * max(0.0, height)
 
 
 def iou(a: Detection, b: Detection) -> float:
-    """Intersection over union, 0 for boxes without area."""
+    """Return the intersection over union, 0 for boxes without area."""
     both = overlap(a, b)
     union = a.area + b.area - both
     return both / union if union > 0 else 0.0
 
 
 def decode_boxes(encoded: np.ndarray, anchors: np.ndarray) -> np.ndarray:
-    """Offsets (N, 4) as ty, tx, th, tw and anchors (N, 4) as ymin, xmin, ymax, xmax → boxes (N, 4) as
-    ymin, xmin, ymax, xmax, in fractions of the picture and not clipped to it."""
+    """Return boxes (N, 4) as ymin, xmin, ymax, xmax, in fractions of the picture and not clipped to it.
+
+    From offsets (N, 4) as ty, tx, th, tw, and anchors (N, 4) as ymin, xmin, ymax, xmax.
+    """
     height = anchors[:, 2] - anchors[:, 0]
     width = anchors[:, 3] - anchors[:, 1]
     centre_y = anchors[:, 0] + height / 2
@@ -173,7 +175,7 @@ def decode_boxes(encoded: np.ndarray, anchors: np.ndarray) -> np.ndarray:
 
 
 def suppress(found: list[Detection], kept: list[Detection] | None = None) -> list[Detection]:
-    """Class-wise non-maximum suppression, best score first; boxes in `kept` stay and come before all others.
+    """Suppress what is no maximum of its class, best score first; boxes in `kept` stay and come before all others.
 
     A box goes when it overlaps a kept one of its class by an IoU over 0.5, or when most of it lies within
     one: the detector, and still more a tile of a wide shot, sees a part of a large thing as another thing.
@@ -187,7 +189,7 @@ def suppress(found: list[Detection], kept: list[Detection] | None = None) -> lis
 
 
 def tiles(width_px: int, height_px: int) -> list[tuple[int, int, int, int]]:
-    """Overlapping squares (x0, y0, x1, y1) in px for a wide shot, left to right.
+    """Return overlapping squares (x0, y0, x1, y1) in px for a wide shot, left to right.
 
     Their side is 62 % of the height and they stand in a row around 55 % of it, where a wide shot has its
     people: a second row for sky and lawn would double the cost.
@@ -202,8 +204,10 @@ def tiles(width_px: int, height_px: int) -> list[tuple[int, int, int, int]]:
 def from_tile(
     box: Detection, tile: tuple[int, int, int, int], width_px: int, height_px: int
 ) -> Detection | None:
-    """A tile's box in the whole picture; None when it touches an inner edge of its tile, since it is then
-    cut off and a neighbour sees all of it."""
+    """Return a tile's box in the whole picture.
+
+    None when it touches an inner edge of its tile, since it is then cut off and a neighbour sees all of it.
+    """
     x0, y0, x1, y1 = tile
     edge = 0.02
     cut = (
@@ -226,7 +230,7 @@ def from_tile(
 
 
 def model_file(name: str, folder: Path | None = None) -> Path:
-    """The path of a model file. FileNotFoundError names the file that is missing."""
+    """Return the path of a model file. FileNotFoundError names the file that is missing."""
     path = (folder or MODELS) / name
     if not path.is_file():
         raise FileNotFoundError(
@@ -250,18 +254,20 @@ class Detector:
         self._anchors = np.load(anchors).astype(np.float32)
 
     def detect(self, image: np.ndarray, min_score: float = 0.5) -> list[Detection]:
-        """Things in an RGB picture (H, W, 3) uint8 of any size, one pass, best score first."""
+        """Find things in an RGB picture (H, W, 3) uint8 of any size, one pass, best score first."""
         import cv2
 
         small = cv2.resize(image, (INPUT_PX, INPUT_PX), interpolation=cv2.INTER_AREA)
-        tensor = np.ascontiguousarray((small.astype(np.float32) / 127.5 - 1.0).transpose(2, 0, 1)[None])
-        encoded, scores = self._session.run(["boxes_enc", "scores"], {"image": tensor})
-        return detections(encoded[0], scores[0], self._anchors, min_score)
+        scaled = small.astype(np.float32) / 127.5 - 1.0  # (300, 300, 3)
+        tensor = np.ascontiguousarray(scaled.transpose(2, 0, 1)[None])  # (1, 3, 300, 300)
+        outputs = self._session.run(["boxes_enc", "scores"], {"image": tensor})
+        encoded, scores = (np.asarray(output)[0] for output in outputs)  # (N, 4), (N, 91)
+        return detections(encoded, scores, self._anchors, min_score)
 
     def detect_tile(
         self, image: np.ndarray, tile: tuple[int, int, int, int], min_score: float = 0.5
     ) -> list[Detection]:
-        """Things in one tile of the picture, in the whole picture's coordinates."""
+        """Find things in one tile of the picture, in the whole picture's coordinates."""
         height, width = image.shape[:2]
         x0, y0, x1, y1 = tile
         found = self.detect(image[y0:y1, x0:x1], min_score)
@@ -272,7 +278,7 @@ class Detector:
 def detections(
     encoded: np.ndarray, scores: np.ndarray, anchors: np.ndarray, min_score: float
 ) -> list[Detection]:
-    """Raw outputs (N, 4) and (N, 91) → suppressed detections, clipped to the picture."""
+    """Turn raw outputs (N, 4) and (N, 91) into suppressed detections, clipped to the picture."""
     anchor, coco_id = np.nonzero(scores[:, 1:] >= min_score)
     if len(anchor) == 0:
         return []

@@ -1,8 +1,8 @@
 """How the baseline commentator judges motion between two looks: the camera's, a cut, and the places that changed.
 
-Apart from `scene.camera_motion`, which undoes the camera's motion to the pixel between frames a second apart:
-here the question is whether to speak of it, so what counts is how sure it is and how many points were found
-again. Points are followed by Lucas and Kanade's method, forth and back.
+`scene.camera_motion` undoes the camera's motion to the pixel between frames a second apart. Here the question is
+whether to speak of it, so what counts is how sure it is and how many points were found again. Points are followed
+by the method of Lucas and Kanade (1981), forth and back.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Camera:
 
 
 def is_cut(before: np.ndarray, after: np.ndarray, colours_shared: float, camera: Camera) -> bool:
-    """Whether two grey thumbnails (H, W) belong to different shots.
+    """Return whether two grey thumbnails (H, W) belong to different shots.
 
     A pan changes every pixel but its points are found again; a passing bus loses the points but leaves
     colours and layout. Only a cut changes all of them. Pictures without structure have no points, and
@@ -56,7 +56,7 @@ def is_cut(before: np.ndarray, after: np.ndarray, colours_shared: float, camera:
 
 
 def likeness(before: np.ndarray, after: np.ndarray) -> float:
-    """Correlation of two thumbnails' coarse layout, in [−1, 1]; 0 where one has none."""
+    """Return the correlation of two thumbnails' coarse layout, in [−1, 1]; 0 where one has none."""
     import cv2
 
     a, b = (cv2.resize(x, (24, 14), interpolation=cv2.INTER_AREA).astype(np.float64) for x in (before, after))
@@ -66,7 +66,7 @@ def likeness(before: np.ndarray, after: np.ndarray) -> float:
 
 
 def camera_motion(before: np.ndarray, after: np.ndarray) -> Camera:
-    """The whole picture's motion between two grey thumbnails (H, W) uint8.
+    """Return the whole picture's motion between two grey thumbnails (H, W) uint8.
 
     The median of tracked points, and sure only if most points and at least three quarters of the picture
     agree: one large thing that passes must not be taken for a pan. No RANSAC, so no random numbers.
@@ -76,9 +76,9 @@ def camera_motion(before: np.ndarray, after: np.ndarray) -> Camera:
     points = cv2.goodFeaturesToTrack(before, 120, 0.01, 7)
     if points is None or len(points) < 8:
         return Camera(points=0 if points is None else len(points))
-    lk = {"winSize": (15, 15), "maxLevel": 3}
-    there, ok_there, error = cv2.calcOpticalFlowPyrLK(before, after, points, None, **lk)
-    back, ok_back, _ = cv2.calcOpticalFlowPyrLK(after, before, there, None, **lk)
+    # 1) Follow points forth and back; found are those that come back to where they were.
+    there, ok_there, error = _follow(before, after, points)
+    back, ok_back, _ = _follow(after, before, there)
     p, q, r = points.reshape(-1, 2), there.reshape(-1, 2), back.reshape(-1, 2)
     found = (ok_there.ravel() == 1) & (ok_back.ravel() == 1) & (error.ravel() < 25)
     found &= np.abs(p - r).max(axis=1) < 1.5
@@ -86,11 +86,13 @@ def camera_motion(before: np.ndarray, after: np.ndarray) -> Camera:
     if found.sum() < 10:
         return Camera(tracked=tracked, points=len(p))
     p, q = p[found], q[found]
+    # 2) The picture's shift is what most of them agree on.
     height, width = before.shape
     shift = np.median(q - p, axis=0)
     agrees = np.abs(q - p - shift).max(axis=1) < 0.02 * width
     quarter = (p[:, 0] > width / 2).astype(int) + 2 * (p[:, 1] > height / 2)
     agreeing = sum(bool((quarter == k).sum() >= 2 and agrees[quarter == k].mean() > 0.5) for k in range(4))
+    # 3) Its growth: how far the points spread, those near their centre left out.
     away = np.abs(p - p.mean(axis=0)).max(axis=1) > 0.1 * width
     scale = 1.0
     if away.sum() >= 6:
@@ -100,14 +102,22 @@ def camera_motion(before: np.ndarray, after: np.ndarray) -> Camera:
     return Camera(float(shift[0]) / width, float(shift[1]) / width, scale, sure, tracked, len(p))
 
 
+def _follow(before: np.ndarray, after: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Follow points (N, 1, 2) from one picture to another: (where they are, whether they were found, errors)."""
+    import cv2
+
+    # The stubs do not know that None lets OpenCV make the array of results itself.
+    return cv2.calcOpticalFlowPyrLK(before, after, points, None, winSize=(15, 15), maxLevel=3)  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
 def changed_places(before: np.ndarray, after: np.ndarray, camera: Camera) -> np.ndarray | None:
-    """Mask (H, W) bool of where `after` differs from `before` once the camera's motion is taken out;
+    """Return the mask (H, W) bool of where `after` differs from `before` once the camera's motion is taken out;
     None when that motion is not known. What the camera brought into view counts as changed."""
     if not camera.sure:
         return None
     import cv2
 
     height, width = before.shape
-    move = np.float32([[1, 0, camera.dx * width], [0, 1, camera.dy * width]])
+    move = np.array([[1, 0, camera.dx * width], [0, 1, camera.dy * width]], np.float32)
     moved = cv2.warpAffine(before, move, (width, height), borderMode=cv2.BORDER_REPLICATE)
     return cv2.absdiff(cv2.blur(moved, (5, 5)), cv2.blur(after, (5, 5))) > 25

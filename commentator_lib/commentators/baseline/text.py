@@ -1,13 +1,14 @@
 """How the baseline commentator reads text on screen: the OCR extra as a function, and which readings may count.
 
-OCR imagines words on textures, so a reading counts only above a score, and the eye names it only when it was
-read alike on two frames (that rule stands in the eye, which knows the frames).
+OCR imagines words on textures, so a reading counts only above a score. It is said only when two frames were read
+alike: that rule stands in reading.py, which knows the frames.
 """
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -19,12 +20,12 @@ _LONGEST_TEXT = 40
 
 
 def readable_form(text: str) -> str:
-    """What two readings of a text must agree on: its letters and digits, case-folded."""
+    """Return what two readings of a text must agree on: its letters and digits, case-folded."""
     return "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if c.isalnum())
 
 
 def believable(text: str, score: float) -> bool:
-    """Whether a reading may count at all.
+    """Return whether a reading may count at all.
 
     Only Latin letters and digits: the embedded voice reads no other script, and on textures the OCR
     imagines Chinese characters. Short texts must score higher, and long ones make no short sentence.
@@ -38,7 +39,7 @@ def believable(text: str, score: float) -> bool:
 
 
 def rapidocr_reader() -> ReadText:
-    """The OCR extra as a function, on one thread. ImportError where rapidocr is not installed."""
+    """Load the OCR extra and return it as a function, on one thread. ImportError where rapidocr is not installed."""
     from rapidocr import RapidOCR
 
     engine = RapidOCR(
@@ -52,7 +53,10 @@ def rapidocr_reader() -> ReadText:
     )
 
     def read(image: np.ndarray) -> list[tuple[str, float]]:
-        result = engine(np.ascontiguousarray(image[..., ::-1]), use_det=True, use_cls=False, use_rec=True)
+        # (H, W, 3) BGR; what comes back has another type for each choice of stages.
+        result: Any = engine(
+            np.ascontiguousarray(image[..., ::-1]), use_det=True, use_cls=False, use_rec=True
+        )
         if result.txts is None:
             return []
         return [(str(t), float(s)) for t, s in zip(result.txts, result.scores, strict=True)]
@@ -61,6 +65,7 @@ def rapidocr_reader() -> ReadText:
 
 
 def ocr_installed() -> bool:
+    """Return whether the extra ocr is installed; it is not imported."""
     from importlib.util import find_spec
 
     return find_spec("rapidocr") is not None

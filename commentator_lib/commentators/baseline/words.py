@@ -1,7 +1,7 @@
 """How the baseline commentator says things: sentence templates, and the little grammar that they need.
 
-Apart from what is seen, so that a sentence can be checked by reading it. Each kind of fact has several ways to
-be said, all true of the same evidence, since a line that is heard twice in a minute sounds like a machine.
+They stand apart from what is seen, so that a sentence can be checked by reading it. Each kind of fact can be said in
+several ways, all true of the same evidence, since a line that is heard twice in a minute sounds like a machine.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 _PLURALS = {"person": "people", "bus": "buses", "couch": "couches"}
 NUMBERS = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five"}
-# What a sentence can be about, each with ways to say it. All are true of the same evidence.
+# What a sentence can be about, each with ways to say it. All ways are true of the same evidence.
 TEMPLATES = {
     "shot": [
         "New shot: {things}.",

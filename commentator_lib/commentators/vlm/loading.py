@@ -1,0 +1,170 @@
+"""Loading a checkpoint with transformers, and the request as the model's inputs.
+
+The code that a checkpoint brings along is never run: what transformers does not know itself is refused.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from commentator_lib.commentators.base import CommentatorError, CommentRequest
+from commentator_lib.commentators.torch_tools import quietly
+
+if TYPE_CHECKING:
+    import torch
+
+EXAMPLES = "HuggingFaceTB/SmolVLM2-500M-Video-Instruct or Qwen/Qwen2.5-VL-3B-Instruct"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model that is ready.
+
+    `template` is used where the processor has none of its own; `image_token` is the id that stands for pictures in a
+    prompt, None where the config does not tell it.
+    """
+
+    model: Any
+    processor: Any
+    template: str | None
+    template_options: dict[str, Any]
+    image_token: int | None
+    end_tokens: frozenset[int]
+
+    def inputs(self, request: CommentRequest) -> dict[str, Any]:
+        """Return the request as the model's inputs, `input_ids` (1, n) among them.
+
+        They lie on its device, floats in its precision.
+        """
+        from PIL import Image
+
+        pictures = [{"type": "image", "image": Image.fromarray(frame.image)} for frame in request.frames]
+        content = [*pictures, {"type": "text", "text": request.prompt}]
+        inputs = self.processor.apply_chat_chat_template(
+            [{"role": "user", "content": content}],
+            chat_template=self.template,
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
+            return_tensors="pt",
+            **self.template_options,
+        )
+        return {name: self._placed(value) for name, value in inputs.items()}
+
+    def _placed(self, value: Any) -> Any:
+        if not hasattr(value, "is_floating_point"):
+            return value  # not a tensor: some processors add lists of sizes
+        return value.to(self.model.device, self.model.dtype if value.is_floating_point() else value.dtype)
+
+
+def load(folder: Path, device: str, max_tiles: int) -> Loaded:
+    """Load processor and model from `folder`. CommentatorError for what they lack; libraries' errors pass through."""
+    import torch
+    import transformers
+    from transformers.models.auto.modeling_auto import AutoModelForImageTextToText
+    from transformers.models.auto.processing_auto import AutoProcessor
+
+    # No code from the checkpoint, and nothing from the network: the files are all here.
+    own = {"trust_remote_code": False, "local_files_only": True}
+    with quietly(progress_bars=False):
+        # 1) The processor, with a chat template and no more tiles than set.
+        processor = AutoProcessor.from_pretrained(folder, **own)
+        template, in_use = _chat_template(folder, processor)
+        cut_into_tiles(processor, max_tiles)
+        # 2) The weights, with the fast attention where the model has it.
+        precision = "dtype" if int(transformers.__version__.split(".")[0]) >= 5 else "torch_dtype"
+        place: dict[str, Any] = {}
+        if device == "cuda" and importlib.util.find_spec("accelerate") is not None:
+            place["device_map"] = {"": device}  # straight onto the GPU, not through the main memory
+        load = {precision: float_type(device), "output_loading_info": True, **place, **own}
+        try:
+            model, info = AutoModelForImageTextToText.from_pretrained(
+                folder, attn_implementation="sdpa", **load
+            )
+        except ValueError as error:
+            if "scaled_dot_product_attention" not in str(error):
+                raise
+            model, info = AutoModelForImageTextToText.from_pretrained(folder, **load)
+    if missing := sorted(info["missing_keys"]):
+        raise CommentatorError(
+            f"{folder} lacks {len(missing)} weights that the model needs, {missing[0]} among them: download it again"
+        )
+    # 3) Where it computes, and how it ends.
+    model = model.to(torch.device(device)).eval() if not place else model.eval()
+    image_token = getattr(model.config, "image_token_id", None)
+    if image_token is None:
+        image_token = getattr(model.config, "image_token_index", None)
+    ends = _take_likeliest(model.generation_config, processor.tokenizer)
+    thinking = {"enable_thinking": False} if "enable_thinking" in in_use else {}
+    return Loaded(model, processor, template, thinking, image_token, ends)
+
+
+def float_type(device: str) -> torch.dtype:
+    """Return bfloat16 for a GPU that computes in it, float16 for an older one; float32 for CPUs, slow at both."""
+    import torch
+
+    if device == "cpu":
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.get_device_capability()[0] >= 8 else torch.float16
+
+
+def float_bytes(device: str) -> int:
+    """Return the bytes of a number in `float_type`."""
+    return 4 if device == "cpu" else 2
+
+
+def _chat_template(folder: Path, processor: Any) -> tuple[str | None, str]:
+    """Return (what to hand to the processor as its chat template, or None where it has its own; the one in use)."""
+    if getattr(processor, "image_processor", None) is None:
+        raise CommentatorError(
+            f"{folder} has no processor for pictures (preprocessor_config.json): half a download? download it again, "
+            f"or set model_path to a model such as {EXAMPLES}"
+        )
+    if own := getattr(processor, "chat_template", None):
+        return None, str(own)
+    if lent := getattr(processor.tokenizer, "chat_template", None):
+        return lent, str(lent)
+    raise CommentatorError(
+        f"{folder} has no chat template, as models that were not trained to answer: set model_path to one that was "
+        f"(…-Instruct, …-it), such as {EXAMPLES}"
+    )
+
+
+def cut_into_tiles(processor: Any, max_tiles: int) -> None:
+    """Let a processor that cuts pictures into tiles, as SmolVLM's does, make at most `max_tiles` of each, and the
+    whole picture beside them. Others are left alone: Qwen's goes by the picture's pixels.
+
+    Its default, up to 17 a picture, makes thousands of tokens of four frames.
+    """
+    pictures = processor.image_processor
+    if not hasattr(pictures, "do_image_splitting"):
+        return
+    per_side = math.isqrt(max_tiles)
+    changes: dict[str, Any] = {"do_image_splitting": per_side > 1}
+    tile_px = (getattr(pictures, "max_image_size", None) or {}).get("longest_edge")
+    if per_side > 1 and tile_px:
+        changes["size"] = type(pictures.size)(longest_edge=per_side * tile_px)
+    for name, value in changes.items():
+        setattr(pictures, name, value)
+        copy = {"size": "image_size"}.get(name, name)  # SmolVLM's processor goes by copies of its own
+        if hasattr(processor, copy):
+            setattr(processor, copy, value)
+
+
+def _take_likeliest(config: Any, tokenizer: Any) -> frozenset[int]:
+    """Change a model's generation config so that it takes the likeliest token; return the ids that end a text."""
+    ends = config.eos_token_id if config.eos_token_id is not None else tokenizer.eos_token_id
+    ends = [ends] if isinstance(ends, int) else list(ends or ())
+    config.eos_token_id = ends or None
+    if config.pad_token_id is None:
+        config.pad_token_id = (
+            tokenizer.pad_token_id if tokenizer.pad_token_id is not None else (ends or [0])[0]
+        )
+    config.do_sample, config.num_beams, config.use_cache = False, 1, True
+    config.temperature = config.top_p = config.top_k = None
+    config.disable_compile = True  # minutes, again for each length of prompt
+    return frozenset(ends)
