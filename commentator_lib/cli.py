@@ -267,12 +267,13 @@ def check(
     Each fault is shown with its fix. Exit code 1 if the commentator cannot run.
     """
     show_log(verbose, log_file)
-    from commentator_lib.checks.check import can_run, check
+    from commentator_lib.checks.run_checks import can_run, run_checks
 
     current = _gather_settings(file, preset, assignments)
-    lines = check(current)
+    lines = run_checks(current)
     if as_json:
-        print(json.dumps({"can_run": can_run(lines), "lines": [asdict(line) for line in lines]}, indent=1))
+        rows = [{**asdict(line), "mend": line.fix} for line in lines]  # "mend": the name of version 0.1
+        print(json.dumps({"can_run": can_run(lines), "lines": rows}, indent=1))
     else:
         print_checks(lines)
     if not can_run(lines):

@@ -26,7 +26,17 @@ _MODULES = {
         "redact",
         "files",
     ),
-    "check": ("checks.check",),
+    "check": (
+        "checks.run_checks",
+        "checks.browser",
+        "checks.checkpoint",
+        "checks.gpu",
+        "checks.line",
+        "checks.machine",
+        "checks.packages",
+        "checks.parts",
+        "checks.server",
+    ),
     "commentators.basic_eye": ("commentators.baseline.commentator", "commentators.baseline.boxes"),
     "commentators.detector": ("commentators.baseline.detector",),
     "commentators.openai_api": (
@@ -59,6 +69,7 @@ _NAMES = {
     "Programme": "Playlist",
     "Recording": "RecordedSource",
     "Run": "SavedRun",
+    "check": "run_checks",
     "without_password": "redact_url",
 }
 

@@ -1,8 +1,8 @@
 """How much the scene changed, and how much to say about it.
 
-The obvious measure, the mean difference of two pictures, fails both ways: a camera pan changes every pixel
-and means nothing, a goal on the scoreboard changes a hundredth of them and means everything. So change is
-measured three ways, on the 0–255 scale, and all three are logged:
+The mean difference of two pictures alone fails both ways: a camera pan changes every pixel and means nothing,
+a goal on the scoreboard changes a hundredth of them and means everything. So change is measured in three ways, on
+the 0–255 scale, and all three are logged:
 
 - mean: over the whole picture, against the newest frame of the last inference (the nerdpudding project's).
 - block: the largest mean over any square block, a 27th of the picture wide, against the same frame.
@@ -34,7 +34,7 @@ from commentator_lib.media import Frame
 Measure = Literal["mean", "block", "compensated"]
 Intensity = Literal["minimal", "brief", "normal"]
 
-# On the made and real clips it is the one that runs for every small change and skips pans (lab notes).
+# On synthetic and real clips it is the one that reacts to every small change and skips pans (lab notes).
 DEFAULT_MEASURE: Measure = "compensated"
 NO_REFERENCE = 255.0
 
@@ -42,20 +42,19 @@ _GREY_SIZE = (320, 180)  # where blocks are measured
 # A digit of 12×16 px at 640×360 fills a third of such a block; with 20 px (an eighth) one that changed in a pan
 # could not be told from misalignment.
 _BLOCK_PX = 12
-# Chosen once on `bench_scene --set calibrate`, where 10 was the best threshold of the compensated measure, so
-# that the seed's default threshold 5.0 is the place to cut. The block measure has the same factor, and no good
-# threshold either way.
+# Chosen once on `bench_scene --set calibrate`, where 10 was the best threshold of the compensated measure: halved,
+# that is the default threshold, 5.0. The block measure has the same factor; it has no good threshold with or without.
 _BLOCK_SCALE = 0.5
-_PART_PX = 30  # parts of the half-size grey picture whose motion is looked at one by one
-_DIGIT_PX = 11  # holes up to this wide in what stands on the screen belong to it
-_NOISE = 1.5  # a block difference below this is no motion, and not worth looking for one
+_PART_PX = 30  # side of the parts of the half-size grey picture whose motion is measured one by one
+_DIGIT_PX = 11  # holes up to this width in what stands still on the screen belong to it
+_NOISE = 1.5  # no camera motion is looked for where the block difference is below this
 _LEAST_OVERLAP = 0.25  # share of the picture that must still be in view
 _SAME = 6.0  # difference up to which a place looks the same, sensor noise and all
 _LEAST_TEXTURE = 4.0  # a part with less spread than this has nothing to hold on to
 _LEAST_RESPONSE = 0.3  # of the phase correlation: below, what was found is chance
 _LOOK_BACK_S = 1.0
-# Below this much movement (in pixels of the grey picture) the camera stands: leave the picture as it is,
-# since interpolating it would blur away small changes.
+# With less movement than this (in pixels of the grey picture) the camera stands still. The picture is left as it
+# is then, since interpolating it would blur away small changes.
 _STANDS_PX = 0.4
 # A motion that explains less than this share of the difference is no camera motion.
 _EXPLAINS = 0.7
@@ -73,12 +72,12 @@ class SceneChange:
 
 
 def chosen(change: SceneChange, measure: Measure) -> float:
-    """The value of one measure by its name."""
+    """Return the value of one measure by its name."""
     return getattr(change, measure)
 
 
 def intensity(change_mean: float, last_comment: str) -> Intensity:
-    """How much to say, from two signals: how much changed, and how much there was to say the last time.
+    """Return how much to say, from two signals: how much changed, and how much there was to say the last time.
 
     The nerdpudding project's rule and numbers, which are on the scale of the mean.
     """
@@ -101,37 +100,37 @@ class Features:
 
 
 def features(frame: Frame) -> Features:
-    """What is kept of `frame`; its own picture is not."""
+    """Return what is kept of `frame`; its own picture is not."""
     import cv2
 
     image = frame.image
     while min(image.shape[1] / _GREY_SIZE[0], image.shape[0] / _GREY_SIZE[1]) >= 2.25:
-        # Halving is the one shrinking that OpenCV does fast: a third of the time at 1280×720.
+        # OpenCV is fast at halving only: a third of the time at 1280×720.
         half = (image.shape[1] // 2, image.shape[0] // 2)
         image = cv2.resize(image, half, interpolation=cv2.INTER_AREA)
-    small = cv2.resize(image, _GREY_SIZE, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(image, _GREY_SIZE, interpolation=cv2.INTER_AREA)  # (180, 320, 3)
     thumb = cv2.resize(small, (64, 64), interpolation=cv2.INTER_AREA)
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
     return Features(frame.captured_at_s, frame.image.shape, thumb, grey)
 
 
 def mean_change(new: Features, old: Features) -> float:
-    """Mean absolute difference at 64×64 RGB."""
+    """Return the mean absolute difference at 64×64 RGB."""
     return float(np.abs(new.thumb.astype(np.int16) - old.thumb).mean())
 
 
 def block_change(new: Features, old: Features) -> float:
-    """The largest mean absolute difference over any block of 12×12 at 320×180, grey, halved."""
+    """Return half of the largest mean absolute difference over any block of 12×12 at 320×180, grey."""
     import cv2
 
     return largest_block(cv2.absdiff(new.grey, old.grey))
 
 
 def largest_block(difference: np.ndarray, valid: np.ndarray | None = None) -> float:
-    """The largest block mean of `difference` (H, W) uint8 by the fixed factor 0.5, so 0–127.5; pixels that are
-    not `valid` count as 0.
+    """Return half of the largest block mean of `difference` (H, W) uint8, so 0–127.5.
 
-    Not the mean over the valid pixels alone: a few noisy ones would then make a block.
+    Pixels that are not `valid` (H, W) bool count as 0. With the mean over the valid pixels alone a few noisy ones
+    would make a block.
     """
     import cv2
 
@@ -143,30 +142,31 @@ def largest_block(difference: np.ndarray, valid: np.ndarray | None = None) -> fl
 
 
 def compensated_change(new: Features, old: Features) -> float:
-    """The largest block difference that is left when the camera's motion from `old` to `new` is undone.
+    """Return the largest block difference that is left when the camera's motion from `old` to `new` is undone.
 
     Never above the block measure of the same two frames: a place that looks the same without undoing
     anything has not changed either.
     """
     import cv2
 
-    plain = cv2.absdiff(new.grey, old.grey)
+    # 1) Find the camera's motion, and undo it.
+    plain = cv2.absdiff(new.grey, old.grey)  # (180, 320)
     most = largest_block(plain)
     warp = camera_motion(new.grey, old.grey) if most >= _NOISE else None
     if warp is None:
         return most
     seen, valid = _undo(old.grey, warp)
-    # A cut aligns with nothing; then the motion found is a phantom, and undoing it would hide the cut.
+    # 2) A cut aligns with nothing; then the motion found is a phantom, and undoing it would hide the cut.
     if cv2.absdiff(new.grey, seen)[valid].mean() > _EXPLAINS * plain[valid].mean():
         return most
-    # What stands still on the screen while the camera moves (a scoreboard) leaves a ghost where undoing the
+    # 3) What stands still on the screen while the camera moves (a scoreboard) leaves a ghost where undoing the
     # motion puts it: what is there now was hidden, and cannot be judged. The ghost also falls on the board
-    # itself, so the board's own place, small holes filled, stays judged: a new digit is such a hole.
+    # itself, so the board's own place, small holes filled, is judged all the same: a new digit is such a hole.
     stands = (cv2.blur(plain, (5, 5)) < _SAME).astype(np.uint8)
     flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
     ghost = cv2.dilate(cv2.warpAffine(stands, warp, _GREY_SIZE, flags=flags), np.ones((7, 7), np.uint8))
     board = cv2.morphologyEx(stands, cv2.MORPH_CLOSE, np.ones((_DIGIT_PX, _DIGIT_PX), np.uint8))
-    # What lies between the darkest and the brightest neighbour may be a misalignment of one pixel.
+    # 4) What lies between the darkest and the brightest neighbour may be a misalignment of one pixel.
     around = np.ones((3, 3), np.uint8)
     above = cv2.subtract(new.grey, cv2.dilate(seen, around))
     below = cv2.subtract(cv2.erode(seen, around), new.grey)
@@ -175,7 +175,7 @@ def compensated_change(new: Features, old: Features) -> float:
 
 
 def _undo(old: np.ndarray, warp: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(`old` (H, W) as today's camera would have seen it, where that is known: bool (H, W))."""
+    """Return (`old` (H, W) as today's camera would have seen it, where that is known: bool (H, W))."""
     import cv2
 
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -185,13 +185,14 @@ def _undo(old: np.ndarray, warp: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def camera_motion(new: np.ndarray, old: np.ndarray) -> np.ndarray | None:
-    """The affine map (2, 3) from pixels of `new` to pixels of `old`, both uint8 (180, 320); None for a camera
-    that stands, or where no motion was found that explains the difference better than none.
+    """Return the affine map (2, 3) from pixels of `new` to pixels of `old`, both uint8 (180, 320).
+
+    None for a camera that stands still, or where no motion was found that explains the difference better than none.
 
     A phase correlation of the whole picture finds the pan, however far; a second one on the picture made
     smaller is not misled by noise where there is no fine detail. Then the parts of a grid tell what zoom and
     roll add to it: those with something moving in them disagree with the others and are left out of the fit.
-    All of it at half the size, a quarter of the time: what is left of misalignment is below one pixel.
+    All is done at half the size, in a quarter of the time: the misalignment that is left is below one pixel.
     """
     import cv2
 
@@ -205,6 +206,7 @@ def camera_motion(new: np.ndarray, old: np.ndarray) -> np.ndarray | None:
         seen, valid = _undo(b, warp)
         return float(cv2.absdiff(a, seen)[valid].mean()) if valid.mean() > _LEAST_OVERLAP else np.inf
 
+    # 1) The pan, by phase correlation of the whole picture at two sizes.
     best = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
     least = float(cv2.absdiff(a, b).mean())
     for shrink in (1, 2):
@@ -213,6 +215,7 @@ def camera_motion(new: np.ndarray, old: np.ndarray) -> np.ndarray | None:
         pan = np.array([[1, 0, dx * shrink], [0, 1, dy * shrink]], np.float32)
         if (error := miss(pan)) < least:
             best, least = pan, error
+    # 2) Zoom and roll, by the parts of a grid; once more with what was found.
     for _ in range(2):
         seen, valid = _undo(b, best)
         more = _fit(*_part_shifts(fa, seen.astype(np.float32), valid))
@@ -222,7 +225,7 @@ def camera_motion(new: np.ndarray, old: np.ndarray) -> np.ndarray | None:
         if (error := miss(warp)) >= least:
             break
         best, least = warp, error
-    # From half size to full, where a pixel's centre x is at (x - 0.5) / 2 in the half.
+    # 3) From half size to full, where a pixel's centre x is at (x - 0.5) / 2 in the half.
     best[:, 2] = 2 * best[:, 2] + 0.5 - 0.5 * best[:, :2].sum(axis=1)
     width, height = _GREY_SIZE
     corners = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]]).T
@@ -231,8 +234,10 @@ def camera_motion(new: np.ndarray, old: np.ndarray) -> np.ndarray | None:
 
 
 def _part_shifts(a: np.ndarray, b: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Centres (N, 2) of the parts of a grid in `a`, and where each is in `b`; parts without detail, or not
-    all `valid`, or that do not match are left out."""
+    """Return the centres (N, 2) of the parts of a grid in `a`, and where each is in `b` (N, 2).
+
+    Parts without detail, parts that are not all `valid`, and parts that do not match are left out.
+    """
     here, there = [], []
     height, width = a.shape
     for top in range(0, height - _PART_PX + 1, (height - _PART_PX) // 2):
@@ -248,7 +253,7 @@ def _part_shifts(a: np.ndarray, b: np.ndarray, valid: np.ndarray) -> tuple[np.nd
 
 
 def _shift(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
-    """(dx, dy, response): a pixel (x, y) of `a` is at (x + dx, y + dy) in `b`."""
+    """Return (dx, dy, response): a pixel (x, y) of `a` is at (x + dx, y + dy) in `b`."""
     import cv2
 
     window = cv2.createHanningWindow((a.shape[1], a.shape[0]), cv2.CV_32F)
@@ -257,8 +262,10 @@ def _shift(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
 
 
 def _fit(here: np.ndarray, there: np.ndarray) -> np.ndarray | None:
-    """The map of shift, scale and roll (2, 3) from points to points (N, 2), by least squares over those that
-    agree within half a pixel; None where fewer than four do."""
+    """Return the map of shift, scale and roll (2, 3) from points to points (N, 2).
+
+    By least squares over those that agree within half a pixel; None where fewer than four do.
+    """
     keep = np.ones(len(here), bool)
     for _ in range(4):
         if keep.sum() < 4:
@@ -287,12 +294,13 @@ class SceneTracker:
         self._largest_compensated = NO_REFERENCE
 
     def push(self, frame: Frame) -> float:
-        """Take a frame of the window; returns its compensated change over the last second, or since the last
-        inference where that is less: what was inferred on is not news. 255.0 for the first frame and where
-        the picture's size changed.
+        """Take a frame of the window; return its compensated change over the last second.
 
-        A source that shows the same array object again shows the same picture: nothing is computed.
+        Since the last inference where that is shorter: what was inferred on is not news. 255.0 for the first frame
+        and where the picture's size changed. A source that shows the same array object again shows the same
+        picture: nothing is computed.
         """
+        # 1) The frame's features.
         with self._lock:
             recent, reference = list(self._recent), self._reference
         last = recent[-1] if recent else None
@@ -301,9 +309,11 @@ class SceneTracker:
         else:
             new = features(frame)
             self._last_image = weakref.ref(frame.image)
+        # 2) What to compare it with.
         old = _a_second_before(recent, frame.captured_at_s)
         if old is not None and reference is not None and old.captured_at_s < reference.captured_at_s:
             old = reference
+        # 3) How much it changed.
         if old is None or old.shape != new.shape:
             change = NO_REFERENCE
         elif old.grey is new.grey:
@@ -318,7 +328,7 @@ class SceneTracker:
         return change
 
     def mark_inference(self) -> None:
-        """The newest frame is what was inferred on: it is the reference from now on."""
+        """Take the newest frame, which was inferred on, as the reference from now on."""
         with self._lock:
             self._reference = self._recent[-1] if self._recent else None
             self._largest_compensated = 0.0 if self._recent else NO_REFERENCE
@@ -330,7 +340,7 @@ class SceneTracker:
             self._largest_compensated = NO_REFERENCE
 
     def measure(self) -> SceneChange:
-        """The newest frame's change since the last inference."""
+        """Return the newest frame's change since the last inference."""
         with self._lock:
             reference = self._reference
             new = self._recent[-1] if self._recent else None
@@ -341,7 +351,7 @@ class SceneTracker:
 
 
 def _a_second_before(recent: list[Features], now_s: float) -> Features | None:
-    """The frame nearest to one second ago; the last one where frames are further apart than that."""
+    """Return the frame nearest to one second ago; the last one where frames are further apart than that."""
     if not recent:
         return None
     return min(recent, key=lambda f: (abs(now_s - f.captured_at_s - _LOOK_BACK_S), -f.captured_at_s))

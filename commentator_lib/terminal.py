@@ -18,7 +18,7 @@ from commentator_lib.sources.open import demo_clips, street_clip
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-    from commentator_lib.checks.check import CheckLine
+    from commentator_lib.checks.line import CheckLine
     from commentator_lib.runs.reader import SavedRun
     from commentator_lib.session import LiveSession
 
@@ -127,7 +127,7 @@ def print_settings(settings: Settings) -> None:
 
 def print_checks(lines: Sequence[CheckLine]) -> None:
     """Print what this machine can run: ✓ works, ✗ does not, – not needed; with what helps below an arrow."""
-    from commentator_lib.checks.check import format_lines
+    from commentator_lib.checks.line import format_lines
 
     if not is_terminal():
         print(format_lines(lines, shutil.get_terminal_size((110, 24)).columns))
@@ -135,7 +135,7 @@ def print_checks(lines: Sequence[CheckLine]) -> None:
     rows = []
     for line in lines:
         sign = {True: "✓", False: "✗", None: "–"}[line.ok]
-        rows.append((sign, line.what, f"{line.found}\n→ {line.mend}" if line.mend else line.found))
+        rows.append((sign, line.what, f"{line.found}\n→ {line.fix}" if line.fix else line.found))
     print_table(rows, styles=("", "bold"))
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 
+from commentator_lib.checks.line import DISTRIBUTION, CheckLine
+
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 
@@ -12,3 +14,20 @@ def find_browser() -> str | None:
     """Return the path of Chromium or Chrome, or None where there is none. The variable CHROMIUM names another."""
     names = (os.environ.get("CHROMIUM", ""), *_NAMES)
     return next((path for name in names if name and (path := shutil.which(name))), None)
+
+
+def browser_line(path: str | None) -> CheckLine:
+    if path:
+        return CheckLine(True, "browser", path)
+    return CheckLine(
+        None,
+        "browser",
+        "no Chromium or Chrome",
+        "only the browser tests need one: install Chromium, or set CHROMIUM",
+    )
+
+
+def jupyter_line(version: str | None) -> CheckLine:
+    if version:
+        return CheckLine(True, "JupyterLab", version)
+    return CheckLine(None, "JupyterLab", "not installed", f"pip install '{DISTRIBUTION}[notebooks]'")

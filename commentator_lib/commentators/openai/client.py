@@ -18,7 +18,7 @@ def read_key() -> str:
 
 
 def open_client(base: str, key: str, login: Login | None, timeout_s: float) -> Any:
-    """Return an httpx client that sends the login, or else the key. CommentatorError for proxies that cannot be used."""
+    """Return an httpx client that sends the login, else the key. CommentatorError for a proxy that cannot be used."""
     import httpx
 
     try:

@@ -208,7 +208,7 @@ class OpenAICommentator(Commentator):
             )
 
     def _connected(self) -> Any:
-        """Return the httpx client, opened where it is not. CommentatorError for a key or proxies that cannot be used."""
+        """Return the httpx client; the first call opens it. CommentatorError for an unusable key or proxy."""
         if self._client is None:
             key = read_key()
             self._shown = hider(secrets_of(key, self._login))

@@ -44,7 +44,7 @@ class Loaded:
 
         pictures = [{"type": "image", "image": Image.fromarray(frame.image)} for frame in request.frames]
         content = [*pictures, {"type": "text", "text": request.prompt}]
-        inputs = self.processor.apply_chat_chat_template(
+        inputs = self.processor.apply_chat_template(
             [{"role": "user", "content": content}],
             chat_template=self.template,
             add_generation_prompt=True,

@@ -1,0 +1,71 @@
+"""Parts that are tried out: a package that is installed may still not load."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from commentator_lib.checks.line import DISTRIBUTION, CheckLine
+from commentator_lib.errors import named_first_line
+
+
+def try_line(what: str, attempt: Callable[[], str], fix: str) -> CheckLine:
+    """Return a line that is right when `attempt` returns what it found; any error that it raises is the fault."""
+    try:
+        return CheckLine(True, what, attempt())
+    except Exception as error:  # a library may fail to load in any way, and that is the finding
+        return CheckLine(False, what, named_first_line(error), fix)
+
+
+def try_ffmpeg() -> str:
+    """Return PyAV's and FFmpeg's versions, once the encoders of exported videos are found."""
+    import av
+    import av.codec
+
+    for encoder in ("libx264", "aac"):
+        av.codec.Codec(encoder, "w")
+    return f"PyAV {av.__version__} with FFmpeg {av.ffmpeg_version_info}"
+
+
+def try_baseline() -> str:
+    """Let the detector look at a grey picture."""
+    import numpy as np
+
+    from commentator_lib.commentators.baseline.detector import Detector
+
+    Detector().detect(np.full((64, 64, 3), 127, np.uint8))
+    return "its detector looks"
+
+
+def try_voice() -> str:
+    """Let the embedded voice say a word; RuntimeError when it is silent."""
+    from commentator_lib.media import to_float32
+    from commentator_lib.voices.hibari import HibariVoice
+
+    chunks = list(HibariVoice().speak("Ready."))
+    if not any(abs(to_float32(chunk.samples)).max(initial=0.0) > 0.01 for chunk in chunks):
+        raise RuntimeError("it spoke, and nothing was to be heard")
+    return f"hibari said a word of {sum(chunk.duration_s for chunk in chunks):.2f} s"
+
+
+def ocr_line() -> CheckLine:
+    """Check the OCR where it is installed."""
+    from commentator_lib.commentators.baseline.text import ocr_installed
+
+    if not ocr_installed():
+        return CheckLine(None, "OCR", "not installed", f"pip install '{DISTRIBUTION}[ocr]'")
+    return try_line("OCR", try_ocr, f"pip install --force-reinstall '{DISTRIBUTION}[ocr]'")
+
+
+def try_ocr() -> str:
+    """Let the OCR read a word; RuntimeError when it cannot."""
+    import numpy as np
+    from PIL import Image, ImageDraw, ImageFont
+
+    from commentator_lib.commentators.baseline.text import rapidocr_reader
+
+    picture = Image.new("RGB", (320, 120), "white")
+    ImageDraw.Draw(picture).text((60, 30), "GOAL", fill="black", font=ImageFont.load_default(48))
+    texts = [text for text, _score in rapidocr_reader()(np.asarray(picture))]
+    if "GOAL" not in texts:
+        raise RuntimeError(f"it read {texts} where GOAL stands")
+    return "rapidocr read a word"

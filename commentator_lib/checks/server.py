@@ -1,0 +1,50 @@
+"""The model server that the settings name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from commentator_lib.checks.line import DISTRIBUTION, CheckLine, state
+from commentator_lib.redact import redact_url
+
+_SERVER_TIMEOUT_S = 1.0
+
+
+def ask_server(base_url: str) -> tuple[int | None, str]:
+    """Return (HTTP status of the server's list of models, None without an answer; what came of it, in words).
+
+    It is asked without a key, so that none can be shown or sent to the wrong server: a refusal is an answer too.
+    """
+    import httpx
+
+    try:
+        answer = httpx.get(f"{base_url.rstrip('/')}/models", timeout=_SERVER_TIMEOUT_S)
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        return None, f"does not answer ({type(error).__name__})"
+    try:
+        names = [str(model["id"]) for model in answer.json()["data"]]
+    except (ValueError, KeyError, TypeError):
+        names = []
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return answer.status_code, ", ".join(names[:3]) + more
+
+
+def server_line(
+    base_url: str, has_httpx: bool, needed: bool, has_key: bool, ask: Callable = ask_server
+) -> CheckLine:
+    what = "model server"
+    if not has_httpx:
+        return CheckLine(None, what, "not asked without httpx", f"pip install '{DISTRIBUTION}[openai]'")
+    shown = redact_url(base_url).split("?")[0]
+    status, words = ask(base_url)
+    if status is None:
+        fix = "start one, or set api_base_url; only commentator=openai needs it"
+        return CheckLine(state(False, needed), what, f"{shown} {words}", fix)
+    if status in (401, 403):
+        fix = "" if has_key else "set OPENAI_API_KEY in the environment"
+        found = f"{shown} answers and wants a key, which is {'set' if has_key else 'not set'}"
+        return CheckLine(state(has_key, needed), what, found, fix)
+    if status != 200 or not words:
+        found = f"{shown} answers with HTTP status {status} and no list of models"
+        return CheckLine(state(False, needed), what, found, "set api_base_url; it usually ends in /v1")
+    return CheckLine(True, what, f"{shown} has {words}")
