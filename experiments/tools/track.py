@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 
 from commentator_lib.runs.reader import load_run
@@ -61,7 +62,8 @@ def _of_run(folder: Path) -> Entry:
     about = {k: header[k] for k in ("mode", "commentator", "voice", "commit") if header.get(k) is not None}
     cycles = run.cycles
     outcomes = {f"cycles_{k}": float(v) for k, v in cycles.outcome.value_counts().items()}
-    medians = {f"{m}_median": float(cycles[m].median()) for m in SERIES if cycles[m].notna().any()}
+    known = {m: cycles[m].dropna().to_numpy(float) for m in SERIES}
+    medians = {f"{m}_median": float(np.median(v)) for m, v in known.items() if len(v)}
     series = [
         (int(row["cycle"]), {m: float(row[m]) for m in SERIES if row[m] == row[m] and row[m] is not None})
         for row in cycles.astype(dict.fromkeys(SERIES, float)).to_dict("records")
