@@ -48,7 +48,7 @@ SLOW = {
     "test_the_same_seed_draws_the_same_comments",
     "test_the_same_seed_draws_the_same_words_and_sounds",
     "test_the_whole_text_is_the_same_spoken_and_written",
-    "test_this_machine_runs_the_basic_eye",
+    "test_this_machine_runs_the_baseline",
     "test_too_little_memory_for_a_first_word_is_one_line_and_leaves_nothing_behind",
     "test_two_renders_are_the_same_file",
     "test_without_its_voice_the_embedded_one_speaks",
