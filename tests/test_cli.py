@@ -48,6 +48,7 @@ def only_run(folder):
     return runs[0]
 
 
+@pytest.mark.realtime
 def test_run_leaves_everything_the_readme_names(tmp_path):
     done = commentator("run", "demo", "-d", 6, "--mode", "what-if", *SCRIPTED, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -101,6 +102,7 @@ BAD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input_is_one_line_and_exit_code_2(case, tmp_path):
     (tmp_path / "empty.mp4").write_bytes(b"")
@@ -137,6 +139,7 @@ def cycles_on_disk(tmp_path):
     return [row for path in tmp_path.glob("runs/*/cycles.jsonl") for row in read_journal(path)]
 
 
+@pytest.mark.realtime
 def test_ctrl_c_leaves_everything_written(tmp_path):
     process = started(tmp_path, demo_clips()[0], "-d", 60, *SCRIPTED, "-s", "picture_max_px=160")
     wait_for(lambda: cycles_on_disk(tmp_path), process)
@@ -158,6 +161,7 @@ def handles_signals(process):
     return False
 
 
+@pytest.mark.realtime
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("delay_s", [0.0, 0.2, 0.4, 0.6, 0.9, 1.3, 2.0])
@@ -170,6 +174,7 @@ def test_ctrl_c_at_any_moment_ends_without_a_traceback(tmp_path, delay_s, number
     assert process.returncode == 130 and "Traceback" not in err, err
 
 
+@pytest.mark.realtime
 def test_second_ctrl_c_skips_the_video(tmp_path):
     process = started(tmp_path, demo_clips()[0], "-d", 60, *SCRIPTED)
     wait_for(lambda: cycles_on_disk(tmp_path), process)
@@ -184,6 +189,7 @@ def test_second_ctrl_c_skips_the_video(tmp_path):
     assert not list(folder.glob("*.part"))
 
 
+@pytest.mark.realtime
 def test_kill_9_leaves_every_finished_cycle_and_export_finishes_the_run(tmp_path):
     process = started(tmp_path, demo_clips()[0], "-d", 60, *SCRIPTED, "-s", "picture_max_px=160")
     wait_for(lambda: len(cycles_on_disk(tmp_path)) >= 2, process)
@@ -200,6 +206,7 @@ def test_kill_9_leaves_every_finished_cycle_and_export_finishes_the_run(tmp_path
     assert len(pd.read_parquet(folder / "cycles.parquet")) == len(before)
 
 
+@pytest.mark.realtime
 @pytest.mark.parametrize("delay_s", [0.6, 0.9, 1.2, 1.6, 2.2])
 def test_kill_9_at_any_moment_leaves_a_folder_that_can_be_read(tmp_path, delay_s):
     process = started(tmp_path, demo_clips()[0], "-d", 60, *SCRIPTED, "-s", "picture_max_px=160")
@@ -218,6 +225,7 @@ def test_kill_9_at_any_moment_leaves_a_folder_that_can_be_read(tmp_path, delay_s
             assert (folder / "commentary.mp4").exists()
 
 
+@pytest.mark.realtime
 def test_full_disk_ends_the_run_with_one_line(tmp_path):
     with small_disk(tmp_path / "disk", 256) as disk:
         done = commentator("run", "synthetic:60", *SCRIPTED, "--out", disk, "--no-video", cwd=tmp_path)
@@ -228,6 +236,7 @@ def test_full_disk_ends_the_run_with_one_line(tmp_path):
         assert next(disk.glob("*/run.json")).stat().st_size > 0
 
 
+@pytest.mark.realtime
 def test_disk_that_fills_up_at_the_end_is_one_line_too(tmp_path):
     with small_disk(tmp_path / "disk", 90) as disk:
         arguments = [*SCRIPTED, "--mode", "what-if", "--text-only", "--out", disk, "--no-video"]
@@ -243,6 +252,7 @@ def test_settings_names_unit_range_and_default_of_every_setting(tmp_path):
     assert "pause_s = 0.5 (default 1.0)" in done.stdout and "≥ 0 and ≤ 5, s; TTS_PAUSE_AFTER" in done.stdout
 
 
+@pytest.mark.slow
 def test_log_is_shown_and_written_when_asked_for(tmp_path):
     run = ["run", "synthetic:2", *SCRIPTED, "--mode", "what-if", "--text-only", "--no-video"]
     quiet = commentator(*run, cwd=tmp_path)
@@ -263,6 +273,7 @@ def test_settings_file_round_trip(tmp_path):
     assert load_settings(tmp_path / "my.toml", environment={}).capture_fps == 4.0
 
 
+@pytest.mark.slow
 def test_sources_and_help(tmp_path):
     assert "big_buck_bunny.mp4" in commentator("sources", cwd=tmp_path).stdout
     assert "--text-only" in commentator("run", "--help", cwd=tmp_path).stdout

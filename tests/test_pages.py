@@ -187,6 +187,7 @@ def test_pages_use_words_that_a_newcomer_knows(page):
         assert not found, f"{page}: {word!r}; say {PRIVATE_WORDS[word]!r}"
 
 
+@pytest.mark.slow
 def test_code_uses_names_that_a_newcomer_knows():
     found = []
     for name, text in tracked_texts():

@@ -133,6 +133,7 @@ def test_source_of_somebody_is_opened_by_its_name(package, name, spec):
     source.close()
 
 
+@pytest.mark.slow
 def test_session_on_a_named_source_can_be_started_again(package):
     s = LiveSession("colours:77", Settings(commentator="scripted"), mode="what-if").run()
     assert s.log.header["source"] == ["colours:77"] and s.log.header["frames_captured"] == 50

@@ -90,6 +90,7 @@ HEAVY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("statement", "banned"),
     [

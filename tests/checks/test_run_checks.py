@@ -119,6 +119,7 @@ def commentator(*arguments, cwd):
     )
 
 
+@pytest.mark.slow
 def test_this_machine_runs_the_baseline(tmp_path):
     done = commentator("check", "--json", "-s", "api_base_url=http://127.0.0.1:1/v1", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -135,6 +136,7 @@ def test_this_machine_runs_the_baseline(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_bad_settings_end_with_2(tmp_path):
     done = commentator("check", "-s", "pause=1", cwd=tmp_path)
     assert done.returncode == 2 and "did you mean pause_s" in done.stderr and not done.stdout

@@ -73,6 +73,7 @@ def test_length_hint_follows_change_and_last_length():
     assert "a few words at most" in commentator.prompts[1]
 
 
+@pytest.mark.slow
 def test_token_cap_depends_on_speech():
     for speech, cap in ((True, 150), (False, 512)):
         commentator = Says(LINE)

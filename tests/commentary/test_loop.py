@@ -13,6 +13,7 @@ from tests.conftest import Says, what_if
 # --- pacing and sync
 
 
+@pytest.mark.slow
 def test_playout_leaves_the_pause_and_nothing_else_and_is_on_time():
     session = what_if(300.0, cost=CostModel(1.3, 0.2, 6.0, 1.5, 0.75))
     cycles = heard(session)
@@ -36,6 +37,7 @@ def test_serial_delay_is_the_ema_of_first_sound_from_five_seconds():
     assert list(session.log.cycles.delay_wanted_s) == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_comments_never_overlap():
     for policy in ("playout", "serial"):
         session = what_if(
@@ -83,6 +85,7 @@ def test_stale_comment_is_dropped():
 # --- the log
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_log_to_the_byte(tmp_path):
     for name in ("a", "b"):
         what_if(120.0, run_dir=tmp_path / name, cost=CostModel(1.3, 0.2, 5.0, 1.5, 0.75), seed=7)

@@ -76,6 +76,7 @@ def test_track_places_sound_to_the_sample(run):
     assert loud[0] / 48_000 == pytest.approx(0.5, abs=0.005)
 
 
+@pytest.mark.slow
 def test_killed_run_is_finished_later(run, killed, export):
     folder = killed
     assert finish_run(folder) is True
@@ -114,6 +115,7 @@ def test_target_that_cannot_be_written(run, tmp_path):
         write_mp4(run, tmp_path / "no" / "folder" / "out.mp4")
 
 
+@pytest.mark.slow
 def test_full_disk_is_one_line_and_leaves_no_half_a_film(run, tmp_path):
     with small_disk(tmp_path / "disk", 32) as disk:
         with pytest.raises(ExportError, match="cannot write .*No space left"):

@@ -11,6 +11,7 @@ from commentator_lib.runs.figures import delay_figure, latency_figure, memory_fi
 from commentator_lib.runs.report import format_table, summary
 
 
+@pytest.mark.slow
 def test_plot_and_table(run, tmp_path):
     plot_run(run, tmp_path / "plot.png")
     assert (tmp_path / "plot.png").stat().st_size > 10_000

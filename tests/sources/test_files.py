@@ -98,6 +98,7 @@ def test_pixels_are_made_square(tmp_path, aspect, width):
     assert read_all(FileSource(path))[0].image.shape == (36, width, 3)
 
 
+@pytest.mark.slow
 def test_large_pictures_are_scaled_down_with_their_aspect(tmp_path):
     path = make_clip(tmp_path / "4k.mp4", frames=3, width=3840, height=2160, options={"preset": "ultrafast"})
     assert FileSource(path).read().image.shape == (720, 1280, 3)
@@ -128,6 +129,7 @@ def test_clip_cut_off_in_the_middle_plays_as_far_as_it_goes(kind, tmp_path):
     assert [f.index for f in frames] == list(range(len(frames)))
 
 
+@pytest.mark.slow
 def test_cut_off_where_no_length_is_declared_still_plays(tmp_path):
     fragments = {"options": {"movflags": "frag_keyframe+empty_moov"}, "codec_options": {"g": "10"}}
     for path in (

@@ -176,6 +176,7 @@ def test_source_whose_problem_is_a_property_may_die():
     assert run(ReadOnly()).log.header["source_problem"] == "OSError: the cable was pulled"
 
 
+@pytest.mark.slow
 def test_source_that_cannot_be_interrupted_still_stops():
     class Stubborn(SyntheticSource):
         def interrupt(self):

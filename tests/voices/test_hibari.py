@@ -48,6 +48,7 @@ def test_every_piece_is_float32_in_range_and_trimmed(voice, text):
         assert loud[0] < 0.06 and piece.duration_s - loud[-1] < 0.06
 
 
+@pytest.mark.slow
 def test_it_loads_itself_when_it_is_not_warmed_up(voice):
     assert np.array_equal(said(HibariVoice(), "Goal!"), said(voice, "Goal!"))
 

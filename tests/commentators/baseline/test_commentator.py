@@ -105,6 +105,7 @@ def test_nothing_new_is_three_dots(eye):
     assert say(eye, still) == "..."  # new frames of the same picture
 
 
+@pytest.mark.slow
 def test_nothing_is_said_twice(eye):
     pictures = (clip("bikes.mp4") + clip("bigbuckbunny.mp4") + clip("carphone_pristine.mp4")) * 2
     said = [s for s in run(eye, frames_of(pictures)) if s != "..."]
@@ -121,6 +122,7 @@ def test_a_still_picture_is_described_once(eye):
     assert set(said[1:]) == {"..."}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(1, 1), (1, 700), (33, 40), (272, 640), (640, 360), (2160, 3840)])
 def test_plain_pictures_and_noise_hold_nothing(eye, size):
     rng = np.random.default_rng(0)
@@ -162,6 +164,7 @@ def test_the_limit_of_words_is_kept(eye):
 # --- one call and the next
 
 
+@pytest.mark.slow
 def test_same_seed_and_frames_same_words_and_another_seed_others(loaded):
     frames = frames_of(clip("bikes.mp4"))
     first, second = (run(new_eye(loaded, seed=3), frames) for _ in range(2))

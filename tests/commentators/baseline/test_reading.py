@@ -47,6 +47,7 @@ def test_a_second_text_is_named_soon_after_the_first(loaded):
     assert '"TWO"' in say(eye, frames[6:8])
 
 
+@pytest.mark.slow
 def test_doubtful_or_foreign_or_long_readings_do_not_count(loaded):
     frames = frames_of(clip("bigbuckbunny.mp4"))
     for text, score in (("TAXI", 0.6), ("出租车", 0.99), ("I", 0.99), ("a" * 60, 0.99), ("--", 0.99)):
@@ -54,6 +55,7 @@ def test_doubtful_or_foreign_or_long_readings_do_not_count(loaded):
         assert text not in say(eye, frames[0:7:2]) + say(eye, frames[7:10])
 
 
+@pytest.mark.slow
 def test_reading_is_rare(loaded):
     calls = []
 
@@ -66,6 +68,7 @@ def test_reading_is_rare(loaded):
     assert 2 <= len(calls) <= 4  # ten seconds, one reading in three
 
 
+@pytest.mark.slow
 def test_real_ocr_reads_a_caption(loaded):
     pytest.importorskip("rapidocr")
     pictures = [x.copy() for x in clip("bigbuckbunny.mp4")[:4]]

@@ -37,6 +37,7 @@ def commentator_run(*assignments, **environment):
     return done.returncode, lines, left
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

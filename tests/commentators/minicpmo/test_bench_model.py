@@ -37,6 +37,7 @@ def test_greedy_tokens_are_those_of_the_models_own_streaming_loop(checkpoints):
     assert equal["logits"]["plain"] == 0.0
 
 
+@pytest.mark.slow
 def test_the_benchmark_runs_on_a_tiny_checkpoint(checkpoints, capsys):
     from experiments.benchmarks.model import bench_model
 
@@ -61,6 +62,7 @@ def test_the_benchmark_runs_on_a_tiny_checkpoint(checkpoints, capsys):
     assert printed["plain_layers"] == printed["our_layers"] == "Linear"
 
 
+@pytest.mark.slow
 def test_the_benchmark_measures_a_start_from_the_disk_and_a_live_run_of_a_clip(checkpoints, tmp_path):
     from experiments.benchmarks.model import bench_model, random_minicpmo
 
@@ -173,6 +175,7 @@ def test_every_step_of_the_benchmark_has_a_measure():
     assert "1.5 (1–2)  1.5 (1–2)  5.4" in table and len(table.splitlines()) == 8
 
 
+@pytest.mark.slow
 def test_the_benchmark_without_the_models_code_or_a_gpu_is_one_line():
     for arguments, words in (([], "GPU"), (["--device", "cpu"], "MINICPMO_CODE_DIR")):
         if words == "GPU" and torch.cuda.is_available():
@@ -202,6 +205,7 @@ def test_a_process_knows_how_long_it_has_run_and_what_it_read():
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=120)
 
 
+@pytest.mark.slow
 def test_random_weights_without_a_gpu_the_models_code_or_an_empty_folder_are_one_line(tmp_path):
     environment = {k: v for k, v in os.environ.items() if k != "MINICPMO_CODE_DIR"}
     (tmp_path / "code").mkdir()

@@ -33,6 +33,7 @@ from commentator_lib.commentators.minicpmo.stage_clock import StageClock  # noqa
 pytestmark = pytest.mark.usefixtures("real_vocoder_on_a_cpu")
 
 
+@pytest.mark.slow
 def test_text_comes_with_its_sound_token_by_token(loaded):
     chunks = list(loaded.comment(request()))
     assert sum(chunk.output_tokens for chunk in chunks) == TOKENS
@@ -55,6 +56,7 @@ def test_text_only_gives_each_token_at_once_and_uses_no_voice(loaded):
     assert chunks[-1].stage_times.talker_s == 0
 
 
+@pytest.mark.slow
 def test_the_whole_text_is_the_same_spoken_and_written(loaded):
     ids = loaded.engine.loaded.processor.tokenizer
     for chunks in (list(loaded.comment(request())), list(loaded.comment(request()))):
@@ -88,6 +90,7 @@ def test_greedy_tokens_are_those_of_generate(loaded, way):
     assert ours == theirs[: len(ours)] and len(ours) >= 39
 
 
+@pytest.mark.slow
 def test_the_same_seed_draws_the_same_words_and_sounds(checkpoints):
     texts, sounds = set(), set()
     for seed in (3, 3, 4):

@@ -8,7 +8,7 @@ from commentator_lib.commentators.minicpmo.commentator import MiniCPMOCommentato
 from commentator_lib.conformance import CommentatorConformance
 from tests.commentators.minicpmo.conftest import settings_for
 
-pytestmark = pytest.mark.usefixtures("real_vocoder_on_a_cpu")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("real_vocoder_on_a_cpu")]
 
 
 class TestMiniCPMO(CommentatorConformance):

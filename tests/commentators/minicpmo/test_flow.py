@@ -24,6 +24,7 @@ def trimmed(cache, reference):
     return torch.cat([cache[:, :, :, :, :reference], cache[:, :, :, :, -100:]], dim=4)
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 def test_the_flow_model_says_the_same_over_fixed_places_and_whatever_the_length_of_a_chunk():
     flow = Flow().eval()

@@ -13,7 +13,7 @@ from tests.commentators.minicpmo.conftest import Short, settings_for
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-pytestmark = pytest.mark.usefixtures("real_vocoder_on_a_cpu")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("real_vocoder_on_a_cpu")]
 
 
 class Moves(SyntheticSource):
@@ -29,6 +29,7 @@ def run(commentator, settings, seconds=20, mode="replay"):
     return session
 
 
+@pytest.mark.slow
 def test_a_whole_session_speaks_with_the_models_voice(checkpoints):
     settings = settings_for(checkpoints["bf16"], speech_max_new_tokens=64, change_threshold=0.0)
     commentator = Short(MiniCPMOCommentator(settings), 10)
@@ -43,6 +44,7 @@ def test_a_whole_session_speaks_with_the_models_voice(checkpoints):
     assert commentator.inner._engine is None  # the session has closed it
 
 
+@pytest.mark.slow
 def test_a_session_goes_on_after_a_cycle_without_memory(checkpoints, monkeypatch):
     settings = settings_for(checkpoints["bf16"], change_threshold=0.0)
     inner = MiniCPMOCommentator(settings)
@@ -62,6 +64,7 @@ def test_a_session_goes_on_after_a_cycle_without_memory(checkpoints, monkeypatch
     assert (cycles.outcome == "spoken").sum() >= 2
 
 
+@pytest.mark.slow
 def test_a_session_lets_it_meet_the_size_of_the_frames_before_the_first_comment(checkpoints, monkeypatch):
     commentator = MiniCPMOCommentator(settings_for(checkpoints["bf16"], speech=False))
     sizes = []

@@ -28,6 +28,7 @@ from commentator_lib.commentators.minicpmo import awq, loading, token2wav, vocod
 pytestmark = pytest.mark.usefixtures("real_vocoder_on_a_cpu")
 
 
+@pytest.mark.slow
 def test_awq_is_found_out_and_takes_its_voice_from_the_checkpoint_beside_it(checkpoints):
     commentator = MiniCPMOCommentator(settings_for(checkpoints["awq"], temperature=0.0))
     commentator.warm_up()
@@ -108,6 +109,7 @@ def test_the_import_gate_drops_only_what_is_missing_and_only_while_open(tmp_path
     assert "a_package_that_is_not_there" in remote_code.get_imports(code)
 
 
+@pytest.mark.slow
 @only_own_code
 def test_half_precision_is_mended_where_the_recording_meets_halved_layers(checkpoints):
     """The nerdpudding project's crash: set_stream_cache runs outside the autocast that `stream` runs under."""

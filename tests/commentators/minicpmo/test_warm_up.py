@@ -18,6 +18,7 @@ pytest.importorskip("transformers")
 pytestmark = pytest.mark.usefixtures("real_vocoder_on_a_cpu")
 
 
+@pytest.mark.slow
 def test_memory_that_suffices_for_no_comment_at_all_is_told_at_the_start(checkpoints, monkeypatch):
     commentator = MiniCPMOCommentator(settings_for(checkpoints["bf16"]))
 
@@ -31,6 +32,7 @@ def test_memory_that_suffices_for_no_comment_at_all_is_told_at_the_start(checkpo
     assert commentator._engine is None
 
 
+@pytest.mark.slow
 def test_closing_frees_the_model_and_warming_up_loads_it_again(checkpoints):
 
     commentator = MiniCPMOCommentator(settings_for(checkpoints["bf16"]))
@@ -43,6 +45,7 @@ def test_closing_frees_the_model_and_warming_up_loads_it_again(checkpoints):
     commentator.close()
 
 
+@pytest.mark.slow
 def test_no_temporary_file_is_left_behind(checkpoints, tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", None)
@@ -53,6 +56,7 @@ def test_no_temporary_file_is_left_behind(checkpoints, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", None)
 
 
+@pytest.mark.slow
 def test_without_its_voice_the_embedded_one_speaks(checkpoints):
     settings = settings_for(checkpoints["bf16"], speech=False)
     commentator = MiniCPMOCommentator(settings)
@@ -62,6 +66,7 @@ def test_without_its_voice_the_embedded_one_speaks(checkpoints):
     commentator.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["_load_engine", "_comment"])
 def test_too_little_memory_for_a_first_word_is_one_line_and_leaves_nothing_behind(
     checkpoints, monkeypatch, where

@@ -162,6 +162,7 @@ def test_what_was_said_before_a_cut_stays():
     assert first.text == "The dog runs." and first.speech_s > 0 and "broke off" in first.reason
 
 
+@pytest.mark.realtime
 def test_a_live_session_speaks(tmp_path):
     with openai_server() as server:
         settings = settings_for(server.url, change_threshold=0.0, delay_init_s=0.2)
@@ -169,6 +170,7 @@ def test_a_live_session_speaks(tmp_path):
     assert session.log.cycles.iloc[0].outcome == "spoken" and session.log.cycles.iloc[0].text == TEXT
 
 
+@pytest.mark.slow
 def test_bad_input_on_the_command_line_is_one_line_and_exit_code_2(tmp_path):
     closed = f"http://127.0.0.1:{free_port()}/v1"
     for url, words in ((closed, "nothing answers"), ("nonsense", "no http")):

@@ -106,6 +106,7 @@ def test_a_processor_that_does_not_cut_is_left_alone(commentator):
     assert next(made.comment(request(1, FRAMES[:1]))).image_tokens == 16
 
 
+@pytest.mark.slow
 def test_the_same_seed_draws_the_same_comments(commentator):
     def three(seed):
         made = commentator(settings={"temperature": 1.0, "seed": seed})

@@ -79,6 +79,7 @@ def run_command(folder, tmp_path):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["before loading", "at loading"])
 def test_the_command_line_says_it_in_one_line_and_ends_with_2(copied, tmp_path, when):
     (copied / ("config.json" if when == "before loading" else "chat_template.json")).unlink()

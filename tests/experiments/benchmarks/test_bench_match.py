@@ -90,6 +90,7 @@ def test_replay_agreed_with_live_when_it_was_measured():
     assert all(abs(row["off"]) <= 0.10 for row in result["agreement"]), result["agreement"]
 
 
+@pytest.mark.slow
 def test_help_says_why_and_a_folder_that_is_none_is_one_line(tmp_path):
     def run(*arguments):
         return subprocess.run(

@@ -24,6 +24,7 @@ def bench(name, *arguments):
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_pacing_holds_its_promises():
     result = bench("bench_pacing", "--comments", 100)
     playout, serial = result["playout"], result["serial"]
@@ -36,6 +37,7 @@ def test_pacing_holds_its_promises():
     assert serial["silence_beyond_pause_s"]["median"] > 1.0
 
 
+@pytest.mark.slow
 def test_programme_is_the_same_twice():
     result = bench("bench_programme", "--minutes", 10)
     assert result["same_log"] is True and result["cycles"] > 50
@@ -51,6 +53,7 @@ def test_docstring_says_why_and_help_works(name):
     assert done.returncode == 0 and "Why" in done.stdout and "JSON" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [
@@ -66,6 +69,7 @@ def test_bad_arguments_end_with_2(name, arguments):
     assert done.returncode == 2 and "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_eye_prints_what_it_says_and_what_it_costs():
     result = bench("bench_baseline", "--seconds", 8, "--every", 2)
     for costs in result.values():

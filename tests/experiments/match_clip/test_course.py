@@ -21,6 +21,7 @@ def test_two_scripts_of_a_seed_are_equal_and_another_seed_differs():
     assert one.truth != other.truth and not np.array_equal(one.ball, other.ball)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("duration_s", [20, 31.7, 60, 120, 600])
 def test_truth_is_sound_at_every_length(duration_s):
     for seed in range(4):
@@ -40,6 +41,7 @@ def test_truth_is_sound_at_every_length(duration_s):
                 assert event.team in truth.teams
 
 
+@pytest.mark.slow
 def test_rates_of_events_in_two_minutes():
     counts, action = [], []
     for seed in range(60):
@@ -61,6 +63,7 @@ def test_rates_of_events_in_two_minutes():
     assert 0.44 < min(action) and max(action) < 0.66 and 0.5 < np.mean(action) < 0.62
 
 
+@pytest.mark.slow
 def test_a_long_match_keeps_the_rates():
     counts = Counter(event.kind for event in write_script(1200, 0).truth.events)
     assert 26 <= counts["goal"] <= 34 and 50 <= counts["shot"] <= 80 and 8 <= counts["substitution"] <= 12

@@ -15,6 +15,7 @@ from experiments.tools.command_line import run_app
 from tests.experiments.match_clip.conftest import change, draw, write_script
 
 
+@pytest.mark.slow
 def test_the_clip_is_what_the_script_says(made):
     folder, clip, truth = made
     assert clip.parent == folder and clip.name == f"match-144p-20s-seed5-v{match.RENDER_VERSION}.mp4"
@@ -32,6 +33,7 @@ def test_the_clip_is_what_the_script_says(made):
     assert sorted(path.suffix for path in folder.iterdir()) == [".json", ".mp4"]
 
 
+@pytest.mark.slow
 def test_two_renders_are_the_same_file(made, tmp_path):
     _, clip, _ = made
     again = tmp_path / "again.mp4"
@@ -52,6 +54,7 @@ def small_match(monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_events_of_another_clip_are_not_believed(made, monkeypatch, tmp_path):
     small_match(monkeypatch)
     _, clip, _ = made
@@ -77,6 +80,7 @@ def test_an_interrupted_render_leaves_nothing_that_looks_whole(tmp_path, monkeyp
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_render_killed_before_its_events_is_made_again(tmp_path, monkeypatch):
     small_match(monkeypatch)
     clip, truth = match.match_clip(20, 0, 144, tmp_path)

@@ -9,6 +9,7 @@ from commentator_lib.commentators.baseline.text import ocr_installed, readable_f
 from tests.experiments.match_clip.conftest import change, draw, frame_of, score_region, write_script
 
 
+@pytest.mark.slow
 def test_frames_are_the_same_in_any_order_and_size_follows_the_arguments():
     script = write_script(20, 0)
     forwards = [draw(script, k) for k in range(0, 500, 41)]
@@ -19,12 +20,14 @@ def test_frames_are_the_same_in_any_order_and_size_follows_the_arguments():
         assert image.shape == (height, width, 3) and image.dtype == np.uint8 and image.flags.c_contiguous
 
 
+@pytest.mark.slow
 def test_every_frame_of_a_match_can_be_drawn():
     script = write_script(120, 2)
     for index in range(0, script.frames, 7):
         draw(script, index, 128, 72)
 
 
+@pytest.mark.slow
 def test_the_picture_changes_hard_at_cuts_and_not_elsewhere():
     for seed in (0, 1):
         script = write_script(60, seed)
@@ -49,6 +52,7 @@ def test_a_wipe_covers_the_picture_at_its_cut():
         assert not script.wipe[cut - 8] and not script.wipe[cut + 8]
 
 
+@pytest.mark.slow
 def test_the_score_in_the_picture_changes_with_the_scoreboard_event_alone():
     script = write_script(60, 1)
     boards = [frame_of(event) for event in script.truth.of_kind("scoreboard")]
@@ -81,6 +85,7 @@ def test_the_banner_is_there_for_its_time():
     assert corner == [False, False, True, True]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not ocr_installed(), reason="needs the extra 'ocr'")
 def test_a_reader_reads_banner_score_and_captions():
     from commentator_lib.commentators.baseline.text import rapidocr_reader

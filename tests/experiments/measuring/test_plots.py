@@ -103,6 +103,7 @@ def test_saved_under_the_run(tmp_path, table):
     assert path.name == "sweep-1-a-errors.png" and path.stat().st_size > 5000
 
 
+@pytest.mark.slow
 def test_the_pictures_of_the_docs_are_drawn_from_results(tmp_path):
     from experiments.sweeping.sweep import Sweep, SweepError, run_sweep
     from experiments.tools.doc_pictures import ONE_KNOB, main

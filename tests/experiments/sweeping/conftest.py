@@ -25,7 +25,7 @@ frame_stride = [1, 2]
 change_threshold = [0, 10]
 """
 
-MANY = SMALL.replace("[0, 1]", str(list(range(30)))).replace("duration_s = 20", "duration_s = 60")
+MANY = SMALL.replace("[0, 1]", str(list(range(30)))).replace("duration_s = 20", "duration_s = 24")
 
 
 def written(tmp_path, text=SMALL, name="small"):

@@ -120,6 +120,7 @@ def run(*arguments):
     )
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_cost_that_a_sweep_can_read(folders, tmp_path):
     done = run(*folders, "--out", tmp_path / "cost.toml", "--plot", tmp_path / "cost.png")
     assert done.returncode == 0, done.stderr
@@ -130,6 +131,7 @@ def test_the_command_writes_a_cost_that_a_sweep_can_read(folders, tmp_path):
     assert (tmp_path / "cost.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_bad_input_is_one_line(folders, tmp_path):
     header = json.loads((folders[0] / "run.json").read_text())
     (tmp_path / "old").mkdir()

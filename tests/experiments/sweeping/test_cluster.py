@@ -90,6 +90,7 @@ def wait_for_workers(address, count):
             assert time.monotonic() < deadline, "no scheduler came up"
 
 
+@pytest.mark.slow
 def test_a_cluster_gives_the_same_rows_and_outlives_a_worker(tmp_path):
     pytest.importorskip("distributed")
     found = load_sweep(written(tmp_path, MANY))
@@ -116,6 +117,7 @@ def test_a_cluster_gives_the_same_rows_and_outlives_a_worker(tmp_path):
     assert len(here) == 8 and here == {key: there[key] for key in here}
 
 
+@pytest.mark.slow
 def test_no_cluster_is_one_line(tmp_path):
     pytest.importorskip("distributed")
     for address in (f"tcp://127.0.0.1:{free_port()}", "nonsense://x"):
@@ -124,6 +126,7 @@ def test_no_cluster_is_one_line(tmp_path):
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_replay_wants_workers_of_one_thread(tmp_path):
     pytest.importorskip("distributed")
     with cluster(workers=1, threads=2) as (address, _):

@@ -21,6 +21,7 @@ from experiments.sweeping.sweep_file import Sweep, SweepError
 from tests.experiments.sweeping.conftest import MANY, ROOT, SMALL, command, lines, without_time, written
 
 
+@pytest.mark.slow
 def test_runs_are_appended_and_skipped(tmp_path):
     path = written(tmp_path)
     done = command(path, "--out", tmp_path / "out", "--jobs", 1)
@@ -42,6 +43,7 @@ def test_runs_are_appended_and_skipped(tmp_path):
     assert len(load_results(tmp_path / "out")) == 8
 
 
+@pytest.mark.slow
 def test_results_can_be_read_when_the_cost_file_has_gone_or_changed(tmp_path):
     from experiments.sweeping.costs import load_cost, save_cost
 
@@ -57,6 +59,7 @@ def test_rows_stand_in_the_order_of_the_sweep(small_run):
     assert load_results(folder)["key"].tolist() == [job.key for job in plan_jobs(found)]
 
 
+@pytest.mark.slow
 def test_two_processes_give_what_one_gives(small_run, tmp_path):
     found, folder = small_run
     run_sweep(found, tmp_path / "one", n_jobs=1, progress=False)
@@ -82,6 +85,7 @@ def wait_for_rows(path, count, process):
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_after_a_kill_nothing_is_lost_and_nothing_is_done_twice(tmp_path):
     path, journal = written(tmp_path, MANY), tmp_path / "out" / "runs.jsonl"
     process = start(path, tmp_path / "out")
@@ -104,6 +108,7 @@ def test_after_a_kill_nothing_is_lost_and_nothing_is_done_twice(tmp_path):
     assert len(rows) == len({r["key"] for r in rows}) == 120
 
 
+@pytest.mark.realtime
 def test_ctrl_c_leaves_everything_written(tmp_path):
     path, journal = written(tmp_path, MANY), tmp_path / "out" / "runs.jsonl"
     process = start(path, tmp_path / "out")
@@ -118,6 +123,7 @@ def test_ctrl_c_leaves_everything_written(tmp_path):
     assert len(lines(journal)) >= 4
 
 
+@pytest.mark.slow
 def test_a_run_that_failed_is_told_and_tried_again(tmp_path, monkeypatch):
     found = load_sweep(written(tmp_path))
     monkeypatch.setattr(run_job, "run_what_if", lambda job: (_ for _ in ()).throw(RuntimeError("no luck")))
@@ -129,6 +135,7 @@ def test_a_run_that_failed_is_told_and_tried_again(tmp_path, monkeypatch):
     assert (result["done"], result["failed"]) == (8, 0) and len(load_results(tmp_path / "out")) == 8
 
 
+@pytest.mark.slow
 def test_replay_runs_the_real_eye_and_keeps_the_run(tmp_path):
     found = Sweep(name="replay", mode="replay", settings={"speech": True}, duration_s=20, height=180)
     result = run_sweep(found, tmp_path / "out", progress=False)
@@ -139,6 +146,7 @@ def test_replay_runs_the_real_eye_and_keeps_the_run(tmp_path):
     assert row.slew_max <= 0.1 + 1e-6 and row.repeated_frames == 0
 
 
+@pytest.mark.slow
 def test_workers_that_die_do_not_take_the_sweep_with_them(tmp_path):
     """Killed from outside: a replay run is a failed row, a what-if sweep ends with a line and goes on later."""
     found = Sweep(name="replay", mode="replay", duration_s=60, height=180)

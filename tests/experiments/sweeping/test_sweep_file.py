@@ -78,6 +78,7 @@ def test_bad_files_are_named_in_one_line(case, tmp_path):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_the_command_ends_with_2_and_makes_nothing(tmp_path):
     bad = written(tmp_path, SMALL.replace("[1, 2]", "[]"))
     good = written(tmp_path, name="good")

@@ -60,6 +60,7 @@ def test_help_keeps_indented_lines_and_wraps_prose():
     assert text == "One sentence.\n\n\b\n  name   what"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sweep", "calibrate", "track", "bench_match", "doc_pictures"])
 def test_every_command_has_its_name_and_help(name):
     ended = subprocess.run([sys.executable, "-m", f"experiments.{name}", "--help"], capture_output=True)

@@ -89,6 +89,7 @@ def test_a_run_goes_to_wandb_and_is_closed_even_when_that_fails(run_folder, monk
     assert run.finished and run.summary["cycles_spoken"] > 5 and len(run.logged) > 5
 
 
+@pytest.mark.slow
 def test_a_sweep_is_one_entry_a_row(tmp_path):
     run_sweep(load_sweep(written(tmp_path)), tmp_path / "out", n_jobs=1, progress=False)
     found = list(track.entries(tmp_path / "out"))
@@ -96,6 +97,7 @@ def test_a_sweep_is_one_entry_a_row(tmp_path):
     assert all("dead_air_share" in e.measures and "frame_stride" not in e.measures for e in found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("to", ["mlflow", "wandb", "tensorboard"])
 def test_what_is_not_there_is_one_line(run_folder, tmp_path, to):
     (tmp_path / "wandb").mkdir()  # what the tracker leaves behind must not be taken for it
