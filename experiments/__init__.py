@@ -1,7 +1,7 @@
 """Experiments on the library: clips with known events, sweeps, measures, benchmarks and tools.
 
-Every command is run as `python -m experiments.NAME`, whichever room its file lives in: `experiments.sweep` is
-sweeping/sweep.py, `experiments.bench_pacing` is benchmarks/bench_pacing.py. Code imports the full name.
+Run every command as `python -m experiments.NAME`, without the name of its folder: `experiments.sweep` runs
+sweeping/sweep.py, `experiments.bench_pacing` runs benchmarks/bench_pacing.py. Code imports the full name.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The base of the experiments' own errors: what a user can put right, told in one line."""
+"""The base class of the experiments' errors: what a user can correct, in one line."""
 
 
 class UserError(Exception):

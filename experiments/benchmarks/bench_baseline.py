@@ -1,15 +1,15 @@
-"""What the baseline commentator says of the demo's clips, and what a comment of it costs.
+"""What the baseline commentator says about the demo's clips, and what one comment costs.
 
-Why these quantities: what the commentator says must be true, which only a person can judge; so its sentences are
+Why these quantities: what the commentator says must be true, and only a person can judge that; so its sentences are
 printed with the time of the newest frame, to be compared with the picture. Its cost decides whether a laptop can
-run it beside the picture: processor time per comment, without and with OCR.
+run it while it plays the video: processor time per comment, without and with OCR.
 
   comment_ms       processor time of one `comment` (all threads), mean and largest
   core_share       that mean, divided by the time between two comments
   spoken_share     share of calls in which it said anything
 
-How: the demo's playlist, one look a second as the loop gives them (4 frames), called every `--every` seconds;
-nothing waits, so nothing here depends on the machine's load but the processor time itself.
+How: the demo's playlist, one frame a second, up to 4 frames per call as in the live loop, one call every `--every`
+seconds. Calls follow each other without waiting, so only the processor time can depend on the machine's load.
 
     python -m experiments.bench_baseline --seconds 46
 
@@ -37,7 +37,7 @@ from experiments.tools.command_line import help_text, new_app, run_app
 
 
 def one_a_second(seconds: float, offset_s: float = 0.0) -> list[Frame]:
-    """The demo's frames, one each second."""
+    """Return the demo's frames, one a second from `offset_s` on; captured_at_s is the media time."""
     source = open_source("demo", seconds)
     frames, due_s = [], offset_s
     for frame in iter(source.read, None):
@@ -49,7 +49,10 @@ def one_a_second(seconds: float, offset_s: float = 0.0) -> list[Frame]:
 
 
 def measure(frames: list[Frame], every: int, ocr: bool) -> tuple[dict, list[tuple[float, str]]]:
-    """(costs, [(time of the newest frame, what was said)]) of one commentator called at every `every`-th frame."""
+    """Call a new commentator at every `every`-th frame.
+
+    Return (costs as in the module docstring, [(media time of the newest frame in seconds, what was said)]).
+    """
     commentator = BaselineCommentator(ocr=ocr, seed=0)
     commentator.warm_up()
     cost_s, said = [], []
@@ -79,10 +82,11 @@ def main(
     every: Annotated[list[int] | None, typer.Option(help="Seconds between comments (default 3 1).")] = None,
     more: Annotated[list[int] | None, typer.Argument(hidden=True)] = None,
 ) -> None:
-    # `--every 3 1` is read as one value of the option and one argument.
+    # 1) options: typer reads `--every 3 1` as one value of the option and one argument
     intervals_s = [*(every or ([] if more else [3, 1])), *(more or [])]
     if seconds < 4 or min(intervals_s) < 1:
         raise UserError("give 4 seconds or more, and a second or more between comments")
+    # 2) run without OCR, and with OCR where it is installed
     frames = one_a_second(seconds)
     kinds = [False, True] if ocr_installed() else [False]
     result: dict = {}
@@ -92,6 +96,7 @@ def main(
         if interval_s == intervals_s[0] and ocr == kinds[-1]:
             for at_s, text in said:
                 print(f"{at_s:6.1f} s  [baseline] {text}")
+    # 3) print the costs
     for name, costs in result.items():
         ms = costs["comment_ms"]
         print(

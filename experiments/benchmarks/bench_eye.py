@@ -1,4 +1,4 @@
-"""The old name of bench_baseline, for one more version."""
+"""The old name of bench_baseline; it works for one more version."""
 
 import warnings
 

@@ -1,11 +1,11 @@
-"""The baseline commentator on a scripted match, live, under both policies; replay against live; sweeps a second.
+"""Benchmark the baseline commentator on scripted matches: live under both policies, replay against live, sweep speed.
 
-Why these quantities: a commentary is worth something when it names what happened (recall of goals), soon after
-the viewer saw it (response error), does not name what did not happen (false triggers), is not silent while
-things go on (dead air) and belongs to its picture (picture/sound error). A policy can buy one with another, so
-they stand together, over several matches, as mean and standard deviation. The commentator is the baseline, which
-understands nothing: it names a goal when it has read the caption. The numbers are the workbench's and
-the baseline's, not a model's.
+Why these quantities: a good commentary names what happened (recall of goals), soon after the viewer saw it
+(response error), does not name what did not happen (false triggers), is not silent during the action (dead air)
+and fits its picture (picture/sound error). A policy can improve one of these at the cost of another, so all are
+reported together, over several matches, as mean and standard deviation. The commentator is the baseline, which
+understands nothing: it names a goal when it has read the caption. So the numbers describe the workbench and the
+baseline, not a model.
 
   goal_recall_3s           share of goals named within 3 s of being on screen
   response_error_median_s  first sound of the naming comment − event, on the viewer's clock, all kinds of event
@@ -14,14 +14,14 @@ the baseline's, not a model's.
   sync_error_p95_s         |sound − picture|, 95th percentile
   sweep_runs_per_s         what-if runs of a ten-minute match that this machine does in a second, all cores
 
-A measure that a run has no case for (no event named: no response error) is left out of mean and deviation; null
-where no run has one.
+Where a measure has no case in a run (no event was named, so there is no response error), the run does not count
+for that measure; the value is null where no run has a case.
 
 How: `experiments/sweeps/live_match.toml` in real time (six runs of two minutes, one after the other), the same
-in replay, and three batches of 48 runs of the shipped sweep. 17 minutes.
+in replay, and three batches of 48 runs of the shipped sweep. It takes 17 minutes.
 
     python -m experiments.bench_match    # --pages also writes docs/results.json and the table in docs/benchmarks.md
-    python -m experiments.bench_match --from experiments/results/bench_match-…    # the table again, nothing is run
+    python -m experiments.bench_match --from experiments/results/bench_match-…    # print the table again, run nothing
 
 The last line on stdout is one JSON object.
 """
@@ -64,7 +64,7 @@ HEADLINE = (
 _BATCHES = 3
 MARKS = "<!-- bench_match: written by make bench -->", "<!-- end of bench_match -->"
 
-# measure, what the table calls it, digits, as per cent
+# (measure, its name in the table, digits, whether it is shown in per cent)
 _ROWS = (
     ("goal_recall_3s", "goals named within 3 s of being seen", 0, True),
     ("recall_3s", "all match events named within 3 s", 0, True),
@@ -91,7 +91,7 @@ def of_policy(runs: pd.DataFrame, policy: str) -> list[dict[str, Any]]:
 
 
 def headline(live: pd.DataFrame) -> dict[str, dict[str, dict[str, float | None]]]:
-    """policy → measure → mean and std over the runs."""
+    """Return policy → measure → mean and std over the runs."""
     found: dict[str, Any] = {}
     for policy in POLICIES:
         rows = of_policy(live, policy)
@@ -107,8 +107,10 @@ def _short(value: float | None) -> float | None:
 
 
 def agreement(live: pd.DataFrame, replay: pd.DataFrame) -> list[dict[str, Any]]:
-    """For each policy and measure: the median over all runs' comments, live and in replay, and by how much
-    replay is off, as a share."""
+    """Return one row per policy and measure: the median over the comments of all runs, live and in replay.
+
+    `off` is (replay − live) / live.
+    """
     found = []
     for policy in POLICIES:
         for name in ("first_sound_latency_s", "gap_before_s"):
@@ -133,16 +135,18 @@ def agreement(live: pd.DataFrame, replay: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def with_cycles(folder: Path) -> pd.DataFrame:
-    """A results folder's rows, each with its run's table of cycles."""
+    """Return a results folder's rows, each with the table of its run's cycles in the column `cycles`."""
     rows = load_results(folder)
     return rows.assign(cycles=[run.cycles for run in load_runs(folder, rows)])
 
 
 def sweep_rates() -> list[float]:
-    """Runs a second of several batches of the shipped sweep, each into a folder of its own. The pictures are
-    drawn and the workers started before."""
+    """Return the runs per second of several batches of the shipped sweep, each in its own folder.
+
+    A first batch, which does not count, draws the pictures and starts the workers.
+    """
     every = load_sweep(SWEEPS / "stride_threshold_cap.toml")
-    # 48 runs a batch: the first values of each knob, the sweep's own clips and seeds, its first cost.
+    # 48 runs a batch: the first two values of each setting, all clips and seeds, the first cost
     grid = {k: v[:2] for k, v in every.grid.items()}
     batch = every.model_copy(update={"grid": grid, "costs": every.costs[:1]})
     rates = []
@@ -192,7 +196,7 @@ def _cell(value: dict[str, Any], digits: int, share: bool) -> str:
 
 
 def put_into(page: str, text: str) -> str:
-    """The page with what stands between the marks replaced. SweepError where it has no marks."""
+    """Return the page with `text` between its marks, in place of what is there. Raise SweepError without marks."""
     start, end = (page.find(mark) for mark in MARKS)
     if start < 0 or end < start:
         raise SweepError(f"the page has no place for the table: {MARKS[0]} … {MARKS[1]}")
@@ -212,6 +216,7 @@ def main(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the runs (default: a new one).")] = None,
 ) -> None:
+    # 1) run both sweeps and measure the sweep speed, unless --from names a folder that has them
     if folder is None:
         folder = out or RESULTS / f"bench_match-{new_run_id()}"
         for name in ("live_match", "replay_match"):
@@ -219,6 +224,7 @@ def main(
             if done["failed"]:
                 raise SweepError(f"{done['failed']} runs failed: see {folder / name / 'runs.jsonl'}")
         (folder / "sweep_rates.json").write_text(json.dumps(sweep_rates()), encoding="utf-8")
+    # 2) read the results
     live, replay = (with_cycles(folder / name) for name in ("live_match", "replay_match"))
     try:
         rates = json.loads((folder / "sweep_rates.json").read_text(encoding="utf-8"))
@@ -226,6 +232,7 @@ def main(
         raise SweepError(
             f"cannot read {error.filename}: {error.strerror}; the benchmark was cut off"
         ) from None
+    # 3) compute the table
     machine = hardware()
     per_s = mean_and_std([{"rate": r} for r in rates], "rate")
     table = {
@@ -243,6 +250,7 @@ def main(
         "agreement": agreement(live, replay),
         "sweep_runs_per_s": {k: _short(per_s[k]) for k in ("mean", "std")},
     }
+    # 4) print it, and write the pages
     text = markdown(result)
     if pages:
         (ROOT / "docs" / "results.json").write_text(

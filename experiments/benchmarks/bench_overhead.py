@@ -1,10 +1,10 @@
 """What the workbench itself costs: processor, memory and import time, without a model.
 
-Why these quantities: on the laptop that runs the demo, and on the GPU machine whose processor must feed a
-model, every per cent that the loop takes is taken from the commentator. So the loop is measured with a
-commentator that says nothing at no cost (capture, decoding, display, window, scene measures and log remain),
-and again with the baseline commentator and the embedded voice. Memory matters over hours: it is compared between
-minute 2 and minute 10 of a session. Import time is what a notebook's first cell waits for.
+Why these quantities: the loop shares the processor with the commentator, on a laptop as on a GPU machine whose
+processor feeds a model. So the loop is measured with a commentator that says nothing and costs nothing (capture,
+decoding, display, window, scene measures and log remain), and again with the baseline commentator and the embedded
+voice. Memory that grows shows only in long sessions: it is compared between minute 2 and minute 10. Import time is
+what a notebook's first cell waits for.
 
 How: live runs in real time of `--seconds` each, on Big Buck Bunny re-encoded at the size and rate named;
 processor time of the whole process (all threads, user and system) over wall time, from second 3 on, as a
@@ -47,7 +47,7 @@ _SETTLE_S = 3.0
 
 
 def make_clip(path: Path, width: int, height: int, fps: int) -> None:
-    """Big Buck Bunny at this size and rate, H.264."""
+    """Write Big Buck Bunny to `path`: H.264, `width` × `height` pixels, `fps` frames a second."""
     import av
 
     with av.open(demo_clips()[0]) as source, av.open(str(path), "w") as out:
@@ -63,7 +63,10 @@ def make_clip(path: Path, width: int, height: int, fps: int) -> None:
 
 
 def core_share(clip: Path, seconds: float, baseline: bool, folder: Path) -> tuple[float, float]:
-    """(share of one core, share of the source's frames shown) of one live run."""
+    """Run live for `seconds`, with the baseline commentator or a silent one.
+
+    Return (processor time as a share of one core, share of the source's frames that were shown).
+    """
     quiet = ScriptedCommentator(["..."], CostModel(0.0, 0, 0, 0, 0))
     settings = Settings() if baseline else Settings(commentator="scripted")
     session = LiveSession(
@@ -83,7 +86,7 @@ def core_share(clip: Path, seconds: float, baseline: bool, folder: Path) -> tupl
 
 
 def rss_growth_mb(clip: Path, folder: Path) -> float:
-    """Resident memory at minute 10 less that at minute 2 of a session in virtual time, in MB."""
+    """Return by how many MB resident memory grows from minute 2 to minute 10 of a session in virtual time."""
     marks: dict[int, int] = {}
 
     def drawn(_frame, _due_s: float, drawn_s: float) -> None:
@@ -105,7 +108,7 @@ def rss_growth_mb(clip: Path, folder: Path) -> float:
 
 
 def import_s(statement: str) -> float:
-    """Median seconds of an import statement in five fresh interpreters."""
+    """Return the median seconds that an import statement takes in five fresh interpreters."""
     code = f"import time; t = time.perf_counter(); {statement}; print(time.perf_counter() - t)"
     times = [
         float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
@@ -121,9 +124,11 @@ app = new_app()
 def main(seconds: Annotated[float, typer.Option(help="Length of each live run, s.")] = 20.0) -> None:
     if seconds < 8:
         raise UserError("give 8 seconds or more: the first 3 of each run do not count")
+    # `core_share_with_eye` is an old key ("basic eye" was the baseline's first name); results have it.
     result: dict = {}
     with tempfile.TemporaryDirectory() as temporary, tqdm(total=2 * len(SIZES) + 2, disable=None) as bar:
         folder = Path(temporary)
+        # 1) processor time at each size, without and with the baseline
         clips = []
         for width, height, fps in SIZES:
             clip = folder / f"{width}x{height}.mp4"
@@ -140,12 +145,14 @@ def main(seconds: Annotated[float, typer.Option(help="Length of each live run, s
                 f" ({shown['core_share']:.2%} of frames shown), {row['core_share_with_eye']:.1%} with it"
                 f" ({shown['core_share_with_eye']:.2%} shown)"
             )
+        # 2) memory
         bar.set_description("10 virtual minutes")
         result["rss_growth_mb"] = round(rss_growth_mb(clips[0], folder / "memory"), 2)
         bar.update()
+        # 3) import time
         bar.set_description("import")
         result["import_s"] = round(import_s("import commentator_lib"), 3)
-        # The package loads its names when they are used; this is what the first use costs.
+        # the package imports a name's module when the name is first used; this includes that time
         result["import_session_s"] = round(import_s("from commentator_lib import LiveSession"), 3)
         bar.update()
     machine = hardware()

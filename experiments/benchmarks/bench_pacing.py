@@ -1,9 +1,10 @@
-"""How much silence there is between comments, and how far voice and picture are apart, by pacing policy.
+"""How much silence there is between comments, and how far apart voice and picture are, by pacing policy.
 
-Why these quantities: a live commentary is judged by its dead air (does it go silent while things happen?)
-and by whether the words belong to the picture. A pacing policy can buy one with the other: a long picture
-delay hides every latency, no pause at all hides every silence. So both are measured together, over the same
-commentator, and beside them what the viewer pays: how fast the picture was slewed, and whether it jumped.
+Why these quantities: a live commentary is judged by its dead air (is it silent while things happen?) and by
+whether the words fit the picture. A pacing policy can improve one at the cost of the other: a long picture delay
+hides every latency, no pause at all hides every silence. So both are measured together, with the same commentator,
+and with them what the viewer sees of the correction: how much the picture was slowed down or sped up, and whether
+it jumped.
 
   silence_beyond_pause_s  gap between the end of one comment's sound and the start of the next, less the
                           pause that was set, and never below 0
@@ -13,9 +14,9 @@ commentator, and beside them what the viewer pays: how fast the picture was slew
   out_of_step_share       share of comments whose sync error is above 0.02 s
   delay_end_s             the picture delay at the last comment
 
-How: virtual time, what-if mode: a scripted commentator whose costs are drawn from the means given (first
-sound: normal, spread 15 %; speech: normal, spread 1.5 s), so nothing is inferred and no model is timed
-here. The whole loop runs as it does live; the picture is a synthetic one of 25 frames a second.
+How: virtual time, what-if mode: a scripted commentator whose costs are sampled around the given means (first
+sound: normal, standard deviation 15 %; speech: normal, standard deviation 1.5 s). No model runs and none is timed.
+The whole loop runs as it does live; the picture is a synthetic source at 25 frames a second.
 
     python -m experiments.bench_pacing --first-sound 1.3 --realtime-factor 0.75 --speech 6 --pause 1 --comments 200
 
@@ -109,12 +110,14 @@ def main(
     comments: Annotated[int, typer.Option(help="Comments measured.")] = 200,
     seed: Annotated[int, typer.Option(help="Seed of all draws.")] = 0,
 ) -> None:
+    # 1) run both policies
     if min(first_sound, realtime_factor, pause) < 0 or speech <= 0 or comments < 2:
         raise UserError("costs and the pause must not be negative, speech above 0, comments 2 or more")
     args = Costs(first_sound, realtime_factor, speech, pause, comments, seed)
     result = {}
     for policy in tqdm(POLICIES, desc="policies", disable=None):
         result[policy] = run_policy(policy, args)
+    # 2) print a table and the JSON line
     print(f"scripted commentator, virtual time, {args.comments} comments, seed {args.seed}")
     print(
         f"{'':10}{'silence beyond the pause, s':>34}{'picture/sound error, s':>30}{'slew':>8}{'jumps':>7}",

@@ -1,25 +1,25 @@
 """The player in a real browser: what reaches the canvas and the loudspeaker, and when.
 
-A widget that "plays smoothly" may still drop frames, draw them late or leave holes in the sound, and nobody
-who looks at it can say by how much. So this opens JupyterLab in Chromium, runs notebooks as a person would,
+A widget that seems to play smoothly may still drop frames, draw them late or leave gaps in the sound, and a person
+who watches cannot say by how much. So this opens JupyterLab in Chromium, runs notebooks as a person would,
 and measures from outside the player (experiments/tools/tap.js): every draw on the canvas, and every sample that
-went to the loudspeaker.
+goes to the loudspeaker.
 
     drawn_share             frames of the source that a page has drawn
     draw_error              |drawn − due| of a frame, on the sound card's clock
     transport               kernel to page, from the encoded frame's sending to its arrival
-    underruns               holes within a comment, as the player counts them; the samples are checked too
+    underruns               gaps within a comment, as the player counts them; the samples are checked too
     lip_sync                |beep − flash|: a clip that flashes, a commentator that beeps at each flash
     camera_fps              frames a second from Chromium's fake camera into the loop
-    button                  from a click to its effect, while a cell keeps the kernel busy: nothing is heard any
-                            more (mute, stop), the commentator has the new instruction; and the run shown as ended
+    button                  from a click to its effect, while a cell keeps the kernel busy: the sound is off (mute,
+                            stop), the commentator has the new instruction, the page shows that the run has ended
 
-What is drawn is on the screen at its next turn, up to 17 ms later; the browser is headless and its sound card
-a null one, so cables and screens are not in these numbers.
+A drawn frame is on the screen at the screen's next refresh, up to 17 ms later. The browser is headless and its
+sound card a null device, so delays of screens, sound cards and cables are not in these numbers.
 
     python -m experiments.bench_player [--seconds 60] [--only frames,lips,camera,buttons]
 
-Prints what it does on stderr, a table, and one JSON object as its last line.
+It reports each step on stderr. The last line on stdout is one JSON object.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""A whole evening in seconds: a 90-minute source in what-if mode, twice.
+"""Run a 90-minute source in what-if mode, twice: how fast it is, and whether both logs are equal.
 
-Why: sweeps live on what-if runs, so their speed sets how large a grid a laptop can explore; and two runs of
-one seed that differ anywhere would make every plot of a sweep a matter of luck. So the wall time of one run
-is measured, and the logs of two runs are compared byte for byte (all but the header, which holds the date).
+Why: sweeps consist of what-if runs, so their speed decides how large a grid a laptop can explore; and if two runs
+with one seed differed, the plots of a sweep would show chance. So the wall time of each run is measured, and the
+logs of the two runs are compared byte for byte (without the header, which holds the date).
 
-How: virtual time, a scripted commentator with drawn costs over a synthetic source at 25 frames a second. One
-wall time is quoted with the ratio to the source's length; the machine is named.
+How: virtual time, a scripted commentator with sampled costs, a synthetic source at 25 frames a second. The result
+has both wall times, and the ratio of the source's length to the longer one; the processor is printed.
 
     python -m experiments.bench_programme --minutes 90
 
@@ -36,7 +36,7 @@ _LOG_FILES = ("cycles.jsonl", "samples.jsonl", "events.jsonl", "shown.csv", "voi
 
 
 def run_once(folder: Path, minutes: float, seed: int) -> tuple[float, str, int]:
-    """(wall seconds, digest of the log, cycles) of one run."""
+    """Do one run of `minutes`. Return (wall time in seconds, SHA-256 of the log, number of cycles)."""
     started = time.perf_counter()
     session = LiveSession(
         SyntheticSource(60.0 * minutes, 25.0, seed),

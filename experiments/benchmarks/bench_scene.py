@@ -1,18 +1,18 @@
-"""Which measure of change tells what is worth a comment, and which only sees the camera move.
+"""Which measure of change detects what is worth a comment, and which one reacts to camera movement alone.
 
-Why these quantities: the change threshold decides which cycles run. A measure that skips a goal on the
+Why these quantities: the change threshold decides which cycles run. A measure that skips a new score on the
 scoreboard loses the event; one that runs for every pan wastes the model and makes it talk about nothing.
-So each measure is judged by both errors, on stretches of video of which it is known whether anything
+So each measure is judged by both errors, on stretches of video for which it is known whether anything
 happened:
 
   false skip   something happened, and the value stayed below the threshold
-  false run    nothing happened (at most the camera moved), and the value reached it
-  balanced     mean of the shares decided rightly among those where something happened and where nothing did
+  false run    nothing happened (at most the camera moved), and the value reached the threshold
+  balanced     balanced accuracy: 1 − (share of false skips + share of false runs) / 2
 
-How: made stretches of 5 s at 640×360 with sensor noise, sampled at 2 frames a second as in the product; the
-reference is the frame 4 s before the decision. The constants of scene.py were chosen with `--set calibrate`,
-other pictures and draws than those reported. Beside them, stretches of the two real clips, labelled by eye.
-Every value is at the product's default threshold, and beside it stands the threshold that would have been
+How: synthetic stretches of 5 s at 640×360 with sensor noise, sampled at 2 frames a second as in the live loop; the
+reference is the frame 4 s before the decision. The constants of scene.py were chosen with `--set calibrate`, whose
+pictures and random draws differ from those reported. Stretches of the two real clips, labelled by a person, are
+reported as well. Every error is at the default threshold; the table also names the threshold that would have been
 best.
 
     python -m experiments.bench_scene --seeds 5
@@ -47,14 +47,19 @@ MEASURES = ("mean", "block", "compensated")
 Picture = Callable[[float], np.ndarray]
 
 
-# Constants of scene.py are chosen on "calibrate" and errors told on "report": no picture, draw or made texture
-# is in both. (Both films are: another shot of the street, another moment of the bunny's only shot.)
+# Set → (frame of each clip, seed of the synthetic textures, first seed of the draws). The constants of scene.py were
+# chosen on "calibrate", errors are reported on "report"; they share no frame, texture or draw. (They share both
+# clips: another shot of the street, another moment of the bunny's only shot.)
 SETS = {"calibrate": ((20, 150), 7, 500_000), "report": ((120, 215), 99, 0)}
 
 
 def textures(which: str) -> list[np.ndarray]:
-    """Large pictures to look into: a frame of each clip, mirrored outwards, and two made ones (noise with as
-    much coarse as fine detail; tiles)."""
+    """Return large pictures (1440, 2560, 3) uint8, over which a virtual camera moves.
+
+    A frame of each clip, continued by its mirror image, and two synthetic ones: noise with as much coarse as fine
+    detail, and tiles.
+    """
+    # 1) a frame of each clip
     indices, seed, _ = SETS[which]
     found = []
     for path, index in zip(demo_clips(), indices, strict=False):
@@ -66,12 +71,14 @@ def textures(which: str) -> list[np.ndarray]:
         )
         below = 1440 - image.shape[0]
         found.append(cv2.copyMakeBorder(image, 0, below, 0, 1280, cv2.BORDER_REFLECT_101))
+    # 2) noise of six sizes, added up
     rng = np.random.default_rng(seed)
     clouds = np.full((1440, 2560, 3), 128.0, np.float32)
     for octave in range(3, 9):
         grain = rng.normal(0, 18, (1440 >> octave, 2560 >> octave, 3)).astype(np.float32)
         clouds += cv2.resize(grain, (2560, 1440), interpolation=cv2.INTER_CUBIC)
     found.append(np.clip(clouds, 0, 255).astype(np.uint8))
+    # 3) tiles of 40 px
     tiles = np.kron(rng.integers(60, 200, (36, 64, 3), dtype=np.uint8), np.ones((40, 40, 1), np.uint8))
     found.append(cv2.GaussianBlur(tiles, (0, 0), 1.5))
     return found
@@ -80,7 +87,11 @@ def textures(which: str) -> list[np.ndarray]:
 def sequences(
     texture: np.ndarray, other: np.ndarray, rng: np.random.Generator
 ) -> dict[str, tuple[bool, Picture]]:
-    """name → (whether anything worth saying happens, the picture at each second)."""
+    """Return name → (whether something worth a comment happens, a function from seconds to the picture).
+
+    Pictures are (360, 640, 3), RGB.
+    """
+    # 1) what the pictures are made of: a view of the texture, a scoreboard on it, a figure in it
     x0, y0 = int(rng.integers(200, 900)), int(rng.integers(100, 900))
 
     def at(x: float, y: float, scale: float = 1.0) -> np.ndarray:
@@ -100,11 +111,13 @@ def sequences(
         image[150 : 150 + height // 4, left + width // 4 : left + 3 * width // 4] = (220, 180, 150)
         return image
 
+    # 2) what is random: speeds in pixels a second, the camera's shake, the time of the event
     speed, fast = float(rng.uniform(15, 50)), float(rng.uniform(80, 150))
     shakes = rng.normal(0, 5, (64, 2))
     event_s = float(rng.uniform(1.5, 4.9))
     still = at(x0, y0)
     cut = at(x0 + 300, y0) if other is texture else other[200 : 200 + HEIGHT, 300 : 300 + WIDTH]
+    # 3) the stretches
     return {
         "still scene": (False, lambda t: still),
         "slow pan": (False, lambda t: at(x0 + speed * t, y0)),
@@ -125,7 +138,7 @@ def sequences(
 
 
 def decide(picture: Picture, rng: np.random.Generator) -> tuple[SceneChange, list[float]]:
-    """(the measures at the decision, CPU seconds of each push)."""
+    """Return (the measures at the decision, processor seconds of each `push`)."""
     tracker, cpu_s = SceneTracker(), []
     for k in range(int(DECISION_S * FPS) + 1):
         t = k / FPS
@@ -139,8 +152,8 @@ def decide(picture: Picture, rng: np.random.Generator) -> tuple[SceneChange, lis
     return tracker.measure(), cpu_s
 
 
-# (clip, second of the reference, second of the decision, worth a comment, what is seen), labelled by eye on
-# contact sheets of the frames; the camera of the street is held by hand.
+# (clip, second of the reference, second of the decision, worth a comment, what is seen), labelled by a person from
+# sheets of the frames; the camera of the street clip is hand-held.
 REAL = [
     (0, 0.0, 1.0, True, "bunny comes out of its hole"),
     (0, 1.0, 2.0, True, "bunny stands up and stretches"),
@@ -162,7 +175,7 @@ REAL = [
 
 
 def real_stretches() -> list[tuple[bool, str, SceneChange]]:
-    """(worth a comment, what is seen, the measures) of each labelled stretch of the clips there are."""
+    """Return (worth a comment, what is seen, the measures) of each labelled stretch, for the clips that exist."""
     clips = []
     for path in demo_clips():
         clip = FileSource(path, WIDTH)
@@ -173,8 +186,7 @@ def real_stretches() -> list[tuple[bool, str, SceneChange]]:
         if which >= len(clips):
             continue
         tracker = SceneTracker()
-        # Frames at 2 a second counted back from the decision, a second's worth before the reference, which
-        # is marked between the frames it lies between.
+        # Two frames a second: three that end at the reference, then those up to the decision, counted back from it.
         count = int(np.ceil((decision_s - reference_s) * FPS - 1e-9))
         before = [reference_s - k / FPS for k in (2, 1, 0) if reference_s >= k / FPS]
         after = [decision_s - k / FPS for k in range(count) if decision_s - k / FPS > reference_s + 1e-9][
@@ -190,7 +202,7 @@ def real_stretches() -> list[tuple[bool, str, SceneChange]]:
 
 
 def errors(values: np.ndarray, happened: np.ndarray, threshold: float) -> tuple[float, float, float]:
-    """(share of false skips, share of false runs, balanced accuracy)."""
+    """Return (share of false skips, share of false runs, balanced accuracy) of `values` (N,) at a threshold."""
     runs = values >= threshold
     skips, false_runs = float((~runs[happened]).mean()), float(runs[~happened].mean())
     return skips, false_runs, 1.0 - (skips + false_runs) / 2
@@ -208,6 +220,7 @@ def main(
 ) -> None:
     if seeds < 1:
         raise UserError("give one seed or more")
+    # 1) measure every synthetic stretch on every picture
     pictures = textures(which)
     names: list[str] = []
     truth: list[bool] = []
@@ -224,6 +237,7 @@ def main(
                     found.append(change)
                     cpu_s += cost
                     bar.update()
+    # 2) print the range of each measure by stretch
     values = {m: np.array([getattr(c, m) for c in found]) for m in MEASURES}
     happened = np.array(truth)
     threshold = Settings.model_fields["change_threshold"].default
@@ -240,6 +254,7 @@ def main(
             wrong = float(((values[m][rows] >= threshold) != happens).mean())
             line += f"{f'{low:.1f} – {high:.1f}':>16}" + (f"{f'{wrong:.0%}!':>6}" if wrong else " " * 6)
         print(line)
+    # 3) print the stretches of the real clips
     print("\nstretches of the real clips, labelled by eye")
     real = real_stretches()
     for happens, seen, change in real:
@@ -248,6 +263,7 @@ def main(
             wrong = (getattr(change, m) >= threshold) != happens
             line += f"{getattr(change, m):>16.1f}" + ("     !" if wrong else " " * 6)
         print(line)
+    # 4) print and collect the errors of each measure
     result: dict = {}
     print(
         f"\n{'':14}{'false skips':>12}{'false runs':>12}{'balanced':>10}{'best threshold':>16}{'balanced there':>16}"
