@@ -52,21 +52,21 @@ pathlib.Path("beeps.part").rename("beeps.json")
 
 CAMERA = """
 from commentator_lib.notebook.control_panel import ControlPanel
-desk = ControlPanel("browser camera", runs_dir=None)
-session = desk.start()
-desk
+panel = ControlPanel("browser camera", runs_dir=None)
+session = panel.start()
+panel
 """
 
 CAMERA_RESULT = """
 import json, pathlib, time
 time.sleep({seconds})
-session = desk.session
+session = panel.session
 source = session.source
 rows = session.log.samples
 pathlib.Path("camera.json").write_text(json.dumps({{
     "arrivals": list(source.arrivals), "captured": rows.frames_captured.tolist(), "at_s": rows.at_s.tolist(),
     "problem": source.problem}}))
-desk.stop()
+panel.stop()
 """
 
 BUTTONS = """
@@ -74,9 +74,9 @@ from commentator_lib import load_settings
 from commentator_lib.notebook.control_panel import ControlPanel
 from experiments.benchmarks.player_cells import NotesPrompts
 commentator = NotesPrompts()
-desk = ControlPanel("clip.mp4", load_settings(change_threshold=0, pause_s=0.2), commentator=commentator, runs_dir=None)
-session = desk.start()
-desk
+panel = ControlPanel("clip.mp4", load_settings(change_threshold=0, pause_s=0.2), commentator=commentator, runs_dir=None)
+session = panel.start()
+panel
 """
 
 BUSY = """
@@ -90,17 +90,19 @@ pathlib.Path("prompts.json").write_text(json.dumps(commentator.asked))
 
 
 class FlashCaller(Commentator):
-    """Beeps when a flash is on the screen. Its sound begins when the picture shows its newest frame, and it
-    knows the clip: the beep lies as far into its sound as the next flash lies behind that frame."""
+    """A commentator that beeps at the next flash of the clip of `make_flashes`, whose times it knows.
+
+    Its sound starts when its newest frame is on the screen, so the beep comes as many seconds into the sound as the
+    next flash comes after that frame.
+    """
 
     name = "flash caller"
     flash_every_s, first_flash_s, flash_s, beep_s = 1.7, 1.0, 0.2, 0.1
 
     def __init__(self) -> None:
         self._rng = np.random.default_rng(7)
-        self.beeps: list[
-            tuple[int, float]
-        ] = []  # the flash that each beep belongs to, and how far ahead it lay
+        # for each beep: the number of its flash, and the seconds from the newest frame to it
+        self.beeps: list[tuple[int, float]] = []
 
     def warm_up(self) -> None:
         pass
@@ -120,7 +122,7 @@ class FlashCaller(Commentator):
 
 
 class NotesPrompts(Commentator):
-    """Talks without end, and notes when it was asked what (Unix seconds, prompt)."""
+    """A commentator that plays a tone without end; `asked` lists (Unix time in seconds, prompt) of each call."""
 
     name = "notes prompts"
 

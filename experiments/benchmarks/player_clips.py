@@ -15,7 +15,7 @@ SIZES = {"640x360@25": (640, 360, 25), "1280x720@30": (1280, 720, 30)}
 
 
 def make_clip(path: Path, size: tuple[int, int, int], seconds: float) -> None:
-    """The demo clips, over and over, scaled to `size` = (width, height, frames a second)."""
+    """Write the demo clips, repeated for `seconds`, scaled to `size` = (width px, height px, frames a second)."""
     import cv2
 
     from commentator_lib.sources.open import demo_clips
@@ -29,7 +29,7 @@ def make_clip(path: Path, size: tuple[int, int, int], seconds: float) -> None:
 
 
 def make_flashes(path: Path, seconds: float, fps: int = 25) -> None:
-    """Dark pictures with a flash of 0.2 s at FlashCaller's times."""
+    """Write a dark clip of 640×360 pixels with a flash of 0.2 s at each of FlashCaller's times."""
 
     def picture(k: int) -> np.ndarray:
         since_s = (k / fps + 1e-6 - FlashCaller.first_flash_s) % FlashCaller.flash_every_s
@@ -42,7 +42,7 @@ def make_flashes(path: Path, seconds: float, fps: int = 25) -> None:
 
 
 def _write_clip(path: Path, size: tuple[int, int, int], crf: str, images: Iterator[np.ndarray]) -> None:
-    """H.264 of (H, W, 3) uint8 RGB pictures."""
+    """Write (H, W, 3) uint8 RGB pictures as H.264."""
     width, height, fps = size
     with H264Writer(path, width, height, fps, encoder={"preset": "ultrafast", "crf": crf}) as video:
         for image in images:

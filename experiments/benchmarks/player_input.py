@@ -14,6 +14,10 @@ from experiments.tools.browser import jupyter_lab, run_all, write_notebook
 
 
 def measure_camera(browser, folder: Path, seconds: float) -> dict:
+    """Run with the browser's fake camera for `seconds`.
+
+    Return the frames a second that reach the loop, and the latency from the page to the kernel in milliseconds.
+    """
     folder.mkdir()
     write_notebook(folder / "camera.ipynb", [CAMERA, CAMERA_RESULT.format(seconds=seconds)])
     with jupyter_lab(folder) as server:
@@ -21,14 +25,14 @@ def measure_camera(browser, folder: Path, seconds: float) -> dict:
         run_all(page)
         wait_for_file(folder / "camera.json", seconds + 60)
         page.context.close()
-    told = json.loads((folder / "camera.json").read_text())
-    if told["problem"]:
-        raise RuntimeError(told["problem"])
-    captured, at_s = np.asarray(told["captured"]), np.asarray(told["at_s"])
-    going = np.flatnonzero(captured > 0)
-    first = going[0] + 1  # the second in which it began is not whole
+    saved = json.loads((folder / "camera.json").read_text())
+    if saved["problem"]:
+        raise RuntimeError(saved["problem"])
+    captured, at_s = np.asarray(saved["captured"]), np.asarray(saved["at_s"])
+    running = np.flatnonzero(captured > 0)
+    first = running[0] + 1  # the camera started within a second; count from the first whole one
     fps = (captured[-1] - captured[first]) / (at_s[-1] - at_s[first])
-    arrivals = np.asarray(told["arrivals"])
+    arrivals = np.asarray(saved["arrivals"])
     latency_ms = 1000 * (arrivals[:, 1] - arrivals[:, 0])
     return {
         "camera_fps": round(float(fps), 1),
@@ -37,16 +41,16 @@ def measure_camera(browser, folder: Path, seconds: float) -> dict:
 
 
 def measure_buttons(browser, folder: Path) -> dict:
-    """Click to effect in milliseconds, with a sleeping cell and with one that computes."""
+    """Return the milliseconds from click to effect, while a cell sleeps and while a cell computes."""
     folder.mkdir()
     make_clip(folder / "clip.mp4", SIZES["640x360@25"], 45)
     result = {}
     for kind, work in (("sleeping cell", "time.sleep(0.1)"), ("computing cell", "sum(range(20_000))")):
-        for left in ("busy", "prompts.json"):
-            (folder / left).unlink(missing_ok=True)
-        write_notebook(folder / "desk.ipynb", [BUTTONS, BUSY.format(seconds=14, work=work)])
+        for name in ("busy", "prompts.json"):  # of the round before
+            (folder / name).unlink(missing_ok=True)
+        write_notebook(folder / "panel.ipynb", [BUTTONS, BUSY.format(seconds=14, work=work)])
         with jupyter_lab(folder) as server:
-            page = open_page(browser, server, "desk.ipynb")
+            page = open_page(browser, server, "panel.ipynb")
             run_all(page)
             wait_for_file(folder / "busy", 60)
             page.wait_for_function("window.tap.draws.length > 50", timeout=30_000)
@@ -62,7 +66,7 @@ def measure_buttons(browser, folder: Path) -> dict:
 
 
 def _press_buttons(page) -> dict:
-    """Mute, ask and stop, each when there is something to be heard."""
+    """Click mute, Ask now and Stop, each while sound is playing. Return times in ms, and the time of the question."""
     page.wait_for_function(_LOUD_NOW, timeout=15_000)
     page.locator(".live-player .mute").click()
     page.wait_for_timeout(600)
@@ -95,7 +99,7 @@ _LOUD_NOW = """() => {
     return samples.some((x) => Math.abs(x) > 0.2);
 }"""
 
-# From the click to the last sample above −60 dB, on the page's clock.
+# Milliseconds from the last click to the last sample above −60 dB, on the page's clock.
 _MUTED_AFTER = """() => {
     const { blocks, stamps, clicks } = window.tap;
     const differences = stamps.slice(-50).map(([card, page]) => page - card).sort((a, b) => a - b);

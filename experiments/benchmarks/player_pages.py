@@ -1,4 +1,4 @@
-"""What bench_player's measurements share: a page with the tap in it, waiting for a file, processor time."""
+"""What bench_player's measurements share: a page with tap.js in it, waiting for a file, processor time."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ TAP = (ROOT / "experiments" / "tools" / "tap.js").read_text(encoding="utf-8")
 
 
 def say(line: str) -> None:
+    """Print progress on stderr."""
     print(line, file=sys.stderr, flush=True)
 
 
 def open_page(browser, server: Server, notebook: str):
+    """Return a page of its own context that shows the notebook, with tap.js running in it."""
     context = browser.new_context(
         viewport={"width": 1500, "height": 1200}, permissions=["camera", "microphone"]
     )
@@ -29,6 +31,7 @@ def open_page(browser, server: Server, notebook: str):
 
 
 def wait_for_file(path: Path, seconds: float) -> None:
+    """Wait until a file exists. Raise RuntimeError where it does not appear within `seconds`."""
     give_up = time.monotonic() + seconds
     while not path.exists():
         if time.monotonic() > give_up:
@@ -37,7 +40,10 @@ def wait_for_file(path: Path, seconds: float) -> None:
 
 
 class ProcessLoad:
-    """Processor time of the kernel, the server and the browser between `begin` and `end`, in cores."""
+    """Measures the processor time of the kernel, the server and the browser from `begin` to `end`.
+
+    `end` returns each as a share of one core.
+    """
 
     def __init__(self, server_pid: int) -> None:
         self._server_pid = server_pid
@@ -72,4 +78,5 @@ class ProcessLoad:
 
 
 def percentile_ms(values: np.ndarray, percentile: float) -> float:
+    """Return a percentile of milliseconds (N,), to 0.1 ms."""
     return round(float(np.percentile(values, percentile)), 1)

@@ -13,10 +13,12 @@ from experiments.benchmarks.player_clips import make_clip, make_flashes
 from experiments.benchmarks.player_pages import ProcessLoad, open_page, percentile_ms, say, wait_for_file
 from experiments.tools.browser import jupyter_lab, run_all, write_notebook
 
-RATE = 48_000
+RATE = 48_000  # samples a second of the loudspeaker
 
 
 def measure_frames(browser, folder: Path, size: tuple[int, int, int], seconds: float) -> dict:
+    """Play a clip of `size` = (width px, height px, frames a second); return how it was drawn and heard."""
+    # 1) run the notebook
     folder.mkdir()
     make_clip(folder / "clip.mp4", size, seconds)
     write_notebook(folder / "player.ipynb", [SPEAKER, SPEAKER_RESULT])
@@ -31,12 +33,13 @@ def measure_frames(browser, folder: Path, size: tuple[int, int, int], seconds: f
         draws = page.evaluate("window.tap.draws.length")
         sound = page.evaluate("window.tap.sound()")
         page.context.close()
+    # 2) compare what the page drew and played with what it should have
     frames = round(seconds * size[2])
     table = np.genfromtxt(folder / "draws.csv", delimiter=",", names=True, dtype=None, encoding="utf-8")
     error_ms = 1000 * np.abs(table["drawn_s"] - table["due_s"])
     transport_ms = 1000 * (table["received_s"] - table["sent_s"])
-    told = json.loads((folder / "result.json").read_text())
-    (counts,) = told["pages"].values()
+    saved = json.loads((folder / "result.json").read_text())
+    (counts,) = saved["pages"].values()
     checked, exact, worst = check_sound(folder / "run", sound)
     return {
         "drawn_share": round(draws / frames, 4),
@@ -47,7 +50,7 @@ def measure_frames(browser, folder: Path, size: tuple[int, int, int], seconds: f
         "underruns": counts["underruns"],
         "frames_late": counts["late"],
         "frames_lost": counts["lost"],
-        "frames_held_back": told["held_back"],
+        "frames_held_back": saved["held_back"],
         "comments_checked": checked,
         "comments_sample_exact": exact,
         "worst_sample_error": worst,
@@ -56,9 +59,9 @@ def measure_frames(browser, folder: Path, size: tuple[int, int, int], seconds: f
 
 
 def check_sound(run: Path, sound: dict) -> tuple[int, int, int]:
-    """Compares each comment of the run log's recording with what went to the loudspeaker.
+    """Compare each comment in the run's recording with the samples that went to the loudspeaker.
 
-    Returns (comments found whole, of them equal to the sample, largest difference of int16 samples).
+    Return (comments found complete, how many of them are equal within 1 step, largest difference in int16 steps).
     """
     heard = np.frombuffer(base64.b64decode(sound["base64"]), np.int16).astype(np.float32)
     pcm = np.fromfile(run / "voice.pcm", np.int16)
@@ -70,24 +73,26 @@ def check_sound(run: Path, sound: dict) -> tuple[int, int, int]:
             part = np.zeros(count, np.int16) if at is None else pcm[at : at + count]
             pieces.setdefault(event["cycle"], []).append(part)
     if sound["missing"]:
-        say(f"the tap itself missed blocks: {sound['missing']}")
+        say(f"tap.js itself missed blocks: {sound['missing']}")
     checked = exact = worst = 0
     for parts in pieces.values():
         wanted = np.concatenate(parts).astype(np.float32)
         probe = wanted[: 2 * RATE]
-        # Where it lies in what was heard, by cross-correlation.
+        # find it in what was heard, by cross-correlation
         from scipy.signal import correlate
 
         at = int(np.argmax(correlate(heard, probe, mode="valid", method="fft")))
         found = heard[at : at + len(wanted)]
         if len(found) < len(wanted):
-            continue  # the end of the run cut it
+            continue  # the run ended within this comment
         error = int(np.abs(found - wanted).max())
         checked, exact, worst = checked + 1, exact + (error <= 1), max(worst, error)
     return checked, exact, worst
 
 
 def measure_lips(browser, folder: Path, policy: str, seconds: float) -> dict:
+    """Play a clip with flashes to a commentator that beeps; return beep − flash in ms, under one policy."""
+    # 1) run the notebook
     folder.mkdir()
     make_flashes(folder / "flashes.mp4", seconds)
     write_notebook(folder / "player.ipynb", [FLASHES.format(policy=policy), FLASHES_RESULT])
@@ -100,18 +105,18 @@ def measure_lips(browser, folder: Path, policy: str, seconds: float) -> dict:
         stamps = np.asarray(page.evaluate("window.tap.stamps"))
         sound = page.evaluate("window.tap.sound()")
         page.context.close()
+    # 2) times of the flashes and beeps on the page's clock
     flashes_s = onsets(draws[:, 0], draws[:, 1] > 128)
     heard = np.frombuffer(base64.b64decode(sound["base64"]), np.int16)
     loud = np.abs(heard.astype(np.int32)) > 3000
     edges = np.flatnonzero(loud)
     starts = edges[np.diff(edges, prepend=-RATE) > RATE // 4]
     card_s = (sound["first"] + starts) / RATE
-    # The sound card's time to the page's: the median of what the browser said of the two, half a minute about.
     beeps_s = np.asarray([s + _median_difference(stamps, s) for s in card_s])
-    # The k-th beep is the k-th comment's; one whose flash lies behind the clip's end has nothing to be early for.
-    belongs = [flash for flash, _ in json.loads((folder / "beeps.json").read_text())]
+    # 3) the k-th beep is the k-th comment's; leave out a beep whose flash would come after the clip's end
+    flash_of = [flash for flash, _ in json.loads((folder / "beeps.json").read_text())]
     pairs = [
-        (b, flashes_s[flash]) for b, flash in zip(beeps_s, belongs, strict=False) if flash < len(flashes_s)
+        (b, flashes_s[flash]) for b, flash in zip(beeps_s, flash_of, strict=False) if flash < len(flashes_s)
     ]
     errors_ms = np.asarray([1000 * (beep_s - flash_s) for beep_s, flash_s in pairs])
     return {
@@ -125,10 +130,11 @@ def measure_lips(browser, folder: Path, policy: str, seconds: float) -> dict:
 
 
 def onsets(at_s: np.ndarray, on: np.ndarray) -> np.ndarray:
-    """Times at which a row of observations turns from off to on."""
+    """Return the times at which `on` (N,) changes from False to True; `at_s` (N,) are the observations' times."""
     return at_s[1:][on[1:] & ~on[:-1]]
 
 
 def _median_difference(stamps: np.ndarray, card_s: float) -> float:
+    """Return page clock − sound card clock at `card_s`: the median of the stamps (N, 2) within 15 s of it."""
     near = stamps[np.abs(stamps[:, 0] - card_s) < 15]
     return float(np.median(near[:, 1] - near[:, 0]))

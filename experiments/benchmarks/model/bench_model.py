@@ -1,37 +1,38 @@
-"""What MiniCPM-o 4.5 costs on this machine, stage by stage: by our loop, and by the model's own code.
+"""What MiniCPM-o 4.5 costs on this machine, stage by stage: in our loop, and in the model's own code.
 
 Why these quantities: a live commentary starts to speak after preprocessing, vision, prefill, ten tokens, a second of
-audio tokens and a second of vocoder. Each stage has a limit of its own, and only the sum is heard. Our loop must not be
-slower than the model's in any stage, and it must say the same, else its numbers mean nothing.
+audio tokens and a second of vocoder. Each stage has its own limit, but the viewer waits for their sum. Our loop must
+not be slower than the model's own in any stage, and it must produce the same tokens, or the comparison means nothing.
 
   preprocess_ms, vision_ms, prefill_ms    frames to embeddings, embeddings to the first token; look_ms is their sum
   decode_ms                               a token, after the first; tokens_per_s is its inverse
   talker_ms, vocoder_ms                   an audio token (25 a second); a second of sound
   first_text_ms, first_sound_ms           from the frames
   speech_compute_s                        wall time of the comment for a second of its sound
-  greedy_equal                            tokens that agree with the model's own, taken greedily, of how many
-  vram_idle_bytes, vram_peak_bytes        by the driver; torch_* tensors, torch_reserved_* held, by PyTorch's count
-  start                                   a fresh process, its weights on the disk, to the first comment's sound:
-    imports_s, load_s, first_sound_s        Python and its packages; load, convert, capture graphs, short comments; from
-                                            the first comment's frames. to_first_sound_s is their sum
-    weights_s                               of load_s: the checkpoint, before anything of it is converted
-    read_bytes, disk_bytes                  the checkpoint's size; what came from a disk, by the kernel's count: far
-                                            less says that the system still had the files in its memory
+  greedy_equal                            greedy decoding: how many tokens agree with the model's own, of how many
+  vram_idle_bytes, vram_peak_bytes        the driver's count; by PyTorch's count: torch_* are tensors, torch_reserved_*
+                                          what its allocator holds
+  start                                   from the start of a process, weights on the disk, to the first comment's sound:
+    imports_s, load_s, first_sound_s        import packages; load, convert, capture graphs, warm up; the first comment,
+                                            to its first sound. to_first_sound_s is their sum
+    weights_s                               part of load_s: reading the checkpoint, before it is converted
+    read_bytes, disk_bytes                  the checkpoint's size; the bytes read from a disk, by the kernel's count:
+                                            if far fewer, the files were still in the system's cache
 
     python -m experiments.bench_model --checkpoint random --dtype bf16 --frames 4 --new-tokens 150 --json
     python -m experiments.bench_model --checkpoint random --dtype awq --compare seed --live 120
     python -m experiments.bench_model --checkpoint /models/MiniCPM-o-4_5-awq --live 120
     python -m experiments.bench_model --checkpoint /models/MiniCPM-o-4_5-awq --steps start speech
 
-or, a start without published weights:
+To measure a start without published weights:
 
     python -m experiments.random_minicpmo /tmp/random-awq --dtype awq
     python -m experiments.bench_model --checkpoint /tmp/random-awq --steps start
 
-`random` is the full published size with random weights: true times and memory, no sensible words, and a talker that
-never ends by itself (so each text token gets eight audio tokens, 0.3 s, in our loop and in the model's). It needs
-the model's own code, see MINICPMO_CODE_DIR in experiments/random_minicpmo.py. The last line on stdout is one JSON
-object; with --json it is the only one.
+`random` is a model of the full published size with random weights: its times and memory are real, its words make no
+sense, and its talker never ends by itself (so each text token gets eight audio tokens, 0.3 s, in both loops). It
+needs the model's own code: see MINICPMO_CODE_DIR in experiments/benchmarks/model/random_minicpmo.py. The last line on
+stdout is one JSON object; with --json it is the only line.
 """
 
 from __future__ import annotations
@@ -61,8 +62,8 @@ from experiments.benchmarks.model.vocoder_errors import (
 from experiments.errors import UserError
 from experiments.tools.command_line import help_text, new_app, run_app
 
-# The model's own code goes first: our loop then joins its weights and replaces parts of its vocoder. Greedy equality
-# goes last: it may turn the model to float32.
+# In this order: the model's own code first, because our loop then fuses weights and replaces parts of the vocoder;
+# greedy equality last, because it may convert the model to float32.
 OWN_STEPS = ("own_chat", "own_stream_text", "own_stream_speech")
 STEPS: dict[str, Callable[[LoadedModel, Options], dict[str, Any]]] = {
     "start": lambda bench, _given: measure_start(bench),
@@ -77,14 +78,14 @@ STEPS: dict[str, Callable[[LoadedModel, Options], dict[str, Any]]] = {
     "vocoder_float16": lambda bench, _given: measure_half_precision(bench),
     "greedy_equal": lambda bench, given: measure_greedy_equality(bench, given.own_tokens),
 }
-# What `--compare seed` measures: the nerdpudding project's way, which is the model's own code, and ours.
+# What `--compare seed` measures: the model's own code, which the nerdpudding project calls, and our loop.
 COMPARED = (*OWN_STEPS, "text", "speech", "voice", "vocoder_error", "live")
 
 app = new_app()
 
 
 def complete(given: Options) -> Options:
-    """Return `given` with the steps that it asks for. Raise UserError for options that do not go together."""
+    """Fill in the steps that `given` asks for and return it. Raise UserError for options that exclude each other."""
     unknown = given.steps - STEPS.keys()
     if unknown:
         raise UserError(f"--steps takes {', '.join(STEPS)}, and {min(unknown)} is none of them")
@@ -114,7 +115,7 @@ def measure(given: Options) -> dict[str, Any]:
         raise CommentatorError(
             "this benchmark needs a GPU, and PyTorch sees none; --device cpu for a tiny checkpoint"
         )
-    # 1) the model, plain until its own code has been measured
+    # 1) load the model, without CUDA graphs until its own code has been measured
     bench = LoadedModel(given)
     if not bench.quick and bench.speaks and "vocoder_error" in given.steps:
         bench.own_mels = record_mels(bench)
@@ -128,7 +129,7 @@ def measure(given: Options) -> dict[str, Any]:
         "frames": given.frames,
         "size": list(given.size),
     }
-    # 2) the steps, in their order
+    # 2) measure the steps in their order
     for name, step in STEPS.items():
         if not _is_measured(name, given):
             continue
@@ -139,7 +140,7 @@ def measure(given: Options) -> dict[str, Any]:
         print(f"{name}: {time.perf_counter() - started_s:.1f} s", file=sys.stderr, flush=True)
         if not given.json:
             print(f"{name}: {json_module.dumps(result[name], indent=1)}", flush=True)
-    # 3) what loading took, and the whole as one line
+    # 3) add what loading took, and print everything as one line
     result |= bench.result
     if given.compare and not given.json:
         print(comparison(result), flush=True)
@@ -161,7 +162,7 @@ def repeat_option(arguments: Sequence[str], option: str) -> list[str]:
     ['--steps', 'text', '--steps', 'live', '--json']
     """
     out: list[str] = []
-    values = -1  # values of the option by now; below 0 elsewhere
+    values = -1  # values of the option so far; −1 outside of it
     for argument in arguments:
         if argument == option:
             values = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-# What an H100 could reach if only reading the weights took time (2.9 TB/s), in ms, by stage and weights.
+# The least time in ms that an H100 needs to read the weights once (2.9 TB/s), by stage and kind of weights.
 _LIMITS = {
     "decode_ms": {"bf16": 5.4, "awq": 1.7},
     "talker_ms": {"bf16": 0.25, "awq": 0.25},
@@ -12,7 +12,7 @@ _LIMITS = {
 
 
 def comparison(result: dict[str, Any]) -> str:
-    """Return the stages of the model's own code and of ours as a table: medians, with the least and the most."""
+    """Return a table of the stages of the model's own code and of our loop: median (min–max)."""
     stages = [
         ("frames to first sound, ms", "own_stream_speech", "first_sound_ms", "speech", "first_sound_ms"),
         (

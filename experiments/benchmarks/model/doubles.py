@@ -15,7 +15,7 @@ from commentator_lib.voices.base import Voice
 
 
 def random_frames(count: int, width: int, height: int, seed: int) -> list[Frame]:
-    """Return frames of random pixels: no two rounds see the same."""
+    """Return `count` frames of random pixels; another seed gives other pictures, so nothing can be cached."""
     rng = np.random.default_rng(seed)
     return [
         Frame(k, k / 2, k / 2, rng.integers(0, 256, (height, width, 3), dtype=np.uint8)) for k in range(count)
@@ -23,14 +23,14 @@ def random_frames(count: int, width: int, height: int, seed: int) -> list[Frame]
 
 
 def as_pictures(frames: list[Frame]) -> list[Any]:
-    """Return the frames as Pillow's images, which the model's own code takes."""
+    """Return the frames as Pillow images, the form that the model's own code takes."""
     from PIL import Image
 
     return [Image.fromarray(frame.image) for frame in frames]
 
 
 class CappedCommentator(Commentator):
-    """A commentator held to `max_tokens` a comment. A session's end does not close it: there is more to measure."""
+    """Limits a commentator to `max_tokens` a comment, and stays open when a session ends: more is measured later."""
 
     def __init__(self, commentator: Commentator, max_tokens: int) -> None:
         self._commentator, self._max_tokens = commentator, max_tokens
@@ -47,7 +47,7 @@ class CappedCommentator(Commentator):
 
 
 class NoVoice(Voice):
-    """A voice that must never speak: the model speaks itself."""
+    """A voice that raises RuntimeError when it is used: the model has its own."""
 
     name = "none"
     sample_rate_hz = 24_000
@@ -57,7 +57,7 @@ class NoVoice(Voice):
 
 
 class MovingSquare(Source):
-    """A square that moves across a textured ground, 640×360 at 25 frames a second, `duration_s` long."""
+    """A source of `duration_s` seconds: a square moves across a textured ground, 640×360, 25 frames a second."""
 
     def __init__(self, duration_s: float) -> None:
         rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""What the model's benchmark reads of the machine: time, GPU memory by two counts, bytes from the disk."""
+"""What the model's benchmark measures on the machine: time, GPU memory by two counts, bytes read from the disk."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from commentator_lib.runs.meters import vram_used_bytes
 
 
 def spread(values: list[float], digits: int = 2) -> dict[str, float]:
-    """Return median, least and most."""
+    """Return median, minimum and maximum."""
     return {
         "median": round(float(np.median(values)), digits),
         "min": round(min(values), digits),
@@ -34,13 +34,13 @@ def synchronised_s() -> float:
 
 
 def process_s() -> float:
-    """Return the seconds since this process began (Linux); psutil knows only whole seconds."""
+    """Return the seconds since this process started (Linux). psutil would give whole seconds only."""
     fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
     return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
 
 
 def disk_bytes() -> int | None:
-    """Return the bytes that this process had read from a disk, by the kernel's count; None where it does not count."""
+    """Return the bytes that were read from a disk for this process, by the kernel's count; None without a count."""
     try:
         lines = Path("/proc/self/io").read_text().splitlines()
     except OSError:  # not kept, or not shown in this container
@@ -49,20 +49,20 @@ def disk_bytes() -> int | None:
 
 
 def driver_bytes() -> int:
-    """Return the GPU memory in use, by the driver's count."""
+    """Return the GPU memory in use in bytes, by the driver's count."""
     import torch
 
     used = vram_used_bytes()
-    if used is None:  # no package that asks the driver
+    if used is None:  # the package that asks the driver is not installed
         free, total = torch.cuda.mem_get_info()
         used = total - free
     return used
 
 
 class _DriverPeak:
-    """The most that the driver counts inside, asked twenty times a second.
+    """Within the block, asks the driver for the memory in use twenty times a second; `bytes` is the largest answer.
 
-    Memory that PyTorch gives back in between was taken all the same, and its own peak does not show it.
+    This includes memory that PyTorch takes and gives back to the driver within the block, which its own peak omits.
     """
 
     def __enter__(self) -> _DriverPeak:
@@ -84,7 +84,10 @@ class _DriverPeak:
 
 @contextmanager
 def memory(into: dict[str, Any], name: str) -> Iterator[None]:
-    """Add idle and peak GPU memory (bytes) of what is done inside to `into`, under keys that begin with `name`."""
+    """Add the GPU memory in bytes before the block (idle) and its peak within the block to `into`.
+
+    The keys begin with `name`. Nothing is added without a GPU.
+    """
     import torch
 
     on_gpu = torch.cuda.is_available()

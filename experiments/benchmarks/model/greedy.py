@@ -1,4 +1,4 @@
-"""Whether our loop says what the model's own loops say, taken greedily."""
+"""Whether our loop gives the same tokens as the model's own loops, with greedy decoding."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 
 def measure_greedy_equality(bench: LoadedModel, new_tokens: int) -> dict[str, Any]:
-    """Return how many greedy tokens agree with the model's own, and how far the logits are apart.
+    """Return how many greedy tokens agree with the model's own, and how far apart the logits are.
 
-    With random weights in half precision the two likeliest tokens are often exactly equal, and a GPU's argmax then
-    gives either: the model's own loop differs from itself. So first the logits are compared, while both say the same;
-    then greedy tokens in float32, where there are no ties (BF16 only: AWQ's kernels compute in float16).
+    With random weights in half precision the two likeliest tokens often have exactly equal logits, and a GPU's argmax
+    then gives either: the model's own loop differs from itself. So the logits are compared first, over the same
+    tokens; then greedy tokens in float32, where there are no ties (BF16 only: AWQ's kernels compute in float16).
     """
     import torch
 
     from commentator_lib.commentators.minicpmo.graphs import GraphPool
     from commentator_lib.commentators.minicpmo.sequence import LayeredSequence, PlainSequence
 
-    # 1) logits, and the model's own loop beside itself
+    # 1) compare the logits, and two runs of the model's own loop
     out: dict[str, Any] = {"logits": _compare_logits(bench, min(new_tokens, 40))}
     with torch.inference_mode():
         embeds = bench.embed(0, speech=False)
@@ -39,17 +39,17 @@ def measure_greedy_equality(bench: LoadedModel, new_tokens: int) -> dict[str, An
             generate(bench, embeds, new_tokens, greedy=True).sequences[0].tolist() for _ in range(2)
         )
     out["own_twice"] = agreement(once, again)
-    # 2) float32, once what is no longer needed has given up its memory
+    # 2) convert to float32, after freeing the memory of the parts that are no longer needed
     stops, suppressed = bench.engine.stops, bench.engine.suppressed
     if bench.dtype == "bf16" or bench.options.device == "cpu":
-        engine: Any = bench.engine  # it comments no more
+        engine: Any = bench.engine  # not used for comments from here on
         engine.writer = engine.plain_writer = engine.speaker = engine.vision = None
         engine.loaded.vocoder = None
         torch.cuda.empty_cache()
         bench.model.float()
         torch.cuda.empty_cache()
         out["weights"] = "float32"
-    # 3) tokens
+    # 3) compare the tokens
     model, pool = bench.model.llm.model, GraphPool() if bench.options.device == "cuda" else None
     out["plain"] = _compare_tokens(bench, PlainSequence(model), None, new_tokens, stops, suppressed)
     if not bench.options.plain:
@@ -59,7 +59,7 @@ def measure_greedy_equality(bench: LoadedModel, new_tokens: int) -> dict[str, An
 
 
 def _compare_logits(bench: LoadedModel, steps: int) -> dict[str, Any]:
-    """Return the largest differences of our logits from `generate`'s, over its own tokens, and the logits' spread."""
+    """Return the largest difference between our logits and `generate`'s over its tokens, and their std (`spread`)."""
     import torch
 
     from commentator_lib.commentators.minicpmo.sequence import LayeredSequence, PlainSequence
@@ -91,7 +91,7 @@ def _compare_tokens(
     stops: list[int],
     suppressed: list[int],
 ) -> dict[str, Any]:
-    """Return how many tokens of `generate`, and characters of `streaming_generate`, ours agree with."""
+    """Return on how many tokens ours agrees with `generate`, and on how many characters with `streaming_generate`."""
     import torch
 
     from commentator_lib.commentators.minicpmo.decode import Writer
@@ -117,9 +117,9 @@ def _compare_tokens(
 def _stream_greedily(
     bench: LoadedModel, ours: _Ours, new_tokens: int, suppressed: list[int]
 ) -> tuple[list[str], list[str]]:
-    """Return our characters and those of `streaming_generate`, which gives text only.
+    """Return our characters and those of `streaming_generate`, which gives text and no tokens.
 
-    The prompt is taken in in the two parts in which that loop takes it in.
+    Our loop gets the prompt in the same two parts as that loop.
     """
     import torch
 
@@ -152,7 +152,7 @@ def _stream_greedily(
 
 
 def agreement(ours: list, theirs: list) -> dict[str, int]:
-    """Return how many are equal before the first that differs, and of how many."""
+    """Return the number of equal items before the first difference, and the length of the shorter list."""
     count = min(len(ours), len(theirs))
     same = next((k for k in range(count) if ours[k] != theirs[k]), count)
     return {"equal": same, "of": count}

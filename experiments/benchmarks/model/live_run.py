@@ -1,4 +1,4 @@
-"""A live run in real time, headless: no failed cycle, and memory that stays as it is."""
+"""A live run in real time without a player: whether cycles fail, how late comments are, whether memory grows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from experiments.benchmarks.model.loaded_model import LoadedModel
 def measure_live_run(
     bench: LoadedModel, seconds: float, comment_tokens: int, clip: str = ""
 ) -> dict[str, Any]:
-    """Run for `seconds` on `clip`, or on a moving square, with `comment_tokens` a comment; return what the log says."""
+    """Run for `seconds` on `clip`, or on a moving square, with `comment_tokens` a comment; summarise the log."""
     from commentator_lib.session import LiveSession
 
     # 1) run

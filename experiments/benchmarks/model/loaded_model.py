@@ -35,7 +35,7 @@ TEXT_CHUNK = 10
 
 @dataclass(slots=True)
 class Options:
-    """What is measured; the fields are the options of the command line (bench_model.py), which describes them."""
+    """The options of the command line; bench_model.py describes them."""
 
     checkpoint: str = "random"
     code: str = ""
@@ -59,10 +59,10 @@ class Options:
 
 
 class LoadedModel:
-    """One loaded model. `result` collects what loading it took; `quick` is whether it runs by CUDA graphs.
+    """One loaded model. `result` collects what loading took; `quick` says whether it runs with CUDA graphs.
 
-    The step "start" is measured from the process's beginning, with CUDA graphs; all others on a model that is loaded
-    without them, until `enable_cuda_graphs`.
+    The step "start" loads the model with CUDA graphs, and counts from the start of the process. For all other steps
+    the model is loaded without them, until `enable_cuda_graphs`.
     """
 
     def __init__(self, options: Options) -> None:
@@ -86,7 +86,7 @@ class LoadedModel:
         self.random, self.dtype = options.checkpoint == "random", options.dtype
         if not self.random:
             self.dtype = inspect_checkpoint(find_checkpoint(options.checkpoint)).quantization or "bf16"
-        # 2) how it is loaded
+        # 2) how to load it
         load: Callable[[], Loaded] | None = None
         if self.random:
             load = self._random_loader()
@@ -96,10 +96,10 @@ class LoadedModel:
         self.quick = "start" in options.steps
         if self.quick:
             self.imports_s = process_s()
-            forget_files(Path(options.checkpoint))  # whose time is no part of the start
+            forget_files(Path(options.checkpoint))  # its time does not count
             self.imported_s, self.read_before_bytes = time.perf_counter(), disk_bytes()
             load = self._timed(check_and_make_loader(self.settings))
-        # 3) load it, unless that is what is measured
+        # 3) load it, unless the step "start" does
         self.commentator = MiniCPMOCommentator(self.settings, load, graphs=self.quick)
         if not self.quick:
             self._warm_up("load", "load_s", "plain")
@@ -115,7 +115,7 @@ class LoadedModel:
 
     @property
     def speaker(self) -> Speaker:
-        """The voice. Raise RuntimeError for a model that was loaded without one."""
+        """The model's voice. Raise RuntimeError where it was loaded without one."""
         if (speaker := self.engine.speaker) is None:
             raise RuntimeError("the model was loaded without its voice")
         return speaker
@@ -125,7 +125,7 @@ class LoadedModel:
         return not self.options.text_only
 
     def enable_cuda_graphs(self) -> None:
-        """Let the same loaded model run by CUDA graphs from now on."""
+        """Run the same loaded model with CUDA graphs from now on."""
         from commentator_lib.commentators.minicpmo.commentator import MiniCPMOCommentator
 
         self.quick = True
@@ -134,7 +134,7 @@ class LoadedModel:
         self._warm_up("quick", "quicken_s", "our")
 
     def describe(self, whose: str) -> None:
-        """Bound a random talker, and note in the result which parts run; call it once a commentator is ready."""
+        """Limit a random talker, and add to the result which classes run. Call it when a commentator is ready."""
         if self.random and self.speaks:
             self.speaker.talker.max_per_text_token = AUDIO_PER_TEXT_TOKEN
         self.result[f"{whose}_steps"] = type(self.engine.writer.sequence).__name__
@@ -153,7 +153,7 @@ class LoadedModel:
         return embed_request(self.engine, request, speech, self.settings.max_slice_nums, clock).embeds
 
     def _warm_up(self, step: str, took: str, whose: str) -> None:
-        """Make the commentator ready; the memory and time of that, and what then runs, go into the result."""
+        """Warm up the commentator; add its memory and time, and which classes run, to the result."""
         with memory(self.result, step):
             started_s = synchronised_s()
             self.commentator.warm_up()
@@ -168,7 +168,7 @@ class LoadedModel:
         )
 
     def _timed(self, load: Callable[[], Loaded]) -> Callable[[], Loaded]:
-        """Return the same loading; what it takes goes into the result."""
+        """Return `load` with its seconds added to the result as `weights_s`."""
 
         def timed() -> Loaded:
             started_s = synchronised_s()

@@ -1,4 +1,4 @@
-"""The library's own loop, measured: a start from the disk, comments, talker and vocoder each alone."""
+"""Measure the library's own loop: a start from the disk, comments, the talker alone and the vocoder alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from experiments.benchmarks.model.random_minicpmo import folder_bytes
 
 
 def measure_start(bench: LoadedModel) -> dict[str, Any]:
-    """Measure from this process's beginning to the first sound of its first comment, its weights on the disk."""
+    """Measure from the start of this process, weights on the disk, to the first sound of the first comment."""
     options = bench.options
     out: dict[str, Any] = {
         "from": "disk",
@@ -39,10 +39,10 @@ def measure_start(bench: LoadedModel) -> dict[str, Any]:
         # 2) the first comment
         for chunk in bench.commentator.comment(request):
             now_s = time.perf_counter()
-            for what, there in (("text", chunk.text), ("sound", chunk.audio is not None)):
-                if there and f"first_{what}_s" not in out:
-                    out[f"first_{what}_s"] = round(now_s - ready_s, 3)
-                    out[f"to_first_{what}_s"] = round(now_s - bench.imported_s + bench.imports_s, 1)
+            for kind, present in (("text", chunk.text), ("sound", chunk.audio is not None)):
+                if present and f"first_{kind}_s" not in out:
+                    out[f"first_{kind}_s"] = round(now_s - ready_s, 3)
+                    out[f"to_first_{kind}_s"] = round(now_s - bench.imported_s + bench.imports_s, 1)
             if chunk.problem:
                 raise RuntimeError(chunk.problem)
     return out
@@ -64,7 +64,7 @@ def measure_comments(bench: LoadedModel, speech: bool, new_tokens: int) -> dict[
 
 
 def _measure_comment(bench: LoadedModel, request: CommentRequest, out: dict[str, Any]) -> dict[str, float]:
-    """Return a comment's times; its numbers of tokens go into `out`."""
+    """Return the times of one comment; add the tokens of its prompt to `out`. Raise RuntimeError where it fails."""
     started_s = synchronised_s()
     first_text_s = first_sound_s = float("nan")
     tokens, sound_s, text = 0, 0.0, ""
@@ -115,9 +115,9 @@ def _row(
 
 
 def measure_voice(bench: LoadedModel) -> dict[str, Any]:
-    """Measure talker and vocoder each alone.
+    """Measure the talker alone and the vocoder alone.
 
-    In a comment they run beside each other and the language model, and are charged for waiting for each other.
+    Within a comment they share the GPU with each other and the language model, and their times include waiting.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""The model's own loops, measured: `chat`, `generate`, `streaming_generate`."""
+"""Measure the model's own loops: `chat`, `generate`, `streaming_generate`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ def measure_own_text(bench: LoadedModel, new_tokens: int) -> dict[str, Any]:
     import torch
 
     for name in ("get_audio_embedding", "get_audio_embedding_streaming"):
-        setattr(bench.model, name, lambda *_args, **_options: [])  # fails where no audio encoder is loaded
+        setattr(
+            bench.model, name, lambda *_args, **_options: []
+        )  # they would fail: no audio encoder is loaded
     chat_s: list[float] = []
     generate_ms: list[float] = []
     out: dict[str, Any] = {}
@@ -59,14 +61,14 @@ def measure_own_text(bench: LoadedModel, new_tokens: int) -> dict[str, Any]:
 
 
 def own_messages(bench: LoadedModel, seed: int) -> list[dict[str, Any]]:
-    """Return a request as the model's own code takes it."""
+    """Return a request in the form that the model's own code takes."""
     return [{"role": "user", "content": [*as_pictures(bench.make_frames(seed)), PROMPT]}]
 
 
 def generate(
     bench: LoadedModel, embeds: Tensor, new_tokens: int, greedy: bool = False, **options: Any
 ) -> Any:
-    """Return what transformers' `generate` gives for `embeds` (1, n, H): an object with `sequences` (1, tokens)."""
+    """Return the result of transformers' `generate` for `embeds` (1, n, H): an object with `sequences` (1, tokens)."""
     import torch
 
     sampling: dict[str, Any] = {} if greedy else {"top_p": 0.8, "top_k": 100, "temperature": 0.7}
@@ -90,18 +92,20 @@ def generate(
 def measure_own_stream(bench: LoadedModel, audio: bool, new_tokens: int) -> dict[str, Any]:
     """Measure the model's `streaming_prefill` and `streaming_generate`.
 
-    With sound, and with random weights, its talker is held to as many audio tokens as ours.
+    Its talker, if random, is limited to as many audio tokens as ours.
     """
+    # 1) measure
     rows: list[dict[str, float]] = []
     out: dict[str, Any] = {}
     if audio:
-        # a copy of what the model's own init would have made, for its own loop
+        # the caches that the model's own initialisation would have set, for its own loop
         caches = bench.speaker.vocoder._caches
         bench.model.token2wav_cache = {"flow_cache_base": caches[0], "hift_cache_base": caches[1]}
     with memory(out, "stream"), _bounded_talker(bench) as spent:
         for seed in range(bench.options.repeats + 1):
             rows.append(_measure_stream(bench, audio, seed, new_tokens))
 
+    # 2) summarise
     def column(name: str) -> list[float]:
         return [row[name] for row in rows[1:]]  # the first one warms up
 
@@ -154,11 +158,11 @@ def _measure_stream(bench: LoadedModel, audio: bool, seed: int, new_tokens: int)
 
 @contextmanager
 def _bounded_talker(bench: LoadedModel) -> Iterator[dict[str, list[float]]]:
-    """Yield what the model's own talker and vocoder take inside, in seconds a call.
+    """Yield the seconds of each call of the model's own talker and vocoder within the block, as they come.
 
-    A random talker does not end a chunk by itself: the model's own loop is given the bound that ours has.
+    A random talker does not end a chunk by itself, so the model's own loop gets the same limit as ours.
     """
-    # the module of the model's own code, which is loaded from the checkpoint and has no stubs
+    # 1) the talker: a subclass with the limit and a clock, in the module of the model's own code (it has no stubs)
     module: Any = sys.modules[_class_with(bench.model, "streaming_generate").__module__]
     original = module.TTSStreamingGenerator
     bound = (AUDIO_PER_TEXT_TOKEN * TEXT_CHUNK,) if bench.random else ()
@@ -178,6 +182,7 @@ def _bounded_talker(bench: LoadedModel) -> Iterator[dict[str, list[float]]]:
                 yield piece
 
     module.TTSStreamingGenerator = Bounded
+    # 2) the vocoder: the same method with a clock
     vocoder = getattr(bench.model.tts, "audio_tokenizer", None)
     if vocoder is not None:
         own_stream = vocoder.stream
@@ -189,6 +194,7 @@ def _bounded_talker(bench: LoadedModel) -> Iterator[dict[str, list[float]]]:
             return sound
 
         vocoder.stream = stream
+    # 3) put both back at the end
     try:
         yield spent
     finally:
@@ -198,5 +204,5 @@ def _bounded_talker(bench: LoadedModel) -> Iterator[dict[str, list[float]]]:
 
 
 def _class_with(model: Any, name: str) -> type:
-    """Return the class of `model`'s line that defines `name`."""
+    """Return the class of `model`, or the base class, that defines `name`."""
     return next(kind for kind in type(model).__mro__ if name in kind.__dict__)

@@ -1,6 +1,6 @@
 """The full published configuration of MiniCPM-o 4.5: data for random weights.
 
-The shapes are those that the model's own code and the public test fixtures agree on.
+The shapes are those in which the model's own code and the public test fixtures agree.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ FULL: dict[str, Any] = {
     },
 }
 
-# As the published 4-bit checkpoint has it, null included.
+# The published 4-bit checkpoint's values, including the null.
 AWQ: dict[str, Any] = {
     "quant_method": "awq",
     "bits": 4,

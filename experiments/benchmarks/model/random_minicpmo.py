@@ -1,12 +1,10 @@
-"""MiniCPM-o 4.5 at its full published size with random weights: true times and true memory, no sensible words.
+"""MiniCPM-o 4.5 at its full published size with random weights: real times and memory, words without sense.
 
-The test machines have no checkpoints of 9 to 18 GB, and what a stage costs does not depend on the values of its
-weights. The model's own code is not part of this project: it is read from a folder, MiniCPMO45 of the public repository
-OpenBMB/MiniCPM-o-Demo.
+It measures stages on a machine without the published checkpoints of 9 to 18 GB: what a stage costs does not depend
+on the values of its weights. The model's own code is not part of this project: it is read from a folder, MiniCPMO45 of
+the public repository OpenBMB/MiniCPM-o-Demo. Every result calls such weights "random".
 
-Every result calls such weights "random".
-
-As a checkpoint folder, to measure a start from the disk (`bench_model --steps start`):
+To write a checkpoint folder, which `bench_model --steps start` needs:
 
     python -m experiments.random_minicpmo /tmp/random-awq --dtype awq
 """
@@ -45,13 +43,13 @@ app = new_app()
 
 
 class NoModelCodeError(UserError):
-    """The model's own code is not there; one line that says how to get it."""
+    """The model's own code was not found; the text is one line that says how to get it."""
 
 
 def code_folder(given: str = "") -> Path:
-    """Return the folder with the model's code: `given`, else the one that the environment names.
+    """Return the folder with the model's code: `given`, else the value of MINICPMO_CODE_DIR.
 
-    Raise NoModelCodeError where there is none.
+    Raise NoModelCodeError where it does not hold the code.
     """
     folder = Path(given or os.environ.get(CODE_VARIABLE, ""))
     if not (given or os.environ.get(CODE_VARIABLE)) or not (folder / "modeling_minicpmo.py").is_file():
@@ -70,10 +68,11 @@ def copy_code(code: Path, folder: Path) -> None:
 
 
 def make_model(code: Path, device: str, awq: bool, seed: int = 0) -> tuple[Any, Any]:
-    """Return (model, processor) on `device` with the talker; `awq`: float16 with 4-bit language layers, else bfloat16.
+    """Return (model, processor) on `device`, with the talker; with `awq` float16 and 4-bit language layers, else BF16.
 
-    The weights are made on the device, for AWQ layer by layer, so that the peak of memory is the model's own size.
+    The weights are created on the device, for AWQ layer by layer, so that peak memory is the model's own size.
     """
+    # 1) the model without weights, from its own code and the full configuration
     import torch
     from transformers.modeling_utils import no_init_weights
     from transformers.models.auto.configuration_auto import AutoConfig
@@ -100,10 +99,12 @@ def make_model(code: Path, device: str, awq: bool, seed: int = 0) -> tuple[Any, 
             finally:
                 torch.set_default_dtype(torch.float32)
             processor = AutoProcessor.from_pretrained(folder, trust_remote_code=True)
+    # 2) random weights, on the device
     if awq:
         _put_4bit_layers(model, device)
         model.to_empty(device=device)
     _randomise_weights(model, device, seed)
+    # 3) what loading a checkpoint would set up
     model.processor = processor
     model.resampler._set_2d_pos_cache(model.resampler.max_size, device=device)
     fix_position_table(model)
@@ -111,7 +112,7 @@ def make_model(code: Path, device: str, awq: bool, seed: int = 0) -> tuple[Any, 
 
 
 def _put_4bit_layers(model: Any, device: str) -> None:
-    """Replace the language model's layers by AutoAWQ's, or by those of awq.py where AutoAWQ cannot run."""
+    """Replace the language model's linear layers by AutoAWQ's, or by awq.py's where AutoAWQ cannot run."""
     import torch
 
     from commentator_lib.commentators.minicpmo.awq import AwqLinear
@@ -135,7 +136,7 @@ def _put_4bit_layers(model: Any, device: str) -> None:
 
 
 def _randomise_weights(model: Any, device: str, seed: int) -> None:
-    """Fill all weights at random; buffers that are in no checkpoint get the values that loading would give them."""
+    """Fill all weights at random; give buffers that no checkpoint holds the values that loading would give them."""
     import torch
 
     generator = torch.Generator(device=device).manual_seed(seed)
@@ -191,14 +192,14 @@ def load_random(
     return Loaded(model, processor, torch.device(device), make_vocoder if speech else None)
 
 
-# --- as a folder
+# --- as a checkpoint folder
 
 
 def save_random(code: Path, folder: Path, device: str, awq: bool) -> None:
-    """Write the model of `make_model`, with a voice, as a checkpoint folder like the published ones."""
+    """Write the model of `make_model` and a voice as a checkpoint folder with the layout of the published ones."""
     from commentator_lib.commentators.minicpmo.token2wav import write_wav
 
-    # The voice first: a missing package is noticed before 9 or 18 GB are written.
+    # The voice first: it needs packages that may be missing, and the weights are 9 or 18 GB.
     write_token2wav(folder / "assets" / "token2wav")
     write_wav(folder / "assets" / "ref_audio.wav", recording())
     model, _processor = make_model(code, device, awq)
@@ -212,7 +213,7 @@ def save_random(code: Path, folder: Path, device: str, awq: bool) -> None:
 
 
 def _save_weights(model: Any, folder: Path) -> None:
-    """Write the model's tensors in files of 4 GB, so that the host never holds more of them at once."""
+    """Write the model's tensors in files of at most 4 GB, so that the host holds no more than that in memory."""
     from safetensors.torch import save_file
     from tqdm import tqdm
 
@@ -243,7 +244,7 @@ def is_random(folder: Path) -> bool:
 
 
 def folder_bytes(folder: Path) -> int:
-    """Return the size of all files below `folder`."""
+    """Return the size in bytes of all files below `folder`."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 

@@ -1,4 +1,4 @@
-"""MiniCPM-o's voice with random weights: the files of a Token2wav, a reference recording, and its tokenizer."""
+"""MiniCPM-o's voice with random weights: Token2wav's files, a reference recording, and a double of its tokenizer."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 from experiments.benchmarks.model.random_config import FLOW
 
 WEIGHT_SPREAD = 0.02
-# The content of the file that stands for the tokenizer's weights, which are random; `is_random` looks for it.
+# The content of the file in place of the tokenizer's weights; `is_random` recognises a checkpoint by it.
 TOKENIZER_STAND_IN = "stands for weights that are drawn"
 
 
 class _RandomSpeechTokenizer:
-    """Replaces the reference recording's tokenizer, which is an ONNX file of its own.
+    """Replaces the tokenizer of the reference recording, a separate ONNX model.
 
-    It gives as many tokens, at random, and takes as much memory (496 MB in CosyVoice 2).
+    It gives the same number of tokens, at random, and takes the same GPU memory (496 MB in CosyVoice 2).
     """
 
     def cuda(self) -> _RandomSpeechTokenizer:
@@ -38,11 +38,11 @@ class _RandomSpeechTokenizer:
 
 
 def write_token2wav(folder: Path) -> None:
-    """Write the files of a Token2wav of the full architecture with random weights (minicpmo-utils 1.0.6's layout).
+    """Write Token2wav's files for the full architecture with random weights, in the layout of minicpmo-utils 1.0.6.
 
-    The output layers are random too: they start as zeros, and zeros may be computed faster than numbers.
+    Layers that are initialised with zeros, such as the output layers, become random too: zeros may be faster.
     """
-    # These come with the extra minicpmo and minicpmo-utils, which are not there where types are checked.
+    # These packages come with the extra minicpmo and with minicpmo-utils; the type checker does not find them.
     import onnx  # pyright: ignore[reportMissingImports]
     import torch
     from hyperpyyaml import load_hyperpyyaml  # pyright: ignore[reportMissingImports]
@@ -84,12 +84,12 @@ def write_token2wav(folder: Path) -> None:
 
 
 def replace_speech_tokenizer() -> None:
-    """Let Token2wav load without the recording's tokenizer, for which no random weights can be made."""
+    """Make Token2wav use the double of the recording's tokenizer, an ONNX model that cannot get random weights."""
     import s3tokenizer  # pyright: ignore[reportMissingImports]  comes with minicpmo-utils
 
     s3tokenizer.load_model = lambda *_args, **_options: _RandomSpeechTokenizer()
 
 
 def recording() -> np.ndarray:
-    """Return six seconds of noise (N,) float32 at 16 kHz, as the voice to imitate."""
+    """Return six seconds of noise, (96000,) float32 at 16 kHz: the recording of the voice to imitate."""
     return np.random.default_rng(0).normal(0, 0.05, 6 * 16_000).astype(np.float32)

@@ -1,4 +1,4 @@
-"""How far our vocoder's sound is from the model's own, and Token2wav in half precision from float32."""
+"""How far our vocoder's sound differs from the model's own, and half precision from float32."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def record_mels(bench: LoadedModel) -> list[Tensor]:
-    """Return the mel frames (1, 80, n) that the vocoder makes of random tokens, chunk by chunk.
+    """Return the mel frames that the vocoder computes from random tokens: one (1, 80, n) tensor for each chunk.
 
-    [] for a vocoder that is not stepaudio2's.
+    Return [] for a vocoder that is not stepaudio2's.
     """
     vocoder = bench.speaker.vocoder
     flow: Any = vocoder._token2wav.flow  # stepaudio2's, or a tiny one of the tests
@@ -47,9 +47,9 @@ def record_mels(bench: LoadedModel) -> list[Tensor]:
 
 
 def measure_vocoder_error(bench: LoadedModel) -> dict[str, Any]:
-    """Return how far our flow model's spectra are from its own, in dB: mel frames are logarithms of a magnitude.
+    """Return how far our flow model's spectra differ from the model's own, in dB (mel frames are log magnitudes).
 
-    A difference of 1 dB in a band is about what can be heard. {} where its own were not recorded before.
+    A listener can hear a difference of about 1 dB in a band. Return {} where its own spectra were not recorded.
     """
     import torch
 
@@ -65,13 +65,13 @@ def measure_vocoder_error(bench: LoadedModel) -> dict[str, Any]:
 
 
 def measure_half_precision(bench: LoadedModel) -> dict[str, Any]:
-    """Measure Token2wav in half precision and in float32 on the same files, tokens and noise: sound, time, memory.
+    """Compare Token2wav in half precision and in float32 on the same files, tokens and noise: sound, time, memory.
 
-    It runs alone here, without the language model beside it.
+    The language model does not run meanwhile.
     """
     from commentator_lib.commentators.minicpmo.loading import load_vocoder
 
-    engine: Any = bench.engine  # it speaks no more
+    engine: Any = bench.engine  # not used for speech from here on
     engine.speaker = engine.loaded.vocoder = None
     out: dict[str, Any] = {}
     sounds = {}
@@ -94,7 +94,7 @@ def measure_half_precision(bench: LoadedModel) -> dict[str, Any]:
 
 
 def _vocode_twice(vocoder: Vocoder) -> tuple[np.ndarray, list[float]]:
-    """Return the second time's sound (N,) and the seconds of every chunk; the first time warms up."""
+    """Return the sound (N,) of the second of two passes, and the seconds of every chunk of both; the first warms up."""
     import torch
 
     tokens = np.random.default_rng(1).integers(0, 6561, 100).tolist()
