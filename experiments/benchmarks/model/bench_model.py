@@ -12,7 +12,7 @@ not be slower than the model's own in any stage, and it must produce the same to
   greedy_equal                            greedy decoding: how many tokens agree with the model's own, of how many
   vram_idle_bytes, vram_peak_bytes        the driver's count; by PyTorch's count: torch_* are tensors, torch_reserved_*
                                           what its allocator holds
-  start                                   from the start of a process, weights on the disk, to the first comment's sound:
+  start                                   from a process's start, weights on the disk, to the first comment's sound:
     imports_s, load_s, first_sound_s        import packages; load, convert, capture graphs, warm up; the first comment,
                                             to its first sound. to_first_sound_s is their sum
     weights_s                               part of load_s: reading the checkpoint, before it is converted
