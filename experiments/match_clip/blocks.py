@@ -1,7 +1,7 @@
-"""What happens in a match, in order: attacks, corners, cards and substitutions, placed in time.
+"""Plan what happens in a match: attacks, corners, cards and substitutions, in order and placed in time.
 
-The events come first, and everybody is sent to where they happen: a simulation in which players decide could
-not promise a goal in the first twenty seconds, nor that a replay follows it.
+The events are planned first, and the players are moved to where they happen. A simulation in which players decide
+could not guarantee a goal within twenty seconds and a replay after it.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from experiments.match_clip.world import FPS
 
 @dataclass(slots=True)
 class Block:
-    """A stretch of action. Lengths in seconds; `tail_s` follows the shot's end, the card or the board."""
+    """A stretch of action, in seconds: it starts at `from_s` and lasts lead + cross + flight + tail."""
 
     kind: str  # attack, corner, card or substitution
-    team: int = 0
-    outcome: str = ""  # attack and corner: goal, wide, saved or behind (a corner comes of it)
-    lead_s: float = 0.0  # before the shot, the kick of the corner, the card, the board
+    team: int = 0  # 0 home, 1 away
+    outcome: str = ""  # attack and corner: goal, wide, saved or behind (over the goal line; a corner follows)
+    lead_s: float = 0.0  # until the shot, the corner kick, the card or the substitution board
     cross_s: float = 0.0  # corner: from the kick to the header
     flight_s: float = 0.0  # from the shot to the goal line
-    tail_s: float = 0.0
+    tail_s: float = 0.0  # from the end of the flight, the card or the board to the end of the block
     replay_s: float = 0.0  # the last part of the tail
     from_s: float = 0.0
 
@@ -38,6 +38,7 @@ class Block:
 
 
 def on_frame(seconds: float) -> float:
+    """Return the time of the frame nearest to `seconds`."""
     return round(seconds * FPS) / FPS
 
 
@@ -54,7 +55,7 @@ def _make_attack(rng: np.random.Generator, outcome: str, kind: str = "attack") -
 
 
 def _shorten(block: Block) -> None:
-    """Make an attack and what follows a goal as short as the rules of time allow."""
+    """Make an attack, and the time after its goal, as short as the rules in match.py allow."""
     block.lead_s = min(block.lead_s, 2.92)
     if block.replay_s:
         block.replay_s = 3.6
@@ -66,13 +67,17 @@ def _make_stoppage(rng: np.random.Generator, kind: str) -> Block:
 
 
 def _scaled_count(rng: np.random.Generator, per_two_minutes: float, spread: float, duration_s: float) -> int:
-    """A count that scales with the duration, as random in a short match as in a long one."""
+    """Return a random number of events that grows with the duration.
+
+    The expected number is `per_two_minutes` × duration / 120 s. The random part is uniform in ± `spread`, less for
+    matches under two minutes.
+    """
     share = duration_s / 120
     return max(0, round(per_two_minutes * share + rng.uniform(-spread, spread) * min(1.0, share)))
 
 
 def _least_wait_s(before: Block | None, after: Block | None) -> float:
-    """The least time between two blocks."""
+    """Return the least time between two blocks; None stands for the start and the end of the match."""
     if before is None:
         return 4.2
     if after is None:
@@ -83,7 +88,8 @@ def _least_wait_s(before: Block | None, after: Block | None) -> float:
 
 
 def plan_blocks(rng: np.random.Generator, duration_s: float) -> list[Block]:
-    """The match's action, placed in time."""
+    """Return the match's action, placed in time."""
+    # 1) how many of each; `share` is the length in units of two minutes
     share = duration_s / 120
     goals = max(1, _scaled_count(rng, 3.0, 1.2, duration_s))
     misses = max(
@@ -97,6 +103,7 @@ def plan_blocks(rng: np.random.Generator, duration_s: float) -> list[Block]:
     cards = max(_scaled_count(rng, 1.4, 0.9, duration_s), int(share >= 0.75))
     if goals > 3.5 * share:  # no time for more
         cards = min(cards, max(1, round(share)))
+    # 2) units that stay together: an attack that wins a corner and that corner, or one block
     outcomes = ["goal"] * goals + ["miss"] * (misses - corners)
     rng.shuffle(outcomes)
     corners = min(corners, len(outcomes))
@@ -112,6 +119,7 @@ def plan_blocks(rng: np.random.Generator, duration_s: float) -> list[Block]:
     units += [[_make_stoppage(rng, "card")] for _ in range(cards)]
     units += [[_make_stoppage(rng, "substitution")] for _ in range(round(share))]
     rng.shuffle(units)
+    # 3) where they do not fit: leave out what can be spared, then shorten, then leave out more
     while not _fits(units, duration_s) and (spare := _find_spare(units, share)):
         units = [unit for unit in units if unit is not spare]
     if not _fits(units, duration_s):
@@ -125,7 +133,7 @@ def plan_blocks(rng: np.random.Generator, duration_s: float) -> list[Block]:
 
 
 def _find_spare(units: list[list[Block]], share: float) -> list[Block] | None:
-    """A unit that the match can do without and still have its share of everything; None if there is none."""
+    """Return a unit that can be left out, so that enough events of its kind remain; None where there is none."""
     attacks = [unit for unit in units if unit[0].kind == "attack"]
     shots = sum(len(unit) for unit in attacks)
     least_shots = 5 * share if share >= 0.75 else 1
@@ -148,6 +156,7 @@ def _scores(unit: list[Block]) -> bool:
 
 
 def _fits(units: list[list[Block]], duration_s: float) -> bool:
+    """Return whether the units fit into the match with the least waits, and are at most 65 % of it."""
     blocks: list[Block | None] = [None, *(block for unit in units for block in unit), None]
     waits_s = sum(_least_wait_s(a, b) for a, b in zip(blocks, blocks[1:], strict=False))
     action_s = sum(block.length_s for block in blocks if block is not None)
@@ -155,10 +164,11 @@ def _fits(units: list[list[Block]], duration_s: float) -> bool:
 
 
 def _place(rng: np.random.Generator, blocks: list[Block], duration_s: float) -> list[Block]:
+    """Set when each block starts: the least waits, and the time that is left distributed among them at random."""
     edges: list[Block | None] = [None, *blocks, None]
     waits = np.array([_least_wait_s(a, b) for a, b in zip(edges, edges[1:], strict=False)])
     spare_s = duration_s - waits.sum() - sum(block.length_s for block in blocks)
-    # Whoever waits for a corner does not wait twice as long because there is time to fill.
+    # The wait before a corner grows less than the others.
     weight = np.array([0.3 if b is not None and b.kind == "corner" else 1.0 for b in edges[1:]])
     drawn = rng.gamma(2.0, size=len(waits)) * weight
     waits += max(0.0, spare_s) * drawn / drawn.sum()

@@ -1,7 +1,7 @@
-"""A pinhole camera: from points of the world, in metres, to points of the picture, in pixels.
+"""A pinhole camera: projects world points in metres to image points in pixels.
 
-Image points are (x, y) in pixels from the top left. A camera is x, y, z, yaw, pitch (radians) and the focal
-length in picture widths.
+Image points are (x, y) in pixels from the top left. A camera is a row of six numbers: x, y, z in metres, yaw and
+pitch in radians, and the focal length in picture widths.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ NEAR_M = 0.5
 
 
 def aim(position: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Yaw and pitch (radians) of a camera at `position` that looks at `target`; (..., 3) each."""
+    """Return yaw and pitch (...) in radians of a camera at `position` (..., 3) that looks at `target` (..., 3)."""
     away = np.asarray(target, float) - np.asarray(position, float)
     return np.arctan2(away[..., 1], away[..., 0]), np.arctan2(
         away[..., 2], np.hypot(away[..., 0], away[..., 1])
@@ -24,7 +24,7 @@ def aim(position: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def projection_matrix(camera: np.ndarray, width: int, height: int) -> np.ndarray:
-    """(3, 4): world points to image points. `camera`: x, y, z, yaw, pitch, focal length in picture widths."""
+    """Return the (3, 4) matrix that takes homogeneous world points to image points, for a `camera` (6,)."""
     position, (yaw, pitch, focal) = np.asarray(camera[:3], float), (float(value) for value in camera[3:6])
     cos_yaw, sin_yaw, cos_pitch, sin_pitch = math.cos(yaw), math.sin(yaw), math.cos(pitch), math.sin(pitch)
     axes = np.array(
@@ -41,18 +41,19 @@ def projection_matrix(camera: np.ndarray, width: int, height: int) -> np.ndarray
 
 
 def project(projection: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Image points (..., 2) and depths in metres (...) of world points (..., 3)."""
+    """Return the image points (..., 2) in pixels and depths (...) in metres of world points (..., 3)."""
     seen = points @ projection[:, :3].T + projection[:, 3]
     depth = seen[..., 2]
     return seen[..., :2] / np.where(np.abs(depth) < 1e-6, 1e-6, depth)[..., None], depth
 
 
 def focal_length_px(projection: np.ndarray) -> float:
-    """Pixels per metre at a depth of one metre: the focal length in pixels."""
-    first, last = projection[0, :3], projection[2, :3]  # across · focal length + centre · ahead, and ahead
+    """Return the focal length in pixels: how large a metre is at a depth of one metre."""
+    # the first row is focal length · (axis to the right) + centre · (axis ahead), the last is the axis ahead
+    first, last = projection[0, :3], projection[2, :3]
     return math.sqrt(first @ first - (first @ last) ** 2)
 
 
 def fixed_point(points: np.ndarray) -> np.ndarray:
-    """Image points as OpenCV wants them; far outside is cut off, since its integers overflow."""
+    """Return image points (..., 2) as OpenCV's fixed-point int32; clipped, because large values overflow in OpenCV."""
     return np.rint(np.clip(points, -8000, 8000) * ONE_PX).astype(np.int32)

@@ -16,7 +16,11 @@ _MAIN_CAMERA_M = (0.0, -74.0, 21.0)
 
 
 def shot_cameras(shots: list[Shot], frames: int, ball: np.ndarray, xy: np.ndarray, heading: np.ndarray):
-    """(frames, 6) cameras and (frames,) world frames."""
+    """Return the camera (frames, 6) and the world frame (frames,) of each frame of the clip.
+
+    `ball` (frames, 3), `xy` (frames, people, 2) in metres, `heading` (frames, people) in radians. A replay shows past
+    world frames at half speed.
+    """
     camera, world = np.zeros((frames, 6)), np.arange(frames, dtype=float)
     for shot in shots:
         span = slice(shot.from_frame, shot.to_frame)
@@ -40,14 +44,14 @@ def shot_cameras(shots: list[Shot], frames: int, ball: np.ndarray, xy: np.ndarra
 
 
 def _camera_rows(place: np.ndarray, target: np.ndarray, focal: float | np.ndarray) -> np.ndarray:
-    """Camera rows from where it stands and where it looks."""
+    """Return cameras (N, 6) at `place` that look at `target` (N, 3)."""
     place = np.broadcast_to(place, target.shape)
     yaw, pitch = aim(place, target)
     return np.column_stack([place, yaw, pitch, np.broadcast_to(focal, yaw.shape)])
 
 
 def _main_camera(ball: np.ndarray) -> np.ndarray:
-    """The camera on the half-way line: follows the ball, closer near the goals."""
+    """Return the main camera (N, 6) on the half-way line: it follows the ball (N, 3) and zooms in near the goals."""
     aside = np.clip(np.abs(ball[:, 1]) - 14, 0, 20) * np.sign(ball[:, 1])
     y = 0.5 * ball[:, 1] + 0.3 * aside + 1.5
     target = np.column_stack([np.clip(ball[:, 0] * 0.97, -44, 44), y, 0 * y])
@@ -58,7 +62,7 @@ def _main_camera(ball: np.ndarray) -> np.ndarray:
 
 
 def _close_up_camera(shot: Shot, xy: np.ndarray, heading: np.ndarray) -> np.ndarray:
-    """From in front, with a long lens; the picture is 3 m wide."""
+    """Return the camera (N, 6) of a close-up: in front of its people, 13 m away, with a long lens."""
     subject = xy[:, list(shot.focus)].mean(axis=1)
     middle = heading[len(heading) // 2, list(shot.focus)]
     angle = math.atan2(np.sin(middle).mean(), np.cos(middle).mean()) + 0.3
@@ -79,6 +83,7 @@ def _close_up_camera(shot: Shot, xy: np.ndarray, heading: np.ndarray) -> np.ndar
 
 
 def _replay_camera(shot: Shot, ball: np.ndarray) -> np.ndarray:
+    """Return the camera (N, 6) of a replay, which follows the ball (N, 3)."""
     goal = np.array([shot.side * HALF_LENGTH_M, 0.0, 1.2])
     if shot.angle == "behind":
         return _camera_rows(np.array([shot.side * 66.0, -9.0, 7.5]), 0.55 * goal + 0.45 * ball, 1.15)

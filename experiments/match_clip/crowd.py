@@ -1,4 +1,4 @@
-"""Draws a close view of supporters: rows of people with scarves and raised arms, and flashes of photographers."""
+"""Draw a close view of supporters: rows of people with scarves and raised arms, and photographers' flashes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from experiments.match_clip.world import FPS, Colour, mix
 
 
 def draw_crowd(image, index: int, seed: int, excited: bool, shirt_colour: Colour) -> None:
-    """Supporters close by: rows of people with scarves, flags and telephones."""
+    """Draw supporters close by over the whole image (H, W, 3), as of frame `index`.
+
+    `seed` fixes who is there. If `excited`, they jump, raise their arms, and flashes light up.
+    """
+    # 1) colours
     height, width = image.shape[:2]
     rng = np.random.default_rng([5, seed])
     image[:] = (34, 36, 46)
@@ -27,6 +31,7 @@ def draw_crowd(image, index: int, seed: int, excited: bool, shirt_colour: Colour
     plain = ((40, 42, 52), (96, 96, 104), (206, 202, 196), (120, 60, 50), (60, 80, 120))
     skins = ((226, 180, 150), (196, 146, 112), (140, 98, 72), (238, 196, 168))
     hairs = ((36, 26, 20), (70, 48, 30), (150, 110, 60), (20, 18, 18))
+    # 2) rows of people, from the back to the front
     for row in range(rows):
         scale = unit * (0.55 + 0.45 * row / (rows - 1))
         base = height * (0.03 + 1.0 * (row / (rows - 1)) ** 1.15)
@@ -46,7 +51,8 @@ def draw_crowd(image, index: int, seed: int, excited: bool, shirt_colour: Colour
             x = offset + k * seat + lean * 0.12 * scale + (0.03 * scale * math.sin(time_s * 2 + start))
             y = base - jump
             _draw_supporter(image, x, y, scale, shirt, skin, hair, arms if excited else arms * 0.55, wave)
-    if excited:  # photographers
+    # 3) photographers' flashes
+    if excited:
         for k in range(3):
             x, y, fires = np.random.default_rng([6, seed, k, index // 2]).random(3)
             if fires < 0.35:
@@ -58,7 +64,10 @@ def draw_crowd(image, index: int, seed: int, excited: bool, shirt_colour: Colour
 
 
 def _draw_supporter(image, x, y, scale, shirt, skin, hair, arms: float, wave: float) -> None:
-    """Head at (x, y), the body below. `arms` above 0.6: both up; above 0.85: with a scarf between them."""
+    """Draw one supporter: the head at (x, y) in pixels, the body below, `scale` pixels a metre.
+
+    `arms` above 0.6: both are raised; above 0.85: with a scarf between them. `wave` is the arms' swing, −1 to 1.
+    """
 
     def at(dx_m, dy_m):
         return int((x + dx_m * scale) * ONE_PX), int((y + dy_m * scale) * ONE_PX)

@@ -1,6 +1,6 @@
 """The director's notes: touches of the ball, errands of people, formations, poses, cuts, captions and events.
 
-`interludes` and `plays` write them, `course` turns them into arrays.
+`interludes` and `plays` add them, `course` turns them into arrays.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ from experiments.match_clip.world import BALL_RADIUS_M, FPS, KICK, Colour
 
 @dataclass(slots=True)
 class Touch:
-    """The ball is played on at `t_s` from here. `how` it came: roll, loft, fly (straight), place (appears)."""
+    """A point of the ball's path: it arrives here, and is played on at `t_s`."""
 
     t_s: float
-    place: tuple[float, float, float]
-    team: int = -1
-    who: int = -1
-    how: str = "roll"
-    kick: int = KICK
-    arrives_s: float = 0.0
+    place: tuple[float, float, float]  # metres
+    team: int = -1  # −1: nobody's
+    who: int = -1  # the person; −1: not chosen yet
+    how: str = "roll"  # how the ball gets here: roll, loft (high), fly (straight) or place (it appears)
+    kick: int = KICK  # the pose
+    arrives_s: float = 0.0  # set by `ball_path`
 
 
 @dataclass(slots=True)
 class Errand:
-    """Somebody is at a place from `from_s` to `to_s`."""
+    """Person `who` is at `xy` (metres) from `from_s` to `to_s`."""
 
     who: int
     from_s: float
     to_s: float
     xy: tuple[float, float]
-    speed_m_s: float = 6.0  # at most, on the way there and back
+    speed_m_s: float = 6.0  # the largest on the way there and back
 
 
 @dataclass(slots=True)
 class Formation:
-    """A formation for everybody, fading in before `from_s` and out after `to_s`."""
+    """A formation of all players from `from_s` to `to_s`; they move into it and out of it in the fade times."""
 
     kind: str  # kick-off or corner
     from_s: float
@@ -55,11 +55,13 @@ class Formation:
 
 @dataclass
 class Director:
+    """The notes of one match so far, and how to add to them. Times in seconds, people by their number (script.py)."""
+
     rng: np.random.Generator
     duration_s: float
     teams: tuple[Team, Team]
     people: list[Person]
-    inserts_left: int  # cuts that may be made for variety
+    inserts_left: int  # cuts that may still be used for variety
     touches: list[Touch] = field(default_factory=list)
     errands: list[Errand] = field(default_factory=list)
     modes: list[Formation] = field(default_factory=list)
@@ -108,7 +110,7 @@ class Director:
         self.captions.append(Caption(from_frame, to_frame, heading, line, colour, icon))
 
     def take_cuts(self, cuts: int = 2, chance: float = 1.0) -> bool:
-        """Whether the clip has cuts left for a picture between."""
+        """Use `cuts` of the cuts for variety, with probability `chance`; return whether they were used."""
         if self.inserts_left < cuts or self.rng.random() > chance:
             return False
         self.inserts_left -= cuts
@@ -128,5 +130,5 @@ class Director:
 
 
 def attack_direction(team: int) -> int:
-    """In which direction along x a team attacks."""
+    """Return the direction along x in which a team attacks: 1 or −1."""
     return 1 if team == 0 else -1

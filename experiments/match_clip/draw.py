@@ -1,7 +1,7 @@
-"""Draws one frame of the scripted football match: a pinhole camera over a stadium measured in metres.
+"""Draw one frame of the scripted football match: a pinhole camera over a stadium measured in metres.
 
 All cameras, from the main one high in the stand to a close-up, look at the same three-dimensional scene, so a
-zoom, another angle and a replay of the same goal come from one description of it.
+zoom, another angle and a replay of the same goal come from one description.
 
 `draw` is a pure function of its arguments: any frame, at any size, in any order.
 """
@@ -31,8 +31,11 @@ _NIGHT = (16, 20, 34)
 def _draw_scene(
     image, script: Script, index: int, camera, world: float, focus=(), sharp: bool = True
 ) -> None:
-    """The stadium as `camera` sees it at world frame `world`. With `focus`, the people a close-up is about:
-    just them if `sharp`, else all but them and whoever stands in their way."""
+    """Draw the stadium as `camera` (6,) sees it at world frame `world`, which may lie between two frames.
+
+    `focus`: the people of a close-up. If `sharp`, draw only them; else all but them and those nearer to the camera.
+    """
+    # 1) the stadium
     height, width = image.shape[:2]
     projection = projection_matrix(camera, width, height)
     stadium = not (focus and sharp)
@@ -44,6 +47,7 @@ def _draw_scene(
         draw_stands(image, faces, script.crowd_colours, cheer, index)
         draw_lines(image, projection)
         draw_boards(image, faces)
+    # 2) ball and people between two world frames
     before, share = int(world), world - int(world)
     after = min(before + 1, len(script.ball) - 1)
     ball = script.ball[before] * (1 - share) + script.ball[after] * share
@@ -62,7 +66,8 @@ def _draw_scene(
         script.pose_age_s[before][who] + share / FPS,
         script.tall[who],
     )
-    seen, depth = project(projection, bodies)
+    # 3) leave out people who are not in the picture
+    seen, depth = project(projection, bodies)  # (N, joints, 2), (N, joints)
     away = depth[:, PELVIS]
     nearest_m = 1.0
     if focus and not sharp:
@@ -71,11 +76,13 @@ def _draw_scene(
     inside = (away > nearest_m) & (seen[..., 0].max(axis=1) > -9) & (seen[..., 0].min(axis=1) < width + 9)
     inside &= (seen[..., 1].max(axis=1) > -9) & (seen[..., 1].min(axis=1) < height + 40)
     who, bodies, seen, depth, away = who[inside], bodies[inside], seen[inside], depth[inside], away[inside]
+    # 4) their limbs and shadows; `scale` is in pixels a metre
     scale = focal_length_px(projection) / away
     left_is_far = depth[:, SHOULDER] > depth[:, SHOULDER + 1]
     quads = fixed_point(limb_quads(seen, left_is_far, scale * PEOPLE_SCALE)) if len(who) else seen
     if stadium and height >= 100:
         draw_shadows(image, bodies, projection)
+    # 5) people, goals and ball, the farthest first
     view = np.array([math.cos(camera[3]), math.sin(camera[3])])
     things = [(float(away[k]), "person", k) for k in range(len(who))]
     if stadium:
@@ -106,7 +113,7 @@ def _draw_scene(
 
 
 def _draw_close_up(image, script: Script, index: int, camera, world: float, focus: tuple[int, ...]) -> None:
-    """A long lens: who it is about is sharp, everything behind a blur."""
+    """Draw as a long lens shows it: the people of `focus` are sharp, everything behind them is blurred."""
     height, width = image.shape[:2]
     small = np.empty((max(36, height // 5), max(64, width // 5), 3), np.uint8)
     _draw_scene(small, script, index, camera, world, focus, sharp=False)
@@ -116,7 +123,8 @@ def _draw_close_up(image, script: Script, index: int, camera, world: float, focu
 
 
 def draw(script: Script, index: int, width: int, height: int) -> np.ndarray:
-    """Frame `index` of the match, (height, width, 3) uint8 RGB."""
+    """Return frame `index` of the match, (height, width, 3) uint8 RGB."""
+    # 1) what the shot's camera sees
     image = np.empty((height, width, 3), np.uint8)
     shot = script.shots[int(script.shot_of[index])]
     camera, world = script.camera[index], float(script.world[index])
@@ -126,9 +134,11 @@ def draw(script: Script, index: int, width: int, height: int) -> np.ndarray:
         _draw_close_up(image, script, index, camera, world, shot.focus)
     else:
         _draw_scene(image, script, index, camera, world)
+    # 2) sensor noise
     noise = sensor_noise(width, height)
     down, right = index * 37 % 61, index * 23 % 59
     image = cv2.add(image, noise[down : down + height, right : right + width], dtype=cv2.CV_8U)
+    # 3) the broadcaster's graphics
     if script.wipe[index] > 0:
         draw_wipe(image, float(script.wipe[index]), script.team_colours)
     if shot.kind == "replay":

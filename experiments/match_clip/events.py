@@ -1,7 +1,7 @@
-"""What happened in a clip, and when: the ground truth that comments are held against.
+"""What happened in a clip, and when: the ground truth with which comments are compared.
 
-An events file lies beside its clip and names the clip's SHA-256: with names alone, the truth of one seed could
-judge the commentary on another, and no plot would show it.
+An events file is stored with its clip and holds the clip's SHA-256, so that comments on one clip cannot be compared
+with the truth of another one by mistake.
 
 Times are media times in seconds from the clip's first frame.
 """
@@ -27,15 +27,14 @@ class EventsError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened. `visible_s`: for how long the picture shows it, from `t_s` on. `team` is the
-    code on the scoreboard; `score` the score (home, away) after a goal or a change of the scoreboard."""
+    """Something that happened at `t_s`."""
 
-    kind: str
+    kind: str  # one of KINDS
     t_s: float
-    visible_s: float = 0.0
-    team: str = ""
+    visible_s: float = 0.0  # for how long the picture shows it, from `t_s` on
+    team: str = ""  # the code on the scoreboard
     player: str = ""
-    score: tuple[int, int] | None = None
+    score: tuple[int, int] | None = None  # (home, away) after a goal or a change of the scoreboard
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +48,10 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """All that is true of one clip. `events` and `stretches` are in order of time; stretches cover the clip
-    without gap or overlap."""
+    """The ground truth of one clip.
+
+    `events` and `stretches` are in order of time; the stretches cover the clip without gap or overlap.
+    """
 
     duration_s: float
     events: tuple[Event, ...]
@@ -63,7 +64,7 @@ class Truth:
 
 
 def validate(truth: Truth) -> None:
-    """Raise EventsError where a truth contradicts itself."""
+    """Raise EventsError where a truth is inconsistent."""
     times = [event.t_s for event in truth.events]
     if times != sorted(times):
         raise EventsError("its events are not in order of time")
@@ -84,7 +85,7 @@ def validate(truth: Truth) -> None:
 
 
 def save_events(truth: Truth, path: Path, clip: Path) -> None:
-    """Write the truth of `clip` to `path`."""
+    """Write the truth of `clip` to `path`. Raise EventsError where it is inconsistent."""
     validate(truth)
     table = {
         "format_version": FORMAT_VERSION,
@@ -95,7 +96,11 @@ def save_events(truth: Truth, path: Path, clip: Path) -> None:
 
 
 def load_events(path: Path | str, clip: Path | str | None = None) -> Truth:
-    """Read an events file; with `clip`, only if it belongs to that very file. Raise EventsError otherwise."""
+    """Read an events file and return its truth.
+
+    Raise EventsError where it cannot be used, or, if `clip` is given, where it belongs to another clip.
+    """
+    # 1) read the file
     path = Path(path)
     try:
         table: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -106,6 +111,7 @@ def load_events(path: Path | str, clip: Path | str | None = None) -> Truth:
     if not isinstance(table, dict) or table.get("format_version") != FORMAT_VERSION:
         found = table.get("format_version") if isinstance(table, dict) else None
         raise EventsError(f"{path} is of format {found}, this version reads {FORMAT_VERSION}")
+    # 2) check what it says
     try:
         truth = Truth(
             float(table["duration_s"]),
@@ -119,6 +125,7 @@ def load_events(path: Path | str, clip: Path | str | None = None) -> Truth:
         raise EventsError(f"{path} cannot be used: {error}") from None
     except (KeyError, TypeError, ValueError) as error:
         raise EventsError(f"{path} is damaged: {type(error).__name__}: {error}") from None
+    # 3) check that it belongs to the clip
     if clip is not None:
         try:
             digest = file_sha256(clip)

@@ -1,4 +1,4 @@
-"""The path of the ball, and where everybody belongs by where the ball is and what is going on."""
+"""The path of the ball, and the place of every player in the formation, given the ball and the situation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ROLL_M_S = 15.0
 
 
 def ball_path(touches: list[Touch], frames: int) -> np.ndarray:
-    """(frames, 3). Sets when each touch's ball arrives: it waits there until it is played on."""
+    """Return the ball's path (frames, 3) in metres. Set `arrives_s` of each touch; the ball waits there until `t_s`."""
     path = np.empty((frames, 3))
     path[:] = touches[0].place
     time_s = np.arange(frames) / FPS
@@ -24,7 +24,7 @@ def ball_path(touches: list[Touch], frames: int) -> np.ndarray:
         if touch.how == "place":
             touch.arrives_s = touch.t_s
         else:
-            # A pass arrives a moment before it is played on; what is slow takes all the time there is.
+            # a rolling pass arrives a moment before it is played on; a flying ball takes all of the time
             roll_s = distance / _ROLL_M_S if distance > 3 else room_s
             travel_s = (
                 room_s if touch.how in ("fly", "loft") else min(room_s * 0.9, max(roll_s, 0.5 * room_s))
@@ -50,7 +50,8 @@ def ball_path(touches: list[Touch], frames: int) -> np.ndarray:
     return path
 
 
-# Goalkeeper, back four, midfield four, two forwards, of a team that attacks to the right.
+# (x, y) in metres of the goalkeeper, four defenders, four midfielders and two forwards of a team that attacks to the
+# right. The tables of the corner have the same order.
 LINE_UP = np.array(
     [
         (-49, 0),
@@ -68,7 +69,7 @@ LINE_UP = np.array(
     float,
 )
 
-# How far each goes with the ball: forwards wait up front.
+# The share of the ball's way along x that each player follows: forwards follow less.
 _FOLLOW = np.array([0.6] * 5 + [0.6] * 4 + [0.42] * 2)
 
 _CORNER_ATTACK = np.array(
@@ -107,7 +108,8 @@ _CORNER_DEFENCE = np.array(
 
 
 def formations(ball_xy: np.ndarray, modes: list[Formation], frames: int) -> np.ndarray:
-    """(frames, 22, 2): where everybody belongs, by where the ball is and what is going on."""
+    """Return the place of each player in the formation, (frames, 22, 2) in metres, for a ball at (frames, 2)."""
+    # 1) in open play everybody follows the ball
     places = np.empty((frames, 22, 2))
     for team in range(2):
         way, who = attack_direction(team), slice(team * 11, team * 11 + 11)
@@ -117,6 +119,7 @@ def formations(ball_xy: np.ndarray, modes: list[Formation], frames: int) -> np.n
         x[:, 0] = -50.5 + 0.09 * (own_x[:, 0] + HALF_LENGTH_M)
         y[:, 0] = 0.07 * ball_xy[:, 1]
         places[:, who, 0], places[:, who, 1] = way * x, y
+    # 2) kick-offs and corners have their own formations, faded in and out
     time_s = np.arange(frames) / FPS
     for mode in modes:
         first = max(0, int((mode.from_s - mode.fade_in_s) * FPS))
@@ -147,5 +150,5 @@ def formations(ball_xy: np.ndarray, modes: list[Formation], frames: int) -> np.n
 
 
 def ramp(share: np.ndarray) -> np.ndarray:
-    """0 to 1 without a jerk."""
+    """Return a smooth step (a half cosine) from 0 to 1, for shares clipped to 0 to 1."""
     return 0.5 - 0.5 * np.cos(math.pi * np.clip(share, 0, 1))

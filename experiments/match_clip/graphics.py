@@ -1,4 +1,4 @@
-"""The broadcaster's graphics: scoreboard, captions, the tag of a replay and the wipe around it."""
+"""Draw the broadcaster's graphics: scoreboard, captions, the label of a replay and the wipes before and after it."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def _box(image, x0: float, y0: float, x1: float, y1: float, colour: Colour) -> N
 def _label(
     image, text: str, size: float, x: float, middle_y: float, colour: Colour, align: float = 0.0
 ) -> float:
-    """Write text; `align` 0 starts at x, 0.5 is centred there. Returns its width."""
+    """Write text at x (px): `align` 0 starts there, 0.5 is centred there. Return its width in pixels."""
     mask = text_mask(text, round(size))
     paste(image, mask, colour, x - align * mask.shape[1], middle_y - mask.shape[0] / 2)
     return mask.shape[1]
 
 
 def scoreboard_box(height: int) -> tuple[int, int, int, int]:
-    """x0, y0, x1, y1 of a part of the picture that shows codes and score and nothing else."""
+    """Return x0, y0, x1, y1 (px) of the part of the picture that shows the team codes and the score only."""
     unit = height / 360
     return round(84 * unit), round(15 * unit), round(236 * unit), round(39 * unit)
 
@@ -50,7 +50,7 @@ def draw_scoreboard(image, codes: tuple[str, str], colours, score: tuple[int, in
 
 
 def draw_caption(image, heading: str, line: str, colour: Colour, icon: str, share: float) -> None:
-    """The lower third: a heading on its colour, a line below; `share` of it has slid in."""
+    """Draw a caption: a heading on its colour, a line below. `share` (0 to 1) is how far it has slid in."""
     height, width = image.shape[:2]
     unit = height / 360
     big, small = 27 * unit, 20 * unit
@@ -89,7 +89,7 @@ def draw_replay_tag(image) -> None:
 
 
 def draw_wipe(image, share: float, colours) -> None:
-    """A slanted sheet crosses the picture; half way it covers everything, and the picture below may change."""
+    """Draw a slanted sheet that crosses the picture as `share` goes from 0 to 1; at 0.5 it covers everything."""
     height, width = image.shape[:2]
     left = (-1.85 + 3.3 * share) * width
     for inset, colour in ((0.0, colours[0]), (0.05, _WHITE), (0.09, _PANEL), (0.16, _PANEL_2)):

@@ -1,4 +1,7 @@
-"""What happens between the action: kick-offs, goal kicks, passing in midfield, waiting for a corner."""
+"""What happens between blocks of action: kick-offs, goal kicks, passing in midfield, waiting for a corner.
+
+The functions add notes to the director.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,10 @@ def _play_kick_off(director: Director, kick_s: float, team: int, from_s: float) 
 def play_between(
     director: Director, before: Block | None, after: Block | None, from_s: float, to_s: float
 ) -> None:
-    """The time from one block to the next, whose team has the ball at its end."""
+    """Play from one block's end to the next block's start, when the team of the next block has the ball.
+
+    `before` is None at the start of the match, `after` at its end.
+    """
     if after is not None and after.kind == "corner":
         _wait_for_corner(director, after, from_s, to_s)
         return
@@ -51,7 +57,8 @@ def play_between(
             director.modes.append(Formation("kick-off", to_s + 2, to_s + 9, to_s + 4 - from_s, 1.0))
     elif before is not None and before.outcome in ("wide", "saved"):
         _play_goal_kick(director, before, from_s)
-    out = after is not None and after.kind == "substitution"  # to where the substitute waits
+    # before a substitution the ball goes towards the line where the substitute waits
+    out = after is not None and after.kind == "substitution"
     _pass_in_midfield(director, team, director.touches[-1].t_s, to_s, HALF_WIDTH_M - 6 if out else None)
     resting_s = to_s - max(from_s, director.touches[0].t_s) - 8.0
     if before is not None and before.outcome == "" and resting_s > 0 and director.take_cuts(2, 0.5):
@@ -83,7 +90,7 @@ def _play_goal_kick(director: Director, before: Block, from_s: float) -> None:
 def _pass_in_midfield(
     director: Director, team: int, from_s: float, to_s: float, to_y: float | None = None
 ) -> None:
-    """Slow passing in midfield; `team` has the ball in the end, at `to_y` if that is given."""
+    """Pass slowly in midfield; at the end `team` has the ball, at `to_y` (m) if that is given."""
     now_s, owner = from_s, director.touches[-1].team if director.touches[-1].team >= 0 else team
     while (now_s := now_s + director.rng.uniform(1.5, 2.3)) < to_s - 0.3:
         owner = 1 - owner if director.rng.random() < 0.12 else owner

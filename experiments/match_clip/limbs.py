@@ -1,4 +1,4 @@
-"""The limbs of a person as quadrilaterals of the picture, in the order in which they are drawn, and their colours."""
+"""The limbs of a person as quadrilaterals in the picture, in drawing order, and their colours."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from experiments.match_clip.script import Person
 from experiments.match_clip.skeletons import ANKLE, ELBOW, HAND, HEAD, HIP, KNEE, NECK, PELVIS, SHOULDER, TOE
 from experiments.match_clip.world import Colour, mix
 
-# Limbs: joints at both ends, widths there in metres, what colours them. Drawn for the far side first.
+# Limbs: (joint, joint, width at the first in metres, width at the second, what gives the colour).
 _LEG = (
     (KNEE, ANKLE, 0.125, 0.085, "socks"),
     (ANKLE, TOE, 0.09, 0.075, "boots"),
@@ -23,7 +23,7 @@ _SHORTS_LENGTH = 0.7  # share of the thigh
 
 
 def _limbs(order: tuple[int, int]) -> list[tuple[int, int, float, float, str]]:
-    """All limbs of a person, the far arm and leg (0 left, 1 right) first; None stands for the torso."""
+    """Return all limbs in drawing order: the far arm and leg first. `order`: (far side, near side), 0 left, 1 right."""
     far, near = order
     rows = [(a + far, b + far, wa, wb, what) for a, b, wa, wb, what in _ARM]
     rows += [(a + far, b + far, wa, wb, what) for a, b, wa, wb, what in _LEG]
@@ -34,7 +34,7 @@ def _limbs(order: tuple[int, int]) -> list[tuple[int, int, float, float, str]]:
 
 
 _FAR_LIMBS = len(_ARM) + len(_LEG)
-LIMB_ORDERS = {True: _limbs((0, 1)), False: _limbs((1, 0))}  # key: is the left side the far one
+LIMB_ORDERS = {True: _limbs((0, 1)), False: _limbs((1, 0))}  # key: whether the left side is the far one
 _TORSO = next(k for k, limb in enumerate(LIMB_ORDERS[True]) if limb[:2] == (NECK, PELVIS))
 
 _LIMB_TABLES = {
@@ -50,7 +50,10 @@ _LIMB_TABLES = {
 
 
 def limb_quads(points: np.ndarray, left_is_far: np.ndarray, px_per_m: np.ndarray) -> np.ndarray:
-    """(N, limbs, 4, 2) image points of all limbs of N people."""
+    """Return the corners (N, limbs, 4, 2) in pixels of all limbs of N people.
+
+    `points` (N, joints, 2): image points; `left_is_far` (N,) bool; `px_per_m` (N,): pixels a metre at each person.
+    """
     rows = len(LIMB_ORDERS[True])
     a, b = np.empty((len(points), rows, 2)), np.empty((len(points), rows, 2))
     wide_a, wide_b = np.empty((len(points), rows)), np.empty((len(points), rows))
@@ -73,7 +76,7 @@ def limb_quads(points: np.ndarray, left_is_far: np.ndarray, px_per_m: np.ndarray
 
 @lru_cache(maxsize=512)
 def limb_colours(person: Person, left_is_far: bool) -> list[Colour]:
-    """By limb; the far arm and leg lie in the shade."""
+    """Return the colour of each limb; the far arm and leg are darker."""
     colours = {
         "shirt": person.shirt,
         "shorts": person.shorts,

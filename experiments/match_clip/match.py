@@ -1,11 +1,11 @@
-"""A football broadcast of any length, made by a script: the clip whose every event is known to the frame.
+"""A synthetic football broadcast of any length, in which the frame of every event is known.
 
-Commentary can only be measured against what really happened. Labels of a recorded match are a second off, need
-rights to the pictures, and end after ninety minutes. Here the course of the match is drawn from a seed first
-(`write_script`, which computes no picture), and every frame follows from it (`draw`), so the truth is exact and
-there is as much of it as one asks for.
+Commentary can only be measured against what really happened. Labels of a recorded match are about a second wrong,
+its pictures need a licence, and it ends after ninety minutes. Here a seed decides the course of the match
+(`write_script`, which computes no picture), and the course decides every frame (`draw`). So the truth is exact, and
+a match can be as long as is needed.
 
-Rules of time, which the tests hold:
+Rules of time, which tests check:
 
   goal          `t_s` is the first frame with the ball over the line; the banner comes 0.6 s later and stays
                 4.5 s; the scoreboard changes 2 s after the goal; a replay at half speed follows after 5-9 s
@@ -15,10 +15,10 @@ Rules of time, which the tests hold:
   corner        when the ball is kicked, under a caption of 2 s
   kick-off      when the ball is played from the centre spot: at the start and after every goal
   cut           the first frame of another camera; around a replay, the middle of the wipe
-  scoreboard    the first frame with the new score; it stands from then on, `visible_s` says how long it is new
+  scoreboard    the first frame with the new score, which stays from then on; `visible_s` says how long it counts as new
 
-`action` stretches are attacks to the end of their replay, corners, cards and substitutions; all else is
-`nothing`: passing in midfield, walking back, kick-offs, waiting for a corner, the crowd at rest.
+Stretches of `action` are attacks up to the end of their replay, corners, cards and substitutions. All other time is
+`nothing`: passing in midfield, walking back, kick-offs, waiting for a corner, a calm crowd.
 
     python -m experiments.match --seconds 120 --seed 0 --height 360
 """
@@ -39,8 +39,8 @@ from experiments.match_clip.script import MatchError, Script
 from experiments.match_clip.world import FPS
 from experiments.tools.command_line import help_text, new_app, run_app
 
-__all__ = ["FPS", "MADE", "MatchError", "Script", "draw", "match_clip", "render", "write_script"]
-MADE = Path(__file__).resolve().parents[2] / "data" / "made"
+__all__ = ["CLIPS_FOLDER", "FPS", "MatchError", "Script", "draw", "match_clip", "render", "write_script"]
+CLIPS_FOLDER = Path(__file__).resolve().parents[2] / "data" / "made"
 RENDER_VERSION = 3  # part of the clips' names; raise it with every change of the pictures or of the course
 HEIGHTS_PX = (144, 1080)
 
@@ -52,7 +52,7 @@ def _check_height(height: int) -> None:
 
 
 def width_px(height: int) -> int:
-    """16:9, and even as the encoder wants it.
+    """Return the width in pixels for 16:9, even, as the encoder requires.
 
     >>> width_px(360), width_px(720), width_px(144)
     (640, 1280, 256)
@@ -61,25 +61,27 @@ def width_px(height: int) -> int:
 
 
 def clip_path(duration_s: float, seed: int, height: int, folder: Path) -> Path:
+    """Return where a clip is stored: its name holds all that its pictures depend on."""
     return Path(folder) / f"match-{height}p-{duration_s:g}s-seed{seed}-v{RENDER_VERSION}.mp4"
 
 
 def events_path(clip: Path) -> Path:
+    """Return where the events file of a clip is stored."""
     return clip.with_suffix(".events.json")
 
 
 def render(script: Script, clip: Path, height: int = 360, progress: bool = False) -> None:
-    """Write the clip (H.264) and, last of all, its events file beside it. Raises MatchError.
+    """Write the clip (H.264, `height` pixels high, 16:9) and then its events file. Raise MatchError.
 
-    One encoding thread and nothing of the day's date: two renders give the same bytes.
+    Two renders give the same bytes: one encoding thread, and no date in the file.
     """
     _check_height(height)
-    part = clip.with_name(f"{clip.name}.{os.getpid()}.part")  # two processes may be at it
+    part = clip.with_name(f"{clip.name}.{os.getpid()}.part")  # two processes may render the same clip
     try:
         clip.parent.mkdir(parents=True, exist_ok=True)
         try:
             _encode(script, part, height, progress)
-            events_path(clip).unlink(missing_ok=True)  # it tells of the clip that is replaced now
+            events_path(clip).unlink(missing_ok=True)  # it belongs to the clip that is replaced now
             part.replace(clip)
         finally:
             part.unlink(missing_ok=True)
@@ -99,16 +101,16 @@ def _encode(script: Script, path: Path, height: int, progress: bool) -> None:
 
 
 def match_clip(
-    duration_s: float = 120.0, seed: int = 0, height: int = 360, folder: Path = MADE
+    duration_s: float = 120.0, seed: int = 0, height: int = 360, folder: Path = CLIPS_FOLDER
 ) -> tuple[Path, Truth]:
-    """The clip of a match and its truth: what is there already, or rendered now. Raises MatchError."""
+    """Return the clip of a match and its truth; render them unless both are in `folder`. Raise MatchError."""
     _check_height(height)
     clip = clip_path(duration_s, seed, height, folder)
     try:
         if clip.exists():
             return clip, load_events(events_path(clip), clip)
     except EventsError:
-        pass  # half of it is missing or does not belong: make both again
+        pass  # the events file is missing or belongs to another clip: render both again
     script = write_script(duration_s, seed)
     render(script, clip, height, progress=True)
     return clip, script.truth
@@ -124,7 +126,7 @@ def main(
     height: Annotated[int, typer.Option(help="Height, px, even, 144 to 1080; the picture is 16:9.")] = 360,
     out: Annotated[
         Path, typer.Option(help="Folder of the clips (default data/made).", show_default=False)
-    ] = MADE,
+    ] = CLIPS_FOLDER,
     force: Annotated[bool, typer.Option("--force", help="Render again even if the clip is there.")] = False,
 ) -> None:
     if force:

@@ -1,4 +1,4 @@
-"""Where people really are: on errands, no faster than people run, and where they look."""
+"""Where people are in each frame (on errands, no faster than people can run), and where they look."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SPRINT_M_S = 9.2
 
 
 def wander(rng: np.random.Generator, count: int, frames: int) -> np.ndarray:
-    """(frames, count, 2): nobody stands exactly where the formation has him."""
+    """Return small random movements (frames, count, 2) in metres, so that nobody stays exactly in formation."""
     time_s = np.arange(frames, dtype=float)[:, None, None] / FPS
     way = np.zeros((frames, count, 2))
     for size_m, rates in ((1.6, (0.03, 0.08)), (0.5, (0.1, 0.2))):
@@ -27,24 +27,26 @@ def wander(rng: np.random.Generator, count: int, frames: int) -> np.ndarray:
 
 
 def send_people(places: np.ndarray, errands: list[Errand]) -> None:
-    """Move people to their errands, in place; they leave early enough to get there at their speed."""
+    """Move people to their errands: changes `places` (frames, people, 2). They leave early enough to arrive in time."""
     frames = len(places)
     time_s = np.arange(frames) / FPS
     by_person: dict[int, list[Errand]] = {}
     for errand in sorted(errands, key=lambda e: e.from_s):
         by_person.setdefault(errand.who, []).append(errand)
     for who, own in by_person.items():
+        # 1) delay an errand that the person cannot reach in time after the one before
         base = places[:, who].copy()
         for before, errand in zip(own, own[1:], strict=False):
             away_s = math.dist(before.xy, errand.xy) / _SPRINT_M_S
             errand.from_s = max(errand.from_s, before.to_s + max(0.2, away_s))
             errand.to_s = max(errand.to_s, errand.from_s)
+        # 2) blend from the formation to the errand and back
         for k, errand in enumerate(own):
             here = base[min(frames - 1, max(0, round(errand.from_s * FPS)))]
             need_s = float(np.clip(1.57 * math.dist(here, errand.xy) / errand.speed_m_s, 1.0, 8.0))
             before_s = own[k - 1].to_s if k else -math.inf
             after_s = own[k + 1].from_s if k + 1 < len(own) else math.inf
-            # Between two errands that are close together one goes straight from one to the other.
+            # between two errands less than 5 s apart the person goes directly from one to the other
             rise_s = errand.from_s - before_s if errand.from_s - before_s < 5 else need_s
             fall_s = after_s - errand.to_s if after_s - errand.to_s < 5 else need_s
             rise_s, fall_s = max(rise_s, 1e-3), max(fall_s, 1e-3)
@@ -58,8 +60,11 @@ def send_people(places: np.ndarray, errands: list[Errand]) -> None:
 
 
 def limit_speed(places: np.ndarray) -> None:
-    """Nobody runs faster than people do, in place. Worked out from the end to the beginning: who has far to go
-    leaves early, and is there in time; from the beginning to the end he would be late everywhere."""
+    """Limit everybody's speed to that of people: changes `places` (frames, people, 2).
+
+    It goes from the last frame to the first, so that a person with a long way leaves early. From the first to the last,
+    people would arrive late.
+    """
     step_m = _SPRINT_M_S / FPS
     for k in range(len(places) - 2, -1, -1):
         way = places[k] - places[k + 1]
@@ -71,7 +76,10 @@ def limit_speed(places: np.ndarray) -> None:
 def name_touches(
     touches: list[Touch], errands: list[Errand], places: np.ndarray, gone_from_s: dict[int, float]
 ) -> None:
-    """Give every touch without a name to whoever of its team is nearest and not wanted elsewhere soon."""
+    """Choose the person of every touch that has none: the nearest of its team who has no other task within 6 s.
+
+    `places`: (frames, 22, 2) in metres. `gone_from_s`: when people were sent off. Changes `who` of the touches.
+    """
     wanted_s: dict[int, list[float]] = {who: [] for who in range(len(places[0]) + 8)}
     for errand in errands:
         wanted_s[errand.who].append(errand.from_s)
@@ -99,7 +107,7 @@ def name_touches(
 
 
 def place_officials(ball_xy: np.ndarray) -> np.ndarray:
-    """(frames, 5, 2): referee, two linesmen, fourth official, the next substitute."""
+    """Return places (frames, 5, 2) in metres: referee, two linesmen, fourth official, the next substitute."""
     places = np.empty((len(ball_xy), 5, 2))
     slow = gaussian_filter1d(ball_xy, 1.2 * FPS, axis=0, mode="nearest")
     places[:, 0] = slow * (0.74, 0.45) + (-1.0, 9.0)
@@ -111,7 +119,7 @@ def place_officials(ball_xy: np.ndarray) -> np.ndarray:
 
 
 def headings(xy: np.ndarray, ball_xy: np.ndarray) -> np.ndarray:
-    """(frames, people): where they look. Who runs looks ahead, who stands looks at the ball."""
+    """Return where people look, (frames, people) in radians: ahead while they run, at the ball while they stand."""
     moved = gaussian_filter1d(np.gradient(xy, axis=0) * FPS, 4, axis=0, mode="nearest")
     speed = np.linalg.norm(moved, axis=2, keepdims=True)
     to_ball = ball_xy[:, None] - xy

@@ -1,4 +1,4 @@
-"""Draws people: limbs, chest, head and shadows, and the cards and boards that officials hold up."""
+"""Draw people: limbs, chest, head and shadows, and the cards and boards that officials hold up."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ from experiments.match_clip.world import PEOPLE_SCALE, YELLOW, mix
 
 
 def draw_person(image, person: Person, points, quads, rows, px_per_m: float, facing: float) -> None:
-    """One person. `facing`: 1 looks at the camera, −1 away from it. Small ones get fewer strokes."""
+    """Draw one person: `points` (joints, 2) and `quads` (limbs, 4, 2) in the picture, `px_per_m` pixels a metre.
+
+    `facing`: 1 looks at the camera, −1 away from it. Small people get fewer details.
+    """
     large = px_per_m > 45
-    first = 2 if px_per_m < 7 else 0  # the far arm is lost in the body
+    first = 2 if px_per_m < 7 else 0  # the far arm, which comes first, is too small to be seen
     for row, quad, colour in list(
         zip(rows, quads, limb_colours(person, rows is LIMB_ORDERS[True]), strict=True)
     )[first:]:
@@ -41,7 +44,7 @@ def draw_person(image, person: Person, points, quads, rows, px_per_m: float, fac
 
 
 def _draw_large_limb(image, row, quad, colour, px_per_m) -> None:
-    """A limb with round ends and a darker edge on one side, so that it looks like a body and not like paper."""
+    """Draw a limb with round ends and a darker edge on one side, so that it looks solid."""
     torso = row[:2] == (NECK, PELVIS)
     if not torso:
         for end, width in ((quad[[0, 3]], row[2]), (quad[[1, 2]], row[3])):
@@ -59,7 +62,7 @@ def _draw_large_limb(image, row, quad, colour, px_per_m) -> None:
 
 
 def _draw_chest(image, person: Person, points, px_per_m: float, facing: float) -> None:
-    """Shoulders, collar and the number."""
+    """Draw shoulders, collar and the number."""
     for k in range(2):
         centre = tuple(int(v) for v in fixed_point(points[SHOULDER + k]))
         cv2.circle(image, centre, round(0.085 * px_per_m * ONE_PX), person.shirt, -1, cv2.LINE_AA, SHIFT)
@@ -85,7 +88,7 @@ def _draw_head(image, person: Person, points, px_per_m: float, facing: float) ->
         axes = (max(1, round(rx_m * px_per_m * ONE_PX)), max(1, round(ry_m * px_per_m * ONE_PX)))
         cv2.ellipse(image, centre, axes, 0, from_deg, to_deg, colour, -1, cv2.LINE_AA, SHIFT)
 
-    # Which way on the picture the face points: from the neck's joints, left shoulder against right.
+    # how far the head is turned to the side, −1 to 1: the nearer the shoulders are in the picture, the farther
     across = (points[SHOULDER, 0] - points[SHOULDER + 1, 0]) / px_per_m
     turned = math.copysign(math.sqrt(max(0.0, 1 - min(1.0, abs(across) / 0.42) ** 2)), 1.0) * _facing_side(
         points
@@ -109,13 +112,13 @@ def _draw_head(image, person: Person, points, px_per_m: float, facing: float) ->
 
 
 def _facing_side(points: np.ndarray) -> float:
-    """1 where the toes point to the right of the picture, −1 to the left."""
+    """Return 1 where the toes point to the right of the picture, −1 where they point to the left."""
     feet = points[TOE : TOE + 2].mean(axis=0) - points[ANKLE : ANKLE + 2].mean(axis=0)
     return 1.0 if feet[0] >= 0 else -1.0
 
 
 def draw_shadows(image, bodies: np.ndarray, projection) -> None:
-    """Two floodlights' worth: every body flattened on the grass, once to the left and once to the right."""
+    """Draw the shadows of two floodlights: every body projected on the grass, once to the left, once to the right."""
     height, focal_px = image.shape[0], focal_length_px(projection)
     for lean_x, lean_y in ((0.55, 0.25), (-0.45, 0.2)):
         flat = bodies[:, [ANKLE, PELVIS, HEAD]].copy()
@@ -146,7 +149,7 @@ def draw_card(image, hand, px_per_m: float, pose: int) -> None:
 
 
 def draw_number_board(image, points, px_per_m: float, numbers: tuple[int, int]) -> None:
-    """The fourth official's board: who goes off in red, who comes on in green."""
+    """Draw the fourth official's board: the number that goes off in red, the one that comes on in green."""
     centre = points[HAND : HAND + 2].mean(axis=0) - (0, 0.2 * px_per_m)
     half = np.array([0.46, 0.23]) * px_per_m
     x0, y0 = np.rint(centre - half).astype(int)

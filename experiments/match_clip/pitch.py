@@ -1,4 +1,4 @@
-"""Draws what lies and stands on the pitch: grass, lines, goals, corner flags and the ball."""
+"""Draw the pitch and what is on it: grass, lines, goals, corner flags and the ball."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from experiments.match_clip.world import (
     mix,
 )
 
-_BEYOND = (42, 66, 46)  # the ground outside the grass texture
+_BEYOND = (42, 66, 46)  # colour of the ground outside the grass texture
 _LINE = (236, 242, 232)
 
 
 def draw_ground(image, projection, camera) -> None:
     height, width = image.shape[:2]
-    # Without roll the horizon is a level line; rays above it would meet the ground behind the camera.
+    # A camera without roll has a level horizon; above it a ray would meet the ground behind the camera.
     horizon = height / 2 + camera[5] * width * math.tan(camera[4])
     top = int(np.clip(math.ceil(horizon + 1), 0, height))
     if top >= height:
@@ -48,7 +48,7 @@ def draw_ground(image, projection, camera) -> None:
 
 
 def _polyline(points: list[tuple[float, float]], step_m: float = 4.0) -> np.ndarray:
-    """(N, 2, 3) short pieces on the ground: those behind the camera can be left out one by one."""
+    """Return a line on the ground as short pieces (N, 2, 3), so that only those behind the camera are left out."""
     pieces = []
     for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
         count = max(1, math.ceil(math.hypot(x1 - x0, y1 - y0) / step_m))
@@ -100,13 +100,13 @@ def draw_lines(image, projection) -> None:
     whole_px = np.maximum(1, np.rint(line_px)).astype(int)
     for thick in np.unique(whole_px):
         these = whole_px == thick
-        # A line thinner than a pixel is drawn fainter instead.
+        # A line thinner than a pixel is drawn one pixel wide and fainter.
         colour = mix(GRASS[1], _LINE, float(np.clip(line_px[these].mean() * 1.2, 0.35, 0.92)))
         cv2.polylines(image, list(points[these]), False, colour, int(thick), cv2.LINE_AA, SHIFT)
 
 
 def _goal_parts() -> tuple[np.ndarray, np.ndarray]:
-    """Frame and net of the right goal: (N, 2, 3) pieces each."""
+    """Return frame and net of the right goal, each as pieces (N, 2, 3) in metres."""
     x, half, top, depth = HALF_LENGTH_M, GOAL_HALF_WIDTH_M, GOAL_HEIGHT_M, GOAL_DEPTH_M
     frame = [
         [(x, -half, 0), (x, -half, top)],

@@ -1,6 +1,6 @@
-"""The action: an attack, a corner, a card, a substitution, each as notes to the director.
+"""The action: an attack, a corner, a card, a substitution. The functions add notes to the director.
 
-What the times mean stands in `experiments.match_clip.match`.
+The docstring of `experiments.match_clip.match` gives the rules of time.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ CAPTION_AFTER_S, CAPTION_S = 0.5, 4.0
 
 
 def play_block(director: Director, block: Block) -> None:
+    """Add a block of action to the director's notes."""
     {
         "attack": _play_attack,
         "corner": _play_corner,
@@ -109,13 +110,17 @@ def _play_shot(director: Director, block: Block, shot_s: float, shooter: int) ->
 
 
 def _dive(director: Director, keeper: int, line_s: float, y: float, side: int, way: int) -> None:
-    """`side`: towards which end of the goal. The keeper looks out of it, so left and right turn about."""
+    """Let the keeper dive towards `y` (m). `side`: which end of the goal, +1 or −1 along y.
+
+    The keeper looks out of the goal; so at the right goal (`way` 1) the end with the larger y is on his right.
+    """
     director.errands.append(Errand(keeper, line_s, line_s + 1.0, (way * (HALF_LENGTH_M - 1.0), y), 4.0))
     pose = DIVE_LEFT if side * way < 0 else DIVE_RIGHT
     director.poses.append((keeper, line_s - 0.25, line_s + 1.1, pose))
 
 
 def _play_goal(director: Director, block: Block, goal_s: float, scorer: int) -> None:
+    # 1) goal, banner and scoreboard
     rng, team, way = director.rng, block.team, attack_direction(block.team)
     director.score = (director.score[0] + (team == 0), director.score[1] + (team == 1))
     director.add_event("goal", goal_s, BANNER_AFTER_S + BANNER_S, team, scorer, director.score)
@@ -127,7 +132,7 @@ def _play_goal(director: Director, block: Block, goal_s: float, scorer: int) -> 
     )
     back_s = block.to_s
     replay_s = back_s - block.replay_s
-    # The scorer runs for the corner, others after him.
+    # 2) the scorer runs to the corner, five of his team follow; the keeper is dejected
     side = 1 if rng.random() < 0.5 else -1
     party = (way * rng.uniform(42, 45), side * rng.uniform(20, 25))
     director.errands.append(Errand(scorer, goal_s + 4.0, replay_s + 0.5, party, 6.0))
@@ -139,6 +144,7 @@ def _play_goal(director: Director, block: Block, goal_s: float, scorer: int) -> 
         director.errands.append(Errand(mate, late_s, replay_s + 0.5, spot, 6.0))
         director.poses.append((mate, goal_s + 0.7 + 0.1 * k, replay_s, CELEBRATE))
     director.poses.append(((1 - team) * 11, goal_s + 1.5, replay_s, DEJECTED))
+    # 3) a close-up, the crowd or both, then the replay, and back to the main camera
     away_s = goal_s + rng.uniform(1.5, 1.9)
     crowd = {"kind": "crowd", "excited": True, "team": team, "seed": int(rng.integers(1000))}
     first_crowd = rng.random() < 0.3

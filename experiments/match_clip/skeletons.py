@@ -1,4 +1,4 @@
-"""Where the joints of people are: a running cycle after phase and speed, and poses such as a kick or a dive.
+"""Where the joints of people are: a running cycle that depends on phase and speed, and poses such as a kick or a dive.
 
 The main camera and a close-up look at the same three-dimensional skeletons, so a replay shows the same kick.
 """
@@ -28,7 +28,12 @@ _JOINTS = 17
 
 
 def skeletons(xy, heading, phase, speed_m_s, pose, age_s, tall) -> np.ndarray:
-    """(N, joints, 3) world points of N people: a running cycle after phase and speed, then their poses."""
+    """Return the joints (N, 17, 3) of N people in metres: a running cycle by phase and speed, then their poses.
+
+    `xy` (N, 2) in metres; the others are (N,): heading and phase in radians, speed in m/s, pose, its age in seconds,
+    and height as a share of the usual one.
+    """
+    # 1) the running cycle, in each person's own axes
     count = len(xy)
     local = np.zeros((count, _JOINTS, 3))  # forward, to the left, up
     moving = np.clip(speed_m_s / 0.8, 0, 1)
@@ -53,9 +58,11 @@ def skeletons(xy, heading, phase, speed_m_s, pose, age_s, tall) -> np.ndarray:
         local[:, HAND + k] = local[:, ELBOW + k] + _limb_vector(arm + flex, 0.26, -0.02 * side)
     # The lower foot stands on the ground.
     local[..., 2] += (0.08 - local[:, ANKLE : ANKLE + 2, 2].min(axis=1))[:, None]
+    # 2) poses
     for k in np.flatnonzero(pose):
         _strike_pose(local[k], int(pose[k]), float(age_s[k]))
     local *= (PEOPLE_SCALE * np.asarray(tall))[:, None, None]
+    # 3) to the axes of the world
     forward = np.stack([np.cos(heading), np.sin(heading)], axis=1)
     left = np.stack([-forward[:, 1], forward[:, 0]], axis=1)
     world = np.empty_like(local)
@@ -65,12 +72,12 @@ def skeletons(xy, heading, phase, speed_m_s, pose, age_s, tall) -> np.ndarray:
 
 
 def _limb_vector(angle, length_m: float, sideways) -> np.ndarray:
-    """From a joint to the next: forward by `angle` from hanging down."""
+    """Return the vector from a joint to the next; `angle` (radians) is 0 straight down and grows forward."""
     return np.stack([np.sin(angle) * length_m, 0 * angle + sideways, -np.cos(angle) * length_m], axis=-1)
 
 
 def _strike_pose(local: np.ndarray, pose: int, age_s: float) -> None:
-    """Turn one skeleton into a pose, `age_s` after it began."""
+    """Change one skeleton (joints, 3) to a pose, `age_s` after the pose began."""
     if pose == KICK:
         angle = np.interp(age_s, [0, 0.16, 0.28, 0.5], [0, -1.0, 1.3, 0.3])
         local[KNEE + 1] = local[HIP + 1] + _limb_vector(np.float64(angle), 0.44, -0.02)

@@ -1,4 +1,4 @@
-"""Draws the stands: four sides of two tiers of people, walls, and the boards in front of them."""
+"""Draw the stands: four sides with two tiers of people, walls, and the boards in front of them."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Face:
 
     kind: str  # crowd, wall or boards
     number: int
-    out: tuple[float, float]  # away from the pitch
-    boards_m: float  # from the centre to the boards of its side
-    corners: np.ndarray
+    out: tuple[float, float]  # direction away from the pitch
+    boards_m: float  # distance from the centre to the boards of its side
+    corners: np.ndarray  # (4, 3) metres
 
 
 def _stadium() -> list[Face]:
-    """Four sides of two tiers and boards, in the order in which they are drawn: from the back to the front."""
+    """Return four sides of two tiers and boards, in drawing order: from the back to the front."""
     up = np.array([0.0, 0.0, 1.0])
     far, right = np.array([0.0, 1.0, 0.0]), np.array([1.0, 0.0, 0.0])
     sides = (
@@ -65,14 +65,14 @@ _FACE_CORNERS = np.array([face.corners for face in _FACES])
 
 
 def visible_faces(projection, camera, width: int, height: int) -> list[tuple[Face, np.ndarray]]:
-    """The faces in the picture, with their corners there."""
+    """Return the faces that are in the picture, each with its corners (4, 2) in pixels."""
     corners, depth = project(projection, _FACE_CORNERS)
     inside = depth.min(axis=1) > NEAR_M
     inside &= (corners.max(axis=1) > 0).all(axis=1) & (corners.min(axis=1) < (width, height)).all(axis=1)
     seen = []
     for k in np.flatnonzero(inside):
         face = _FACES[k]
-        # From outside a side is not drawn: the camera looks in over its boards.
+        # A side between the camera and the pitch is not drawn: it would hide the pitch.
         if face.out[0] * camera[0] + face.out[1] * camera[1] < face.boards_m:
             seen.append((face, corners[k]))
     return seen
@@ -104,7 +104,7 @@ def draw_stands(image, faces, colours, cheer: float, index: int) -> None:
         if face.kind == "wall":
             _draw_face(image, _WALL, corners)
         elif face.kind == "crowd":
-            # A calm crowd stirs here and there, now and then; a cheering one moves all over.
+            # in a calm crowd a panel moves now and then; in a cheering crowd all panels move
             beat = index // 4 if cheer > 0.15 else (index + 17 * face.number) // 30
             phase = (beat + face.number) % CROWD_PHASES
             _draw_face(image, crowd_texture(crowd_px, face.number % 3, phase, colours), corners)

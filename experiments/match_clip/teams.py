@@ -1,4 +1,4 @@
-"""Who plays: teams whose colours can be told apart, and their people."""
+"""Who plays: two teams with clearly different colours, and their people. All names are invented."""
 
 from __future__ import annotations
 
@@ -77,6 +77,7 @@ def make_person(rng: np.random.Generator, team: Team, number: int, name: str) ->
 
 
 def choose_squads(rng: np.random.Generator, teams: tuple[Team, Team]) -> list[Person]:
+    """Return the people of a match in the order of their numbers (script.py)."""
     names = list(rng.permutation(NAMES))
     people = []
     free = list(_KEEPER_SHIRTS)

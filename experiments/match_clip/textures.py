@@ -1,6 +1,6 @@
 """Pictures that do not depend on the frame: grass, crowd, advertising boards, text, sensor noise.
 
-Each is drawn once a size and kept.
+Each is computed once for each size and cached.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PANEL_M = 26.0
 
 @lru_cache(maxsize=2048)
 def text_mask(text: str, size_px: int) -> np.ndarray:
-    """The text as a mask (H, W) uint8, cut to the width of its ink and the height of capitals and descenders."""
+    """Return the text as a mask (H, W) uint8: as wide as its ink, as high as capitals and descenders."""
     font = ImageFont.load_default(max(4, size_px))
     stroke = size_px // 26
     left, _, right, _ = font.getbbox(text, stroke_width=stroke)
@@ -50,7 +50,7 @@ def paste(image: np.ndarray, mask: np.ndarray, colour: Colour, x: float, y: floa
 
 @lru_cache(maxsize=4)
 def grass_texture(px_per_m: int) -> np.ndarray:
-    """The mown pitch from above, without its lines: those are drawn in the picture, where they stay sharp."""
+    """Return the mown pitch from above, (H, W, 3) uint8, without its lines: they are drawn sharply in the picture."""
     width, height = round(2 * GRASS_X_M * px_per_m), round(2 * GRASS_Y_M * px_per_m)
     x = (np.arange(width) + 0.5) / px_per_m - GRASS_X_M
     y = GRASS_Y_M - (np.arange(height) + 0.5) / px_per_m
@@ -71,7 +71,7 @@ def grass_texture(px_per_m: int) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def crowd_texture(px_per_m: int, variant: int, phase: int, colours: tuple[Colour, ...]) -> np.ndarray:
-    """A panel of seated people from in front, `PANEL_M` wide; the phases differ by who has moved."""
+    """Return a panel of seated people from the front, `PANEL_M` wide; each phase moves other people."""
     rng = np.random.default_rng([2, variant])
     moves = np.random.default_rng([3, variant, phase])
     width, height = round(PANEL_M * px_per_m), round(28 * px_per_m)
@@ -114,7 +114,7 @@ _BRANDS = (
 
 @lru_cache(maxsize=32)
 def board_texture(px_per_m: int, variant: int) -> np.ndarray:
-    """Advertising boards, one panel of `PANEL_M`."""
+    """Return four advertising boards: a panel of `PANEL_M`."""
     width, height = round(PANEL_M * px_per_m), max(2, round(BOARDS_HEIGHT_M * px_per_m))
     image = np.zeros((height, width, 3), np.uint8)
     count = 4
@@ -130,6 +130,6 @@ def board_texture(px_per_m: int, variant: int) -> np.ndarray:
 
 @lru_cache(maxsize=4)
 def sensor_noise(width: int, height: int) -> np.ndarray:
-    """Sensor noise, larger than the picture: frames use different parts of it."""
+    """Return noise (height + 61, width + 61, 3) int8, larger than the picture: frames use different parts of it."""
     noise = np.random.default_rng(4).normal(0, 1.8, (height + 61, width + 61)).round()
     return np.repeat(np.clip(noise, -6, 6).astype(np.int8)[..., None], 3, axis=2)

@@ -213,7 +213,7 @@ def tiny_pictures(duration_s: float, seed: int, folder: Path | None = None) -> n
 
     from experiments.match_clip import match
 
-    folder = folder or match.MADE
+    folder = folder or match.CLIPS_FOLDER
     path = folder / f"tiny-{duration_s:g}s-seed{seed}-v{match.RENDER_VERSION}.npy"
     if path.exists():
         return np.load(path, mmap_mode="r")
