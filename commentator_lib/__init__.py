@@ -1,7 +1,6 @@
-"""Live AI video commentary: capture → sliding window → infer → speech → pacing, and the picture in step.
+"""Live AI video commentary: capture → sliding window → inference → speech → pacing.
 
-`LiveSession` is the way in. Names are loaded when they are first used, so that importing the package
-costs next to nothing.
+Start with `LiveSession`. Names are loaded when they are first used, so importing the package is fast.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 old_names.install()
-logging.getLogger(__name__).addHandler(logging.NullHandler())  # quiet, unless the program wants to hear it
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # quiet, unless the program sets up logging
 
 _HOME = {
     "LiveSession": "session",

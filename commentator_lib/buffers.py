@@ -1,6 +1,6 @@
-"""The two memories of the picture: few frames for the model, all frames for the viewer.
+"""Two buffers of frames: a few frames for the model, all frames for the viewer.
 
-The window keeps `capture_fps` frames a second for some seconds back; the display buffer keeps every frame for as
+The window keeps `capture_fps` frames a second of the last seconds; the display buffer keeps every frame for as
 long as the picture lags. Both are bounded and lose their oldest frames, never the newest.
 """
 
@@ -28,7 +28,7 @@ class SlidingWindow:
         self._newest: Frame | None = None
 
     def configure(self, capture_fps: float, max_frames: int) -> None:
-        """Change rate and length in mid-stream; frames that still fit are kept."""
+        """Change rate and length while frames are coming; frames that still fit are kept."""
         with self._lock:
             self._interval_s = 1.0 / capture_fps
             if max_frames != self._ring.maxlen:
@@ -40,7 +40,8 @@ class SlidingWindow:
             self._newest = frame
             if frame.captured_at_s < self._next_due_s - 1e-6:
                 return False
-            # Count on from when it was due, so that the mean rate holds, but not after a long gap.
+            # The next frame is due one interval after this one was due, so that the mean rate holds; after a long
+            # gap, one interval after this one came.
             late_s = frame.captured_at_s - self._next_due_s
             base_s = self._next_due_s if late_s < self._interval_s else frame.captured_at_s
             self._next_due_s = base_s + self._interval_s
@@ -81,7 +82,7 @@ class DisplayBuffer:
         self._closed = False
 
     def push(self, frame: Frame) -> None:
-        """Add a frame; the oldest ones go, and are counted in `dropped`, while there are more bytes than allowed."""
+        """Add a frame. While the bytes exceed the limit, drop the oldest frame and count it in `dropped`."""
         self._frames.append(frame)
         self._bytes += frame.image.nbytes
         while self._bytes > self.max_bytes and len(self._frames) > 1:
@@ -90,17 +91,18 @@ class DisplayBuffer:
         self._arrived.set()
 
     def pop(self) -> Frame:
-        """Take out the oldest frame. IndexError when there is none."""
+        """Remove and return the oldest frame. Raise IndexError when there is none."""
         frame = self._frames.popleft()
         self._bytes -= frame.image.nbytes
         return frame
 
     @property
     def oldest(self) -> Frame | None:
+        """The oldest frame, which stays in the buffer; None when there is none."""
         return self._frames[0] if self._frames else None
 
     def close(self) -> None:
-        """No more frames will come."""
+        """Note that no more frames will come."""
         self._closed = True
         self._arrived.set()
 

@@ -1,9 +1,9 @@
 """The command line: `commentator run | export | settings | check | sources`.
 
-A thin shell: it turns arguments into settings and errors into one line. What is shown is in `terminal`.
+It turns arguments into settings, and errors into one line. `terminal` prints tables and progress.
 
-Exit codes: 0 it went well; 1 a fault in mid-run (a full disk), or `check` found that something needed is
-missing; 2 bad input; 130 Ctrl-C or SIGTERM, with everything written that was finished.
+Exit codes: 0 done; 1 a fault during the run (a full disk), or `check` found that something needed is missing;
+2 bad input; 130 Ctrl-C or SIGTERM, after everything that was finished has been written.
 """
 
 from __future__ import annotations
@@ -84,8 +84,8 @@ def main() -> None:
 
 
 def _exit_with(code: int) -> NoReturn:
-    """End the process. After a Ctrl-C it is not torn down: all is written by then, and a library that was still
-    loading when it was stopped may abort in its destructors, which would turn the exit code into -6."""
+    """End the process. After a Ctrl-C, end it without any clean-up: everything is written by then, and a library that
+    was interrupted while loading may abort in its destructors, which would turn the exit code into -6."""
     if code == _INTERRUPTED:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -94,7 +94,7 @@ def _exit_with(code: int) -> NoReturn:
 
 
 def _raise_on_ctrl_c() -> None:
-    """Let Ctrl-C and SIGTERM raise KeyboardInterrupt from now on: there is something to be ended properly."""
+    """Let Ctrl-C and SIGTERM raise KeyboardInterrupt from now on, so that the run is ended properly."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
@@ -103,9 +103,7 @@ _Verbose = Annotated[
     int,
     typer.Option("--verbose", "-v", count=True, help="Show the library's log on stderr; -vv with details."),
 ]
-_LogFile = Annotated[
-    Path | None, typer.Option("--log-file", help="Write the library's log to this file, after what it holds.")
-]
+_LogFile = Annotated[Path | None, typer.Option("--log-file", help="Append the library's log to this file.")]
 _SettingsFile = Annotated[Path | None, typer.Option("--settings", help="TOML file with settings.")]
 _Preset = Annotated[str | None, typer.Option(help=f"Start from a preset: {', '.join(PRESETS)}.")]
 _Set = Annotated[
@@ -117,7 +115,7 @@ _Set = Annotated[
 def _gather_settings(
     file: Path | None, preset: str | None, assignments: list[str] | None, **more: object
 ) -> Settings:
-    """Return the settings of all layers; `more` are options with names of their own, None where not given."""
+    """Return the settings of all layers; `more` are the options for single settings, None where not given."""
     given = dict(parse_assignment(text) for text in assignments or [])
     return load_settings(file, preset, **{**given, **{k: v for k, v in more.items() if v is not None}})
 
@@ -125,7 +123,7 @@ def _gather_settings(
 @app.command()
 def run(
     source: Annotated[
-        list[str] | None, typer.Argument(help='Clips, played as one programme; a URL; a camera; or "demo".')
+        list[str] | None, typer.Argument(help='Clips, played one after another; a URL; a camera; or "demo".')
     ] = None,
     duration: Annotated[
         float | None,
@@ -159,6 +157,7 @@ def run(
 ) -> None:
     """Comment on a clip, a stream or a camera, live, and leave a folder with the recording, the log and a plot."""
     show_log(verbose, log_file)
+    # 1) Check the mode and gather the settings.
     from commentator_lib.runs.provenance import new_run_id
     from commentator_lib.session import LiveSession
 
@@ -167,6 +166,7 @@ def run(
     chosen = _gather_settings(
         settings, preset, assignments, profile=profile, instruction=instruction, speech=speech
     )
+    # 2) Prepare the session; bad input is refused here.
     folder = out / new_run_id()
     printer = CommentPrinter()
     session = LiveSession(
@@ -178,18 +178,19 @@ def run(
         on_caption=printer.print_caption,
     )
     printer.name = session.log.header["commentator"]
-    # Until it has started the process may just quit: nothing has been said or shown.
+    # 3) Run it. Until it has started, an interrupt may end the process at once: nothing has been said or shown.
     interrupted = run_with_progress(session, on_start=_raise_on_ctrl_c)
     if session.log.problem:
         complain(f"{session.log.problem}; the run was ended, what was written before is readable")
         raise typer.Exit(1)
+    # 4) Write plot, captions and video.
     _write_results(folder, video, interrupted)
     if interrupted:
         raise typer.Exit(_INTERRUPTED)
 
 
 def _write_results(folder: Path, video: bool, interrupted: bool) -> None:
-    """Write plot, captions and video from the run's log, and print its summary whatever became of the video."""
+    """Write plot, captions and video from the run's log, and print its summary even if the video fails."""
     from commentator_lib.runs.figures import plot_run
     from commentator_lib.runs.reader import load_run
 
@@ -217,7 +218,7 @@ def export(
     verbose: _Verbose = 0,
     log_file: _LogFile = None,
 ) -> None:
-    """Make the MP4 and the captions of a run from its log, also of one that was killed."""
+    """Make the MP4 and the captions of a run from its log, even if the run was killed."""
     show_log(verbose, log_file)
     from commentator_lib.runs.export_video import write_wav
     from commentator_lib.runs.figures import plot_run
@@ -243,7 +244,7 @@ def settings(
     verbose: _Verbose = 0,
     log_file: _LogFile = None,
 ) -> None:
-    """Every setting: value here, default, range with unit, environment name, meaning."""
+    """Show every setting: its value here, default, range with unit, environment name and meaning."""
     show_log(verbose, log_file)
     current = _gather_settings(file, preset, assignments)
     if save is not None:
@@ -262,7 +263,7 @@ def check(
     verbose: _Verbose = 0,
     log_file: _LogFile = None,
 ) -> None:
-    """What this machine can run: packages, GPU, checkpoint, voices, servers.
+    """Check what this machine can run: packages, GPU, checkpoint, voices, servers.
 
     Each fault is shown with its fix. Exit code 1 if the commentator cannot run.
     """
@@ -282,6 +283,6 @@ def check(
 
 @app.command()
 def sources(verbose: _Verbose = 0, log_file: _LogFile = None) -> None:
-    """What `commentator run` can open, and the clips that are at hand."""
+    """List what `commentator run` can open, and the clips that are installed."""
     show_log(verbose, log_file)
     print_sources()

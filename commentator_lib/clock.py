@@ -1,11 +1,10 @@
 """The one clock: the event loop's time, real or virtual, and the workers that blocking calls run on.
 
-Everything that waits, waits on `loop.time()`. Live, that is the monotonic clock. In virtual time the loop
-jumps to the next timer instead of sleeping, so that a 90-minute programme takes seconds and two runs
-agree to the byte.
+All waiting is on `loop.time()`. In live mode that is the monotonic clock. In virtual time the loop jumps to the
+next timer instead of sleeping, so that a 90-minute video takes seconds and two runs give the same bytes.
 
-A blocking call goes to a worker. Live, that is a thread. In virtual time it runs on the spot, and is
-charged afterwards: what it really took (replay), or nothing but its own cost model (what-if).
+A blocking call goes to a worker. In live mode that is a thread. In virtual time the call runs at once on the loop's
+thread; then the clock moves on by the time that it really took (replay), or by what its cost model says (what-if).
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ class _JumpingSelector(selectors.DefaultSelector):
             return ready
         if timeout is None:
             # Only another thread can wake the loop now (a stop, a question). Give it a moment of real
-            # time; a loop that nobody wakes is a mistake, and must not hang.
+            # time; then raise an error, since the loop would hang.
             ready = super().select(10.0)
             if not ready:
                 raise RuntimeError("virtual time stands still: every task waits and no timer is set")
@@ -75,17 +74,17 @@ class Worker(Protocol):
     """Runs blocking calls one after another, off the loop, and charges their time to the loop's clock."""
 
     async def call(self, function: Callable[..., T], *args: Any) -> T:
-        """Return what the call returns; its error passes through."""
+        """Run the call and return what it returns; its error is raised here."""
         ...
 
     def submit(self, function: Callable[..., Any], *args: Any) -> None:
-        """Run it after what is queued already; nobody waits for the result."""
+        """Run the call after those that are queued; its result is ignored."""
 
     def close(self) -> None:
-        """End once the present call returns; nothing is waited for."""
+        """Let the worker end once its present call returns. Return at once."""
 
     def join(self, timeout_s: float) -> bool:
-        """Wait for the end; False when a call is still running after `timeout_s`."""
+        """Wait for the worker's end. Return False when a call is still running after `timeout_s`."""
         ...
 
 
@@ -119,12 +118,12 @@ def _serve(calls: queue.SimpleQueue) -> None:
         loop, future, function, args = item
         try:
             result, error = function(*args), None
-        except BaseException as problem:  # it belongs to the caller, whatever it is
+        except BaseException as problem:  # of any kind: it is raised in the caller
             result, error = None, problem
         if future is not None:
             try:
                 loop.call_soon_threadsafe(_deliver, future, result, error)
-            except RuntimeError:  # the loop was closed while the call ran: nobody waits any more
+            except RuntimeError:  # the loop was closed while the call ran: no caller is left
                 pass
         del item, loop, future, function, args, result, error
 
@@ -141,7 +140,7 @@ def _deliver(future: asyncio.Future, result: Any, error: BaseException | None) -
 
 
 class InlineWorker:
-    """Virtual time: runs the call on the spot; `charge_time` lets its real seconds pass on the clock."""
+    """For virtual time: runs the call at once; `charge_time` moves the clock on by its real seconds."""
 
     def __init__(self, charge_time: bool) -> None:
         self._charge_time = charge_time

@@ -1,16 +1,16 @@
-"""Prompt profiles: who speaks, and what it looks for until the user says otherwise.
+"""Prompt profiles: the role that the commentator plays, and what it looks for until the user says otherwise.
 
-The profiles descend from the nerdpudding project (MIT); the words are our own.
+The profiles follow the nerdpudding project (MIT); the words are our own.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# What a commentator answers when there is nothing to say. Never spoken, shown nowhere.
+# What a commentator answers when there is nothing to say. Never spoken and never shown.
 NOTHING_TO_SAY = "..."
 
-_RULES = (
+RULES = (
     "Say only what is new or has changed since your last comment, and never say the same thing twice. "
     f"If nothing worth mentioning has changed, answer with exactly {NOTHING_TO_SAY} and nothing else."
 )
@@ -18,6 +18,8 @@ _RULES = (
 
 @dataclass(frozen=True, slots=True)
 class Profile:
+    """A kind of commentary: its name for people, and the two parts of its prompt."""
+
     label: str
     role: str  # who speaks, and how
     instruction: str  # what to look for until the user says otherwise

@@ -205,7 +205,7 @@ def test_misspelt_setting_names_the_nearest(given, hint):
         ({"speech": "loud"}, "true or false"),
     ],
 )
-def test_errors_say_how_to_mend_it(values, words):
+def test_errors_say_how_to_fix_it(values, words):
     with pytest.raises(SettingsError, match=words) as caught:
         load_settings(environment={}, **values)
     assert "\n" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""The browser and JupyterLab, for the notebooks and for what drives a real page."""
+"""The browser and JupyterLab, for the notebooks and for tests that drive a real page."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ def find_browser() -> str | None:
 
 
 def browser_line(path: str | None) -> CheckLine:
+    """Return the line about the browser at `path`; None means that there is none."""
     if path:
         return CheckLine(True, "browser", path)
     return CheckLine(
@@ -28,6 +29,7 @@ def browser_line(path: str | None) -> CheckLine:
 
 
 def jupyter_line(version: str | None) -> CheckLine:
+    """Return the line about JupyterLab of this version; None means that it is not installed."""
     if version:
         return CheckLine(True, "JupyterLab", version)
     return CheckLine(None, "JupyterLab", "not installed", f"pip install '{DISTRIBUTION}[notebooks]'")

@@ -19,9 +19,9 @@ from commentator_lib.settings import Settings
 class Gpu:
     """The first GPU, as the driver and PyTorch describe it.
 
-    `name` and `driver` are "" where none is named; the driver can be asked where nvidia-ml-py is installed
-    (`driver_asked`). `torch` is PyTorch's version, "" where it is missing; `built_for` is "CUDA 12.8", "ROCm 6.4",
-    or "" for a build for processors only. `usable`: PyTorch can compute on it.
+    `name` and `driver` are "" where they are unknown. `driver_asked`: nvidia-ml-py is installed, so the driver could
+    be asked. `torch` is PyTorch's version, "" where it is missing; `built_for` is "CUDA 12.8", "ROCm 6.4", or ""
+    for a build for processors only. `usable`: PyTorch can compute on it.
     """
 
     name: str = ""
@@ -37,12 +37,14 @@ class Gpu:
 
 
 def read_gpu() -> Gpu:
-    """Return what the driver and PyTorch say of the first GPU; PyTorch is imported where it is installed."""
-    return Gpu(**{**_by_driver(), **_by_torch()})  # PyTorch last: a model will get the GPU that it sees
+    """Return what the driver and PyTorch report about the first GPU; import PyTorch if it is installed."""
+    return Gpu(
+        **{**_by_driver(), **_by_torch()}
+    )  # PyTorch's values win: a model runs on the GPU that PyTorch sees
 
 
 def _by_driver() -> dict:
-    device = meters._nvml_device()
+    device = meters.nvml_device()
     if device is None:
         return {"driver_asked": find_spec("pynvml") is not None}
     pynvml, handle = device
@@ -53,7 +55,7 @@ def _by_driver() -> dict:
             "driver": str(pynvml.nvmlSystemGetDriverVersion()),
         }
         memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
-    except pynvml.NVMLError as error:  # GPUs that share the processor's memory have no count of their own
+    except pynvml.NVMLError as error:  # GPUs that share the processor's memory have no memory count
         return {**seen, "problem": f"the driver does not tell all about it ({first_line(error)})"}
     return {**seen, "free_bytes": int(memory.free), "total_bytes": int(memory.total)}
 
@@ -72,7 +74,9 @@ def _by_torch() -> dict:
         seen |= {"capability": torch.cuda.get_device_capability()}
         free, total = torch.cuda.mem_get_info()  # what loading a model will ask
         return {**seen, "free_bytes": free, "total_bytes": total}
-    except Exception as error:  # a broken PyTorch, a full or a faulty GPU: each says so in its own way
+    except (
+        Exception
+    ) as error:  # a broken PyTorch, a full or a faulty GPU: each raises an error of its own kind
         if isinstance(error, ModuleNotFoundError) and error.name == "torch":
             return {}
         problem = f"PyTorch fails with {named_first_line(error)}"
@@ -80,14 +84,14 @@ def _by_torch() -> dict:
 
 
 def needs_gpu(settings: Settings) -> bool:
-    """Return whether these settings need a GPU: MiniCPM-o, unless it was told to use the CPU; others if told to."""
+    """Return whether these settings need a GPU: minicpmo unless `device` is cpu, vlm only if `device` is cuda."""
     if settings.commentator == "minicpmo":
         return settings.device != "cpu"
     return settings.commentator == "vlm" and settings.device == "cuda"
 
 
 def gpu_line(gpu: Gpu, needed: bool, minicpmo: bool = False) -> CheckLine:
-    """Check whether PyTorch can compute on the GPU; what to do depends on what lacks."""
+    """Check whether PyTorch can compute on the GPU; the fix depends on what is missing."""
     none = "no GPU seen" + ("" if gpu.driver_asked else " (without nvidia-ml-py the driver cannot be asked)")
     driver = f"driver {gpu.driver}" if gpu.driver else ""
     found = ", ".join(filter(None, [gpu.name or none, driver, _torch_text(gpu), gpu.problem]))
@@ -102,7 +106,7 @@ def gpu_line(gpu: Gpu, needed: bool, minicpmo: bool = False) -> CheckLine:
     elif gpu.name:
         fix = f"install a driver that is new enough for {gpu.built_for}, or a PyTorch built for an older one"
     else:
-        slow = "; device=cpu runs the model all the same, far below real time" if minicpmo else ""
+        slow = "; device=cpu also runs the model, but far below real time" if minicpmo else ""
         fix = (
             "commentator=baseline needs none and commentator=openai uses a server's; for an NVIDIA GPU install its "
             f"driver and nvidia-ml-py{slow}"
@@ -125,7 +129,7 @@ def graphs_lines(gpu: Gpu, triton: bool, compiler: bool) -> list[CheckLine]:
         *([] if compiler else ["install a C compiler (gcc), which Triton needs"]),
     ]
     if lacking:
-        found = "no CUDA graphs for MiniCPM-o: it runs all the same, many times slower"
+        found = "no CUDA graphs for MiniCPM-o: it runs without them, many times slower"
         return [CheckLine(None, "MiniCPM-o's speed", found, "; ".join(lacking))]
     return [CheckLine(True, "MiniCPM-o's speed", "Triton and a C compiler are here: it runs as CUDA graphs")]
 
@@ -135,12 +139,13 @@ def gpu_memory_line(
 ) -> CheckLine:
     """Check the free memory, and say which of MiniCPM-o's checkpoints fit into it.
 
-    It is judged by `checkpoint`, else by the published AWQ one. `shrink`: 4 bits take less here.
+    The need is that of `checkpoint`, or of the published AWQ checkpoint where it is None. `shrink`: 4-bit weights
+    take less memory on this GPU.
     """
     what = "GPU memory"
     published = [(c, spoken) for c in (PUBLISHED_BF16, PUBLISHED_AWQ) for spoken in (True, False)]
     if gpu.free_bytes is None or gpu.total_bytes is None:
-        return CheckLine(None, what, f"none to be read; MiniCPM-o takes {_sizes(published, shrink)}")
+        return CheckLine(None, what, f"unknown; MiniCPM-o takes {_sizes(published, shrink)}")
     fitting = [(c, spoken) for c, spoken in published if needed_bytes(c, spoken, shrink) <= gpu.free_bytes]
     found = (
         f"{bytes_text(gpu.free_bytes)} of {bytes_text(gpu.total_bytes)} free; of MiniCPM-o fits: "

@@ -1,4 +1,4 @@
-"""One line of a check, and all of them as plain text."""
+"""One line of a check, and all lines as plain text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ DISTRIBUTION = "commentator-lib"
 class CheckLine:
     """One thing that was checked: `what` it is, and what was `found`.
 
-    `ok` None: it is missing or not right, and not needed with these settings. `fix` says how to get it all the same.
+    `ok` is True where it works, False where it does not and is needed, None where it does not and is not needed with
+    these settings. `fix` says how to install or repair it.
     """
 
     ok: bool | None

@@ -1,4 +1,4 @@
-"""The commentators, voices and sources that can be named, somebody's own among them."""
+"""The commentators, voices and sources that can be named, including those of installed packages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from commentator_lib.voices.factory import known_voices
 
 
 def names_line(what: str, known: Mapping[str, str]) -> CheckLine:
-    """Return the line of one kind of part: names by where they come from.
+    """Return the line about one kind of part: each name with where it comes from.
 
     >>> names_line("voices", {"hibari": "built in", "owl": "owls 1.2 (owls:Owl)"}).found
     'hibari (built in); owl (owls 1.2 (owls:Owl))'

@@ -54,7 +54,7 @@ def release(version: str) -> tuple[int, ...]:
 
 
 def fits(version: str, requirement: Requirement) -> bool:
-    """Return whether an installed version is one of those required; a version that is none fits nothing."""
+    """Return whether an installed version meets the requirement; a text that is no version never does."""
     try:
         return requirement.versions.contains(version, prereleases=True)
     except InvalidVersion:
@@ -62,7 +62,7 @@ def fits(version: str, requirement: Requirement) -> bool:
 
 
 def lacking(required: Iterable[Requirement], installed: Mapping[str, str]) -> list[str]:
-    """Return what is missing or of the wrong version, in words."""
+    """Return the packages that are missing or of the wrong version, in words."""
     words = []
     for r in required:
         if r.name not in installed:
@@ -99,6 +99,7 @@ def read_versions(names: Iterable[str]) -> dict[str, str]:
 
 
 def python_line(version: tuple[int, ...], system: str) -> CheckLine:
+    """Check whether this version of Python is new enough; `system` names the operating system."""
     ok = tuple(version[:2]) >= _OLDEST_PYTHON
     fix = "" if ok else "install Python 3.11 or newer and make a new environment with it"
     return CheckLine(ok, "Python", f"{'.'.join(map(str, version))} on {system}", fix)
@@ -107,6 +108,7 @@ def python_line(version: tuple[int, ...], system: str) -> CheckLine:
 def packages_line(
     requirements: Mapping[str, Sequence[Requirement]], installed: Mapping[str, str]
 ) -> CheckLine:
+    """Check whether the packages that every installation needs are there."""
     base = requirements.get("", [])
     if not base:
         return CheckLine(
@@ -124,6 +126,7 @@ def _versions(names: Iterable[str], installed: Mapping[str, str]) -> str:
 def extra_line(
     name: str, requirements: Mapping[str, Sequence[Requirement]], installed: Mapping[str, str], needed: bool
 ) -> CheckLine:
+    """Check whether the packages of the extra `name` are there; `needed` with these settings."""
     wanted = requirements.get(name, [])
     what, fix = f"extra {name}", f"pip install '{DISTRIBUTION}[{name}]'"
     if not wanted:

@@ -1,4 +1,4 @@
-"""Parts that are tried out: a package that is installed may still not load."""
+"""Try parts out, since a package that is installed may still not load."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from commentator_lib.errors import named_first_line
 
 
 def try_line(what: str, attempt: Callable[[], str], fix: str) -> CheckLine:
-    """Return a line that is right when `attempt` returns what it found; any error that it raises is the fault."""
+    """Return a line that is ok if `attempt` returns what it found; an error that it raises becomes the finding."""
     try:
         return CheckLine(True, what, attempt())
-    except Exception as error:  # a library may fail to load in any way, and that is the finding
+    except Exception as error:  # a library may fail to load in any way
         return CheckLine(False, what, named_first_line(error), fix)
 
 
 def try_ffmpeg() -> str:
-    """Return PyAV's and FFmpeg's versions, once the encoders of exported videos are found."""
+    """Return PyAV's and FFmpeg's versions. Raise an error where an encoder of exported videos is missing."""
     import av
     import av.codec
 
@@ -27,7 +27,7 @@ def try_ffmpeg() -> str:
 
 
 def try_baseline() -> str:
-    """Let the detector look at a grey picture."""
+    """Run the detector on a grey picture."""
     import numpy as np
 
     from commentator_lib.commentators.baseline.detector import Detector
@@ -37,13 +37,13 @@ def try_baseline() -> str:
 
 
 def try_voice() -> str:
-    """Let the embedded voice say a word; RuntimeError when it is silent."""
+    """Let the embedded voice say a word. Raise RuntimeError when its sound is silent."""
     from commentator_lib.media import to_float32
     from commentator_lib.voices.hibari import HibariVoice
 
     chunks = list(HibariVoice().speak("Ready."))
     if not any(abs(to_float32(chunk.samples)).max(initial=0.0) > 0.01 for chunk in chunks):
-        raise RuntimeError("it spoke, and nothing was to be heard")
+        raise RuntimeError("it spoke, but its sound is silent")
     return f"hibari said a word of {sum(chunk.duration_s for chunk in chunks):.2f} s"
 
 
@@ -57,7 +57,7 @@ def ocr_line() -> CheckLine:
 
 
 def try_ocr() -> str:
-    """Let the OCR read a word; RuntimeError when it cannot."""
+    """Let the OCR read a word. Raise RuntimeError when it reads something else."""
     import numpy as np
     from PIL import Image, ImageDraw, ImageFont
 

@@ -1,11 +1,11 @@
-"""What this machine can run, line by line, and how to fix what it cannot.
+"""Check what this machine can run, line by line, with a fix for each fault.
 
-A list of versions would not say it: a package that is installed may still not load, and a GPU that the
-driver sees may be one that PyTorch does not. So the voice speaks, the detector looks, the OCR reads and the
-checkpoint's files are opened. Reading the machine (`read_…`, `try_…`, `ask_…`) is kept apart from judging it
-(`…_line`), so that tests can judge machines that nobody has.
+A list of versions is not enough: a package that is installed may still not load, and PyTorch may not see a GPU that
+the driver sees. So the voice speaks, the detector looks, the OCR reads and the checkpoint's files are opened.
+Reading the machine (`read_…`, `try_…`, `ask_…`) is kept apart from judging it (`…_line`), so that tests can judge
+any machine.
 
-Nothing here raises for something that is missing: that is what is checked.
+A missing part raises no error here: it becomes a line of the result.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from commentator_lib.checks.server import ask_server, server_line
 from commentator_lib.commentators.minicpmo.memory_budget import can_shrink, kernel_tools
 from commentator_lib.settings import Settings
 
-# What the baseline commentator and its voice cannot do without.
+# What the baseline commentator and its voice need.
 BASE = ("Python", "packages", "video and sound", "baseline", "embedded voice")
 
 

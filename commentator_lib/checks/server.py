@@ -11,9 +11,9 @@ _SERVER_TIMEOUT_S = 1.0
 
 
 def ask_server(base_url: str) -> tuple[int | None, str]:
-    """Return (HTTP status of the server's list of models, None without an answer; what came of it, in words).
+    """Return (HTTP status of the server's list of models, or None without an answer; the result in words).
 
-    It is asked without a key, so that none can be shown or sent to the wrong server: a refusal is an answer too.
+    The request carries no key, so that no key is shown or sent to the wrong server. A refusal is an answer too.
     """
     import httpx
 
@@ -32,6 +32,7 @@ def ask_server(base_url: str) -> tuple[int | None, str]:
 def server_line(
     base_url: str, has_httpx: bool, needed: bool, has_key: bool, ask: Callable = ask_server
 ) -> CheckLine:
+    """Check the model server by `ask(base_url)`, which returns what `ask_server` returns."""
     what = "model server"
     if not has_httpx:
         return CheckLine(None, what, "not asked without httpx", f"pip install '{DISTRIBUTION}[openai]'")

@@ -1,4 +1,4 @@
-"""One comment from its first piece until it was heard: its pieces, its states, and which may follow which."""
+"""One comment from its first piece until it was heard: its pieces, its states, and the allowed changes of state."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from commentator_lib.runs.record import CycleRecord
 
 
 class State(Enum):
-    """Where a comment stands; see `Comment`."""
+    """The state of a comment; see `Comment`."""
 
     PREPARING = "preparing"
     READY = "ready"
@@ -28,7 +28,7 @@ _NEXT: dict[State, frozenset[State]] = {
     State.READY: frozenset({State.SOUNDING, State.CUT, State.DROPPED, State.FAILED}),
     State.SOUNDING: frozenset({State.HEARD, State.CUT, State.DROPPED, State.FAILED}),
 }
-# What the run log calls a comment that has come to its end.
+# The run log's names of the states in which a comment ends.
 _OUTCOMES = {
     State.HEARD: "spoken",
     State.CUT: "interrupted",
@@ -36,12 +36,12 @@ _OUTCOMES = {
     State.FAILED: "failed",
     State.SILENT: "silent",
 }
-# What starts a cycle at once, and may cut the comment before.
+# Triggers that start a cycle at once and may cut the comment before it.
 URGENT_TRIGGERS = ("instruction", "profile", "change")
 
 
 class IllegalTransition(RuntimeError):
-    """A comment was asked for what its state does not allow: a fault of the program."""
+    """A comment's state does not allow what was called: a fault of the program."""
 
 
 class StaleComment(Exception):
@@ -50,7 +50,7 @@ class StaleComment(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Words of a comment and the sound that says them."""
+    """Some words of a comment and the length of their sound."""
 
     text: str
     offset_s: float  # of its sound in the comment's
@@ -59,7 +59,7 @@ class Piece:
 
 @dataclass(slots=True)
 class Comment:
-    """A comment and its state. Attributes are read freely, and changed by the methods only:
+    """A comment and its state. Read the attributes freely; change them through the methods only:
 
                             begin           start_sounding
               PREPARING ────────────▶ READY ──────────────▶ SOUNDING
@@ -74,13 +74,16 @@ class Comment:
     - preparing: the commentator is at work, and nothing can be heard yet.
     - ready: when it starts is decided (`start_s`), and its first sound or text waits for that time.
     - sounding: its first sound was heard; where it has no sound, its text is shown.
-    - heard: to its end. cut: in part, for something more important. dropped: not at all, it came too late or was
-      overtaken. failed: the commentator or the voice did; what there was of it was heard. silent: it was "...".
+    - heard: it was heard to its end.
+      - cut: a part was heard; it was cut for something more important.
+      - dropped: nothing was heard; it came too late or was overtaken.
+      - failed: the commentator or the voice failed; what was ready was heard.
+      - silent: it was "...".
 
     (1) A comment without sound that is dropped while it waits is logged as cut. (2) Cut before its first step.
 
-    The commentator goes on while a comment is ready or sounding: `add` and `complete` are allowed in all states up to
-    the end. Which end it comes to follows from what was told before: `report_problem`, `break_off`, `overtake`, `cut`.
+    The commentator goes on while a comment is ready or sounding: `add` and `complete` are allowed in all states before
+    the end. The calls of `report_problem`, `break_off`, `overtake` and `cut` decide in which state it ends.
     """
 
     record: CycleRecord
@@ -93,23 +96,26 @@ class Comment:
     generated: bool = False  # nothing more will come
     cut_s: float | None = None  # seconds of its own sound after which it is cut
     problem: str = ""  # what failed
-    broken_off: str = ""  # why it is not all that was to be said
+    broken_off: str = ""  # why it was not said completely
 
     @property
     def id(self) -> int:
+        """The number of its cycle."""
         return self.record.cycle
 
     @property
     def urgent(self) -> bool:
+        """Whether it was triggered by something that starts a cycle at once."""
         return self.record.trigger in URGENT_TRIGGERS
 
     @property
     def ended(self) -> bool:
+        """Whether it is in a state that no other follows."""
         return self.state not in _NEXT
 
     @property
     def goal_s(self) -> float:
-        """Seconds of sound after which it has been heard."""
+        """Seconds of its sound after which it counts as heard."""
         return self.sent_s if self.cut_s is None else min(self.cut_s, self.sent_s)
 
     @property
@@ -124,16 +130,16 @@ class Comment:
     # --- transitions
 
     def begin(self, start_s: float, has_sound: bool) -> None:
-        """Its first sound is ready (or its text, where it has none), to start at clock time `start_s`."""
+        """Note that its first sound (or its text, where it has none) is ready, to start at clock time `start_s`."""
         self._go(State.READY)
         self.start_s, self.has_sound = start_s, has_sound
 
     def start_sounding(self) -> None:
-        """Its first sound was heard, or its text is shown."""
+        """Note that its first sound was heard, or its text is shown."""
         self._go(State.SOUNDING)
 
     def end(self, silent: bool = False) -> str:
-        """Come to the end that follows from what was told before; return the run log's name of it.
+        """Go to the final state that follows from the calls before; return the run log's name of it.
 
         `silent`: the commentator had nothing to say.
         """
@@ -154,10 +160,10 @@ class Comment:
             )
         self.state = state
 
-    # --- what happens to it without a change of state
+    # --- changes within a state
 
     def add(self, text: str, sound_s: float) -> Piece:
-        """It has grown by a piece."""
+        """Add a piece of text whose sound is `sound_s` seconds long; return it."""
         self._must_not_have_ended("grow")
         piece = Piece(text, self.sent_s, sound_s)
         self.pieces.append(piece)
@@ -165,26 +171,26 @@ class Comment:
         return piece
 
     def complete(self) -> None:
-        """Nothing more will come."""
+        """Note that no more pieces will come."""
         self.generated = True
 
     def report_problem(self, problem: str) -> None:
-        """Its commentator or its voice failed; what there is of it is heard all the same."""
+        """Note that its commentator or its voice failed; the pieces so far are still heard."""
         self._must_not_have_ended("fail")
         self.problem = problem
 
     def break_off(self, reason: str) -> None:
-        """It will not be all that was to be said. The first reason stays."""
+        """Note why it will not be said completely. The first reason stays."""
         self._must_not_have_ended("be broken off")
         self.broken_off = self.broken_off or reason
 
     def overtake(self, trigger: str) -> None:
-        """Break it off for an urgent cycle; the newest reason stays."""
+        """Break it off for an urgent cycle; this reason replaces an earlier one."""
         self._must_not_have_ended("be overtaken")
         self.broken_off = f"overtaken by a new {trigger}"
 
     def cut(self, at_heard_s: float) -> None:
-        """End it after so many seconds of its own sound; nothing more will come."""
+        """End it after `at_heard_s` seconds of its own sound; no more pieces will come."""
         if self.state is State.PREPARING:
             raise IllegalTransition(f"comment {self.id} is preparing: there is nothing to cut")
         self._must_not_have_ended("be cut")

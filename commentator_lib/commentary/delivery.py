@@ -1,6 +1,7 @@
 """From a comment's first sound until it was heard: its start, the room that a cut makes, and its captions.
 
-A comment that is being heard is attended by a task of its own, while the loop prepares the next one.
+Each comment that is being heard has a task of its own, which shows its captions and completes its record, while the
+loop prepares the next comment.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ from commentator_lib.players.base import PlayerGroup
 from commentator_lib.players.playback_clock import CommentPlayback
 from commentator_lib.settings import Settings
 
-# The foreseen end of a comment moves when a player stalls, so everybody who waits for it looks again this often.
+# The foreseen end of a comment moves when a player stalls, so a task that waits for it checks again this often.
 LOOK_AGAIN_S = 0.5
-# A caption may come this much before its word: less than anybody sees.
+# A caption may come this many seconds before its word: too little to be seen.
 _CAPTION_EARLY_S = 0.02
 
 
 class Delivery:
     """All comments that are ready or being heard, in `comments` by their ids.
 
-    `last` is the newest comment with sound that nothing has dropped, `last_text` what the next prompt carries on.
+    `last` is the newest comment with sound that was not dropped; `last_text` goes into the next prompt.
     `on_end()` is called after each comment, `on_fault()` when a fault of the program ends the attending of one.
     Times in the records are relative to `epoch_s`.
     """
@@ -59,24 +60,25 @@ class Delivery:
         self._attending: dict[int, asyncio.Task[None]] = {}
 
     def playback(self, comment: Comment) -> CommentPlayback:
+        """Return what the playback clock knows of a comment."""
         return self._players.playback.track(comment.id)
 
     def previous_end_s(self, now: float) -> float | None:
-        """When the last sound ends or ended; None when there was none."""
+        """Return the clock time at which the last sound ends or ended; None when there was none."""
         if self.last is not None and not self.last.ended:
             return self.playback(self.last).end_s(now)
         heard_to_s = self._keeper.last_heard_to_s
         return None if heard_to_s is None else heard_to_s + self._epoch_s
 
     def heard_by(self, comment: Comment, when_s: float) -> str:
-        """Return what of a comment will have been heard when the next one cuts it: only that can be built upon."""
+        """Return the words of a comment that will have been heard at clock time `when_s`, when the next one cuts it."""
         now = self._clock.time()
         return comment.text_up_to(self.playback(comment).heard_s(now) + max(0.0, when_s - now))
 
     # --- its first sound
 
     def take(self, comment: Comment, piece: SpeechPiece) -> None:
-        """Take a piece that was generated just now, and start the comment with it if it is the first that can be.
+        """Take a piece that was just generated; start the comment if this is the first that can be heard or shown.
 
         Raise StaleComment where it comes too late to be heard.
         """
@@ -97,7 +99,7 @@ class Delivery:
         self._players.playback.wake()
 
     def _begin(self, comment: Comment, has_sound: bool) -> None:
-        """Its first sound is ready: decide when it is heard, and whether that is still worth it."""
+        """Decide when a comment whose first sound is ready is heard. Raise StaleComment where that is too late."""
         # 1) The delay learns from the latency.
         now = self._clock.time()
         comment.record.first_sound_s = now - self._epoch_s
@@ -125,7 +127,7 @@ class Delivery:
         self._attending[comment.id] = task
 
     def _make_room(self, last: Comment, start_s: float, now: float) -> float:
-        """Cut the comment being heard where the urgent one starts; return the start on its step."""
+        """Cut the comment being heard where the urgent one starts; return the start, moved to the step of the cut."""
         position_s = self.playback(last).heard_s(now) + (start_s - now)
         cut_s = cut_position(position_s)
         if cut_s >= last.goal_s:
@@ -134,7 +136,7 @@ class Delivery:
         self._cut(last, cut_s)
         return start_s + (cut_s - position_s)
 
-    # --- ends before its end
+    # --- early ends
 
     def _cut(self, comment: Comment, at_heard_s: float) -> None:
         comment.cut(at_heard_s)
@@ -173,7 +175,7 @@ class Delivery:
     # --- until it was heard
 
     async def _attend(self, comment: Comment) -> None:
-        """Show each piece's words when its sound is heard; finish the record when all was."""
+        """Show each piece's words when its sound is heard; finish the record when all was heard."""
         shown = 0
         while True:
             now = self._clock.time()
@@ -188,12 +190,15 @@ class Delivery:
         self._finish(comment)
 
     def _attended(self, task: asyncio.Task[None]) -> None:
-        """A fault of the program while attending ends the run; `drain` raises it."""
+        """End the run where a comment's task failed by a fault of the program; `drain` raises the fault."""
         if not task.cancelled() and task.exception() is not None:
             self._on_fault()
 
     def _position_s(self, comment: Comment, now: float) -> float | None:
-        """Seconds of it that were heard; None before its first sound. Text counts from its time on."""
+        """Return the seconds of a comment that were heard, None before its first sound.
+
+        For text without sound, return the seconds since it was shown.
+        """
         if now < comment.start_s - 1e-6:
             return None
         if not comment.has_sound:
@@ -203,7 +208,7 @@ class Delivery:
         return heard_s if begun else None
 
     def _show_captions(self, comment: Comment, shown: int, position_s: float) -> int:
-        """Show the words of the pieces from `shown` on whose sound has come; return how many are shown now."""
+        """Show the words of each piece whose sound was reached, from piece `shown` on; return how many are shown."""
         while shown < len(comment.pieces):
             offset_s = comment.pieces[shown].offset_s
             if position_s < offset_s - _CAPTION_EARLY_S or offset_s > comment.goal_s:
@@ -216,7 +221,7 @@ class Delivery:
         return shown
 
     def _finish(self, comment: Comment) -> None:
-        """It was heard, or cut: log it, and forget what is over."""
+        """Log a comment that was heard or cut, and forget the comments that are over."""
         self._keeper.finish(comment, self.playback(comment))
         if comment.cut_s is not None and self.last_text == comment.record.text:
             self.last_text = comment.record.heard_text
@@ -228,7 +233,7 @@ class Delivery:
 
 
 def _is_over(comment: Comment, shown: int, position_s: float | None) -> bool:
-    """Whether nothing more is to be done for a comment of which `shown` pieces are shown."""
+    """Return whether nothing is left to do for a comment of which `shown` pieces are shown."""
     if comment.cut_s == 0.0:
         return True
     all_heard = comment.generated and position_s is not None and position_s >= comment.goal_s - 1e-6
@@ -237,12 +242,12 @@ def _is_over(comment: Comment, shown: int, position_s: float | None) -> bool:
 
 
 def _wait_s(comment: Comment, shown: int, position_s: float | None, now: float) -> float:
-    """Seconds until the next thing is to be done for a comment, if playback goes on as it does."""
+    """Return the seconds until a comment needs its task again, if playback goes on without a stall."""
     if position_s is None:
         left_s = comment.start_s - now
         return min(LOOK_AGAIN_S, max(0.01, left_s)) if left_s > 0 else 0.05
     if not comment.has_sound:
-        return LOOK_AGAIN_S  # only its next text can matter, and that wakes us
+        return LOOK_AGAIN_S  # only its next text can matter, and that wakes the task
     goals_s = [comment.goal_s] if comment.generated else []
     if shown < len(comment.pieces):
         goals_s.append(comment.pieces[shown].offset_s)

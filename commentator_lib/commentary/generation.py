@@ -14,11 +14,11 @@ from commentator_lib.settings import Settings
 
 
 class NoAnswer(Exception):
-    """A commentator that hangs."""
+    """A commentator did not answer in time; the message says for how long."""
 
 
 class Generation:
-    """One comment after another on the inference worker; `comment` is the one that is being generated.
+    """Generates one comment after another on the inference worker; `comment` is the present one.
 
     `take(comment, piece)` is called for each piece that may be shown or heard; it raises StaleComment where the
     comment comes too late. `vram` reads the GPU memory in use, in bytes, or None; `torch_vram(reset)` is
@@ -52,13 +52,14 @@ class Generation:
         self.cancel()
 
     def cancel(self) -> None:
+        """End what is being generated, because the run ends."""
         if self._task:
             self._task.cancel()
 
     async def run(self, comment: Comment, pieces: Generator[SpeechPiece, None, None]) -> bool:
         """Take all pieces, until the end, a failure or `cancel`; return True when the comment was "...".
 
-        Why it ended early stands in the comment afterwards.
+        The comment itself then says why it ended early, if it did.
         """
         self._measure_idle_memory(comment.record)
         task = asyncio.ensure_future(self._take_pieces(comment, pieces))
@@ -85,7 +86,7 @@ class Generation:
         return not task.cancelled() and error is None and task.result()
 
     async def _take_pieces(self, comment: Comment, pieces: Generator[SpeechPiece, None, None]) -> bool:
-        """Take pieces as they come; True when the comment was "..."."""
+        """Take pieces as they come; return True when the comment was "..."."""
         timeout_s = self.settings.inference_timeout_s
         started_s = self._clock.time()
         while True:
@@ -114,7 +115,7 @@ class Generation:
     async def _next_piece(
         self, pieces: Generator[SpeechPiece, None, None], timeout_s: float
     ) -> SpeechPiece | None:
-        """The next piece, None after the last. NoAnswer after `timeout_s`."""
+        """Return the next piece, None after the last. Raise NoAnswer after `timeout_s`."""
         call = asyncio.ensure_future(self._worker.call(next_or_end, pieces))
         try:
             await asyncio.wait({call}, timeout=timeout_s)
@@ -130,7 +131,7 @@ class Generation:
         record.torch_idle_bytes, record.torch_peak_bytes = self._torch_vram(True) or (None, None)
 
     def _measure_peak_memory(self, record: CycleRecord) -> None:
-        """The driver's count is read at each piece, so a short peak may escape it; PyTorch keeps its own."""
+        """Record the peak of GPU memory: PyTorch's own, and the driver's at each piece, which misses short peaks."""
         if (used := self._vram()) is not None:
             record.vram_peak_bytes = max(used, record.vram_peak_bytes or 0)
         if (torch_vram := self._torch_vram(False)) is not None:

@@ -1,12 +1,12 @@
 """One commentary cycle after another: decide, infer, speak. This file puts the parts together.
 
-A loop that infers, plays, sleeps and begins again makes the listener wait through every inference, and takes what
-was generated for what was heard. Here a comment that is being heard is attended by a task of its own
-(delivery.py), while the loop is already preparing the next one (turns.py, generation.py). All waiting is on the
-event loop's clock, so that the same code runs live and in virtual time.
+A comment that is being heard has a task of its own (delivery.py), while the loop already prepares the next one
+(turns.py, generation.py): otherwise the listener would wait through every inference. What was really heard is kept
+apart from what was generated. All waiting is on the event loop's clock, so that the same code runs live and in
+virtual time.
 
-It knows no thread, model, widget or file: workers, players and the log are given to it. Everything here
-happens on the event loop's thread.
+The loop knows no thread, model, widget or file: workers, players and the log are given to it. Everything here
+runs on the event loop's thread.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ class CommentaryLoop:
         vram: Callable[[], int | None] = lambda: None,
         torch_vram: Callable[[bool], tuple[int, int] | None] = lambda _reset: None,
     ) -> None:
+        # 1) What changes while it runs, and the parts that it is given.
         self.settings = settings
         self.profile = settings.profile
         self.instruction: str | None = settings.instruction or PROFILES[settings.profile].instruction
@@ -71,6 +72,7 @@ class CommentaryLoop:
         self._epoch_s = epoch_s
         self._clock = asyncio.get_running_loop()
         self._keeper = RecordKeeper(delay=delay, log=log, epoch_s=epoch_s)
+        # 2) What makes a comment heard, what generates it, and what decides when the next one may start.
         self._delivery = Delivery(
             settings=settings,
             delay=delay,
@@ -97,12 +99,12 @@ class CommentaryLoop:
             generation=self._generation,
         )
 
-    # --- what happens to it from outside, on the loop's thread
+    # --- called from outside, on the loop's thread
 
     def set_instruction(self, text: str | None) -> None:
-        """Take a question or a new focus in mid-stream: a cycle starts at once, without the last comment's words.
+        """Take a question or a new focus: a cycle starts at once, without the last comment's words.
 
-        None or empty text idles the loop.
+        With None or an empty text no cycle starts until the next instruction.
         """
         text = (text or "").strip() or None
         if text == self.instruction:
@@ -114,7 +116,10 @@ class CommentaryLoop:
         self._turns.wake()
 
     def set_profile(self, name: str) -> None:
-        """Switch the prompt profile (KeyError if unknown); its own instruction goes with it."""
+        """Switch the prompt profile. Raise KeyError for an unknown one.
+
+        The instruction changes to the new profile's, unless the user has set one.
+        """
         follows = self.instruction == PROFILES[self.profile].instruction
         new = PROFILES[name]
         self.profile = name
@@ -123,7 +128,7 @@ class CommentaryLoop:
         self._start_afresh("profile")
 
     def apply(self, settings: Settings) -> None:
-        """Take settings that hold from the next cycle on."""
+        """Use these settings from the next cycle on."""
         for part in (self, self._turns, self._generation, self._delivery):
             part.settings = settings
         self._delay.configure(
@@ -137,23 +142,27 @@ class CommentaryLoop:
         self._turns.wake()
 
     def frame_arrived(self) -> None:
+        """Note that a frame has come into the window."""
         self._turns.frame_arrived()
 
     def scene_changed(self, compensated: float) -> None:
-        """A frame of the window changed by this much in the last second: an important change may cut the
-        comment that is being heard."""
+        """Note by how much (0–255) a frame of the window changed in the last second.
+
+        An important change may cut the comment that is being heard.
+        """
         self._turns.scene_changed(compensated)
 
     def source_ended(self) -> None:
+        """Note that no more frames will come."""
         self._turns.source_ended()
 
     def stop(self) -> None:
-        """End now: what is being heard is cut at the next step and logged."""
+        """End the loop now: what is being heard is cut at the next step and logged."""
         self._turns.stop()
         self._generation.cancel()
 
     def _start_afresh(self, trigger: str) -> None:
-        """Start a cycle at once that knows nothing of the last comment and takes the scene for new."""
+        """Start a cycle at once, without the last comment's words and with the scene counted as new."""
         self._delivery.last_text = ""
         self._scene.forget()
         self._turns.interrupt(trigger)
@@ -161,6 +170,7 @@ class CommentaryLoop:
     # --- one cycle after another
 
     async def run(self) -> None:
+        """Run cycles until stopped, or until the source is over and everything was heard."""
         try:
             while (slot := await self._turns.next_slot()) is not None:
                 await self._cycle(slot)
@@ -196,7 +206,7 @@ class CommentaryLoop:
         await self._comment(Comment(record, newest.captured_at_s), request)
 
     def _carried_text(self, trigger: str, newest: Frame) -> str:
-        """What the prompt carries on of the last comment: all of it, or what was heard where it will be cut."""
+        """Return the last comment for the next prompt: all of it, or what will have been heard if it is cut."""
         last = self._delivery.last
         if trigger == "change" and last is not None and not last.ended:
             return self._delivery.heard_by(last, self._delay.due_of(newest.captured_at_s))
@@ -209,7 +219,7 @@ class CommentaryLoop:
         silent = await self._generation.run(comment, pieces)
         if (
             comment.state is not State.PREPARING
-        ):  # something of it is heard or shown: its own task sees it out
+        ):  # something of it is heard or shown: its own task finishes it
             if record.text:
                 self._delivery.last_text = record.text
             if not comment.has_sound:
@@ -227,6 +237,8 @@ class CommentaryLoop:
 
 
 def worth_a_cycle(trigger: str, change: float, threshold: float) -> bool:
-    """Whether the commentator is asked: always where something else than a slot starts the cycle, else only where
-    the scene has changed by at least `threshold` since the last time."""
+    """Return whether the commentator is asked.
+
+    A cycle that a slot starts needs a change of at least `threshold` since the last inference; all others need none.
+    """
     return trigger != "slot" or change >= threshold

@@ -1,4 +1,4 @@
-"""The records of cycles: begun with what is looked at, completed with what was heard, and logged."""
+"""The records of cycles: begun with the frames that are looked at, completed with what was heard, and logged."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class RecordKeeper:
         )
 
     def finish(self, comment: Comment, playback: CommentPlayback) -> None:
-        """End a comment that was heard, or cut: complete its record and log it."""
+        """End a comment that was heard or cut: complete its record and log it."""
         now = self._clock.time()
         record = comment.record
         outcome = comment.end()
@@ -75,7 +75,7 @@ class RecordKeeper:
         self.log_end(record, outcome, reason)
 
     def _measure_heard(self, comment: Comment, playback: CommentPlayback, now: float) -> None:
-        """When it was heard, and how far that is from its picture and from the comment before."""
+        """Record when it was heard, and how far that is from its picture and from the comment before."""
         record = comment.record
         due_s = self._delay.due_of(comment.captured_s)
         from_s = comment.start_s
@@ -103,7 +103,7 @@ class RecordKeeper:
 
 
 def _discarded_tokens(comment: Comment) -> int:
-    """How many of its output tokens nobody heard."""
+    """Return how many of its output tokens were not heard."""
     record = comment.record
     if comment.state is State.DROPPED:
         return record.output_tokens

@@ -1,14 +1,14 @@
 """Text and sound of one comment: sentence streaming, and the "..." rule.
 
-A comment arrives as tokens, and speaking only when all are there would cost the whole generation. So each sentence
-is spoken as soon as it is complete, or, where the commentator has a voice of its own, its sound passes through as
-it comes.
+A comment arrives as tokens; waiting for all of them would delay the voice by the whole generation. So each sentence
+is spoken as soon as it is complete. Where the commentator has a voice of its own, its sound passes through as it
+comes.
 
-"..." means nothing to say. It is shown nowhere and never spoken: speech models make babble of it. What a
-comment will be is not known from its first tokens, so text and sound are held back until more than five
-characters stand (the rule of the nerdpudding project), or until the comment has ended.
+"..." means nothing to say. It is never shown and never spoken: speech models turn it into noise. The first tokens do
+not tell whether a comment will be "...", so text and sound are held back until there are more than five characters
+(the rule of the nerdpudding project), or until the comment has ended.
 
-A voice that fails takes only the sound: the text goes on.
+Where a voice fails, only the sound is lost: the text goes on.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _LONGEST_SENTENCE = 240
 
 @dataclass(frozen=True, slots=True)
 class SpeechPiece:
-    """What a comment has grown by: `text` as it may be shown, `pcm` int16 (N,) at 48 kHz that belongs to it.
+    """The next part of a comment: `text` as it may be shown, and `pcm`, its sound, int16 (N,) at 48 kHz.
 
     `output_tokens` were generated for it. Exactly one piece, the closing one, has `last`; its `silent` says that
     the comment was "...", and its `problem` what the voice failed with, if it did. Costs, the tokens of the
@@ -66,7 +66,7 @@ def clean(text: str) -> str:
 
 
 def is_nothing(text: str) -> bool:
-    """Whether a whole comment says nothing: empty, or dots and no letter or digit at all."""
+    """Return whether a whole comment says nothing: it is empty, or has dots but no letter or digit."""
     stripped = text.strip()
     return stripped == NOTHING_TO_SAY or not any(c.isalnum() for c in stripped)
 
@@ -93,7 +93,7 @@ def split_sentences(text: str) -> tuple[list[str], str]:
 def speak_comment(
     commentator: Commentator, voice: Voice | None, request: CommentRequest, speech: bool = True
 ) -> Generator[SpeechPiece, None, None]:
-    """Give one comment as pieces that may be shown and heard; blocking, for the inference thread.
+    """Yield one comment as pieces that may be shown and heard; blocking, for the inference thread.
 
     `voice` speaks for a commentator that has no voice of its own; `speech` False: text only. Closing the
     iterator closes the commentator's. Every chunk of the commentator gives at least one piece, so that the
@@ -116,7 +116,7 @@ def speak_comment(
 
 
 class _GrowingComment:
-    """What has come of a comment, and what of that was given away as pieces already.
+    """The text and sound of a comment so far, and how much of them was already given out as pieces.
 
     Where the commentator has a voice of its own, or nothing is spoken, text and sound pass through as they come.
     Else the embedded voice speaks sentence by sentence.
@@ -128,7 +128,7 @@ class _GrowingComment:
         self._own_voice = own_voice
         self._resampler = PlaybackResampler()
         self._text = ""  # all of it so far
-        self._held_text = ""  # not given away yet
+        self._held_text = ""  # not given out yet
         self._held_pcm: list[np.ndarray] = []  # likewise; each int16 (N,)
         self._unspoken = ""  # what the embedded voice has still to say
         self._released = False  # it is known that it says something
@@ -162,13 +162,13 @@ class _GrowingComment:
             self._sound_s += chunk.audio.duration_s
             try:
                 self._held_pcm.append(self._resampler.push(chunk.audio))
-            except Exception as error:  # its sound is broken, its text is not
+            except Exception as error:  # the sound is broken, the text is not
                 self._problem = f"voice: {type(error).__name__}: {error}"
         enough = len(self._text.strip()) > HOLD_BACK_CHARACTERS and not is_nothing(self._text)
         self._released = self._released or enough
 
     def pieces_of(self, chunk: CommentChunk) -> Iterator[SpeechPiece]:
-        """Give what may be shown and heard after this chunk, together with the chunk's own costs."""
+        """Yield what may be shown and heard after this chunk, together with the chunk's own costs."""
         if not self._released:
             yield _piece(chunk)
         elif self._passes_through:
@@ -176,13 +176,13 @@ class _GrowingComment:
             self._held_text, self._held_pcm = "", []
         else:
             sentences, self._unspoken = split_sentences(self._unspoken)
-            yield _piece(chunk)  # its cost is the chunk's alone: it is charged before the voice gets to work
+            yield _piece(chunk)  # carries the chunk's cost, which is charged before the voice starts
             for sentence in sentences:
                 yield self._spoken(sentence)
             self._held_text = ""
 
     def last_pieces(self) -> Iterator[SpeechPiece]:
-        """Give what is left once no more chunks come; the last one has `last`."""
+        """Yield what is left once no more chunks come; the last one has `last`."""
         if is_nothing(self._text):
             yield SpeechPiece(last=True, silent=True)
             return
@@ -203,7 +203,7 @@ class _GrowingComment:
         return SpeechPiece(sentence + " ", _joined(self._say(sentence)))
 
     def _say(self, sentence: str) -> list[np.ndarray]:
-        """Let the embedded voice say it; no sound where the voice fails or has failed before."""
+        """Return the embedded voice's sound of a sentence; none where the voice fails or has failed before."""
         if self._voice is None or self._problem or not any(c.isalnum() for c in sentence):
             return []
         try:
@@ -218,7 +218,7 @@ class _GrowingComment:
 
 
 def _piece(chunk: CommentChunk, text: str = "", pcm: np.ndarray | None = None) -> SpeechPiece:
-    """A piece with the costs of the chunk that it comes from."""
+    """Return a piece with the costs of the chunk that it comes from."""
     return SpeechPiece(
         text,
         pcm,
@@ -231,7 +231,7 @@ def _piece(chunk: CommentChunk, text: str = "", pcm: np.ndarray | None = None) -
 
 
 def _joined(parts: list[np.ndarray]) -> np.ndarray | None:
-    """All parts, each int16 (N,), as one; None where there is no sound in them."""
+    """Return all parts, each int16 (N,), as one; None where there is no sound in them."""
     parts = [part for part in parts if len(part)]
     if not parts:
         return None

@@ -1,6 +1,6 @@
 """When the next cycle may start, and what starts it: slots, retries and interruptions.
 
-Only the waiting stands here. The arithmetic of slots is in pacing/policy.py.
+This file does the waiting. The arithmetic of slots is in pacing/policy.py.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _FRAME_WAIT_S = 0.08
 
 
 class Turns:
-    """Gives one slot after the other; `idle` stops that until it is False again.
+    """Gives one slot after another, and none while `idle` is True.
 
     `commented_frame` is the index of the newest frame that a cycle has looked at.
     """
@@ -53,16 +53,18 @@ class Turns:
         self._wake = asyncio.Event()
         self._frame = asyncio.Event()
 
-    # --- what happens to it from outside
+    # --- called from outside
 
     def wake(self) -> None:
-        """Look again whether a cycle may start."""
+        """Check again whether a cycle may start."""
         self._wake.set()
 
     def frame_arrived(self) -> None:
+        """Note that a frame has come into the window."""
         self._frame.set()
 
     def source_ended(self) -> None:
+        """Note that no more frames will come."""
         self._source_over = True
         self._wake.set()
         self._frame.set()
@@ -101,8 +103,10 @@ class Turns:
             self.interrupt("change")
 
     def _urgent_under_way(self) -> bool:
-        """Whether an urgent comment is still to be heard: the next change must not overtake it as well, or in a
-        restless scene none would ever be finished."""
+        """Return whether an urgent comment is still to be heard.
+
+        The next change must not overtake it as well, or in a restless scene no comment would ever be finished.
+        """
         now = self._clock.time()
         coming = [comment for comment in self._delivery.comments.values() if comment.start_s > now]
         if self._generation.comment:
@@ -110,7 +114,7 @@ class Turns:
         return self._trigger in URGENT_TRIGGERS or any(comment.urgent for comment in coming)
 
     def _can_be_cut(self, comment: Comment, now: float) -> bool:
-        """Whether it is being heard, and nothing has overtaken it yet."""
+        """Return whether a comment is being heard, and nothing has overtaken it yet."""
         untouched = not comment.ended and comment.cut_s is None and not comment.broken_off
         return untouched and comment.has_sound and self._delivery.playback(comment).heard_s(now) > 0
 
@@ -149,11 +153,11 @@ class Turns:
         return None
 
     def _is_past(self, newest: Frame, slot: Slot) -> bool:
-        """Whether the picture has gone by its last frame before it could be spoken of."""
+        """Return whether the newest frame will have left the screen before a comment on it could start."""
         return self._delay.due_of(newest.captured_at_s) < slot.hear_at_s - _FRAME_WAIT_S
 
     def _foreseen_slot(self, now: float) -> Slot | None:
-        """The slot after the last comment; None while serial waits for its end to be acknowledged."""
+        """Return the slot after the last comment; None while serial waits for its end to be acknowledged."""
         last = self._delivery.last
         if self.settings.policy == "serial" and last is not None and not last.ended:
             return None
@@ -165,7 +169,7 @@ class Turns:
         return Slot(self._retry_at_s, max(slot.hear_at_s, self._retry_at_s))
 
     async def _wait_for_frame(self, slot: Slot, newest: Frame) -> None:
-        """Playout: wait for the first frame that is on screen when the commentator may speak again."""
+        """For playout, wait for the first frame that is on screen when the commentator may speak again."""
         if self.settings.policy == "serial" or self._delay.off or not self._delay.started:
             return
         give_up_s = self._clock.time() + _FRAME_WAIT_S

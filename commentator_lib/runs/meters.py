@@ -24,7 +24,7 @@ class ProcessMeter:
 
 
 @cache
-def _nvml_device() -> tuple[Any, Any] | None:
+def nvml_device() -> tuple[Any, Any] | None:
     """Return NVIDIA's library and the first GPU's handle, or None where there is no driver or no binding."""
     try:
         import pynvml  # pyright: ignore[reportMissingImports] - in the extra "minicpmo" alone
@@ -43,7 +43,7 @@ def vram_used_bytes() -> int | None:
     It is nvidia-smi's number: without what the driver reserves for itself (from driver 510 on; older ones count
     that in).
     """
-    device = _nvml_device()
+    device = nvml_device()
     if device is None:
         return None
     pynvml, handle = device
@@ -73,7 +73,7 @@ def hardware() -> dict[str, Any]:
     import psutil
 
     gpu = None
-    if (device := _nvml_device()) is not None:
+    if (device := nvml_device()) is not None:
         pynvml, handle = device
         gpu = str(pynvml.nvmlDeviceGetName(handle))
     return {

@@ -47,12 +47,12 @@ def fake_driver(monkeypatch, memory_error=False):
         nvmlSystemGetDriverVersion=lambda: "570.1",
         nvmlDeviceGetMemoryInfo=memory,
     )
-    monkeypatch.setattr(meters, "_nvml_device", lambda: (pynvml, "handle"))
+    monkeypatch.setattr(meters, "nvml_device", lambda: (pynvml, "handle"))
 
 
 @pytest.fixture
 def no_driver(monkeypatch):
-    monkeypatch.setattr(meters, "_nvml_device", lambda: None)
+    monkeypatch.setattr(meters, "nvml_device", lambda: None)
 
 
 def test_gpu_that_driver_and_pytorch_see(monkeypatch):

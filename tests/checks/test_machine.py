@@ -55,7 +55,7 @@ def test_whatever_an_attempt_raises_is_its_finding():
     assert line == CheckLine(
         False, "embedded voice", "OSError: libx.so.1: cannot open shared object file", "install it"
     )
-    assert try_line("x", lambda: "works", "mend") == CheckLine(True, "x", "works", "")
+    assert try_line("x", lambda: "works", "a fix") == CheckLine(True, "x", "works", "")
 
 
 def test_a_silent_voice_is_a_fault(monkeypatch):
@@ -67,10 +67,10 @@ def test_a_silent_voice_is_a_fault(monkeypatch):
     monkeypatch.setattr(
         HibariVoice, "speak", lambda self, text: [AudioChunk(np.zeros(2400, np.float32), 24_000)]
     )
-    line = try_line("embedded voice", try_voice, "mend")
-    assert line.ok is False and "nothing was to be heard" in line.found
+    line = try_line("embedded voice", try_voice, "a fix")
+    assert line.ok is False and "its sound is silent" in line.found
     monkeypatch.setattr(HibariVoice, "speak", lambda self, text: [])
-    assert try_line("embedded voice", try_voice, "mend").ok is False
+    assert try_line("embedded voice", try_voice, "a fix").ok is False
 
 
 def test_ocr_that_misreads_fails_and_missing_ocr_is_not_needed(monkeypatch):
@@ -90,13 +90,13 @@ def test_the_baseline_without_its_model_and_ffmpeg_without_an_encoder(monkeypatc
     import commentator_lib.commentators.baseline.detector as detector
 
     monkeypatch.setattr(detector, "MODELS", tmp_path)
-    assert "ssdlite" in try_line("baseline", try_baseline, "mend").found
+    assert "ssdlite" in try_line("baseline", try_baseline, "a fix").found
 
     def no_codec(name, mode):
         raise av.codec.codec.UnknownCodecError(name)
 
     monkeypatch.setattr(av.codec, "Codec", no_codec)
-    line = try_line("video and sound", try_ffmpeg, "mend")
+    line = try_line("video and sound", try_ffmpeg, "a fix")
     assert line.ok is False and "libx264" in line.found
 
 

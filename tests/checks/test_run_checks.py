@@ -94,12 +94,18 @@ def test_command_s_exit_code_and_table(monkeypatch):
     good = [CheckLine(True, "Python", "3.11"), CheckLine(False, "GPU", "none", "buy one")]
     done = cli_check(monkeypatch, good)
     assert done.exit_code == 0 and "✗ GPU     none" in done.stdout and "→ buy one" in done.stdout
-    done = cli_check(monkeypatch, [CheckLine(False, "embedded voice", "silent", "mend it")], "--json")
+    done = cli_check(monkeypatch, [CheckLine(False, "embedded voice", "silent", "repair it")], "--json")
     assert done.exit_code == 1
     assert json.loads(done.stdout) == {
         "can_run": False,
         "lines": [
-            {"ok": False, "what": "embedded voice", "found": "silent", "fix": "mend it", "mend": "mend it"}
+            {
+                "ok": False,
+                "what": "embedded voice",
+                "found": "silent",
+                "fix": "repair it",
+                "mend": "repair it",
+            }
         ],
     }
 

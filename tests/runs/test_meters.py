@@ -19,9 +19,9 @@ def test_process_meter_reads():
 
 @pytest.fixture
 def fresh_meter():
-    meters._nvml_device.cache_clear()
+    meters.nvml_device.cache_clear()
     yield
-    meters._nvml_device.cache_clear()
+    meters.nvml_device.cache_clear()
 
 
 def nvml(monkeypatch, fails=False, old=False):
@@ -59,7 +59,7 @@ def test_gpu_memory_by_the_drivers_count(fresh_meter, monkeypatch, old, used):
 def test_no_driver_or_no_binding_is_no_gpu(fresh_meter, monkeypatch):
     nvml(monkeypatch, fails=True)
     assert meters.vram_used_bytes() is None
-    meters._nvml_device.cache_clear()
+    meters.nvml_device.cache_clear()
     monkeypatch.setitem(sys.modules, "pynvml", None)
     assert meters.vram_used_bytes() is None
 

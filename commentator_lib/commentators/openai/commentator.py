@@ -1,15 +1,15 @@
 """Any OpenAI-compatible server that takes pictures as a commentator: vLLM, Ollama, llama.cpp, a hosted one.
 
-This is also the way beyond one machine: the model runs on a server, and this one captures, paces and
-speaks. It uses httpx and not the openai package: what is needed is one request whose answer is read as it comes,
-cancelled between two words and asked again by our own rules; the package brings retries and time-outs of its
-own that would hide both.
+With it the model may run on another machine, while this one captures, paces and speaks. It uses httpx and not the
+openai package: it needs one request whose answer is read as it comes, can be cancelled between two words, and is
+repeated by the rules of retry.py. The package has retries and time-outs of its own, which would hide both.
 
 It has no voice: the embedded one speaks sentence by sentence as the text arrives.
 """
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -44,6 +44,8 @@ from commentator_lib.commentators.openai.retry import backoff_s, retry_after_s, 
 from commentator_lib.commentators.openai.stream import DONE, sse_events
 from commentator_lib.settings import Settings
 
+logger = logging.getLogger(__name__)
+
 _WARM_UP_S = 10.0
 _LONGEST_REFUSAL_BYTES = 65_536
 
@@ -52,9 +54,9 @@ class OpenAICommentator(Commentator):
     """The model `model_path` on the server `api_base_url`.
 
     `sleep` waits between two tries, in seconds; `random_share` gives the random share of such a wait, from 0 to 1.
-    It is not seeded: all clients of one server would come back at the same moment.
+    It is not seeded, so that the clients of one server do not all come back at the same moment.
 
-    Raises CommentatorError for a URL that cannot be one, and where httpx is not installed.
+    Raise CommentatorError for an invalid URL, and where httpx is not installed.
     """
 
     def __init__(
@@ -86,13 +88,13 @@ class OpenAICommentator(Commentator):
 
     @property
     def name(self) -> str:
+        """The commentator's name in logs: its kind and its model, or its server while the model is not known."""
         return f"openai: {self._model or self._base}"
 
     def warm_up(self) -> None:
-        """Ask for the server's models and find ours among them.
+        """Ask for the server's models and find the one of the settings among them.
 
-        Raises CommentatorError where nothing answers, the key is missing or refused, or the model is not
-        there.
+        Raise CommentatorError where nothing answers, the key is missing or refused, or the model is not there.
         """
         import httpx
 
@@ -114,7 +116,7 @@ class OpenAICommentator(Commentator):
             )
         try:
             self._model = choose_model(self._model, model_names(status, content), self._base)
-        except CommentatorError as error:  # it holds names of the server's, which may be anything
+        except CommentatorError as error:  # it holds names from the server, which may contain anything
             raise CommentatorError(self._shown(str(error))) from None
 
     def close(self) -> None:
@@ -124,22 +126,22 @@ class OpenAICommentator(Commentator):
             self._client = None
 
     def comment(self, request: CommentRequest) -> Iterator[CommentChunk]:
-        """Write one comment, its words as they come.
+        """Yield one comment, its words as they come.
 
-        Every packet of the server gives a chunk, be it an empty one, so that the comment can be cancelled while
-        the model thinks.
+        Every packet of the server gives a chunk, which may be empty, so that the comment can be cancelled while the
+        model thinks.
 
         The last chunk has `prompt_tokens`, the tokens that were not counted yet, and `stage_times` of the try
         that succeeded: "preprocess" until the pictures are JPEGs, "prefill" from sending to the first token,
-        "decode" from there to the end, the listener's own pauses included.
+        "decode" from there to the end, including the pauses of the reader of these chunks.
 
-        Asked again only while no word has come. Raises OpenAIServerError in the end.
+        The request is repeated only while no word has come. Raise OpenAIServerError where the last try fails.
         """
-        # 1) The pictures become JPEGs.
+        # 1) Make JPEGs of the pictures.
         started_s = time.perf_counter()
         body = build_body(self._model, request, self._temperature)
         preprocess_s = time.perf_counter() - started_s
-        # 2) Ask, and ask again while no word has come.
+        # 2) Send the request, and repeat it while no word has come.
         tries = counted = 0
         while True:
             answer = Answer()
@@ -156,17 +158,19 @@ class OpenAICommentator(Commentator):
                 else:
                     wait_s = backoff_s(tries, error.wait_s, self._random_share())
                     tries += 1
+                    said = self._shown(str(error))
+                    logger.info("the server is asked again in %.1f s, retry %d: %s", wait_s, tries, said)
             for slice_s in [] if wait_s is None else slices_s(wait_s):
                 self._sleep(slice_s)
                 yield CommentChunk("")  # the comment can be cancelled here
-        # 3) What it took, and the tokens that were not counted yet.
+        # 3) Report the times, and the tokens that were not counted yet.
         counted += answer.counted
         times = StageTimes(preprocess_s=preprocess_s, prefill_s=answer.prefill_s, decode_s=answer.decode_s)
         left = max(0, (answer.completion_tokens or 0) - counted)
         yield CommentChunk("", None, left, prompt_tokens=answer.prompt_tokens, stage_times=times)
 
     def _ask(self, body: dict[str, Any], answer: Answer) -> Iterator[CommentChunk]:
-        """Ask once; what is found out goes into `answer`."""
+        """Send the request once; keep what the server tells in `answer`."""
         import httpx
 
         if self._asks_usage:
@@ -188,13 +192,13 @@ class OpenAICommentator(Commentator):
                         break
                     yield answer.take(parse_event(data), asked_s) if data else CommentChunk("")
         except httpx.HTTPError as error:
-            # After "finish_reason" only the token counts can have been lost, and no word.
+            # After "finish_reason" no words can be lost, only the token counts.
             if not answer.finish_reason:
                 passing = may_pass(error)
                 raise OpenAIServerError(
                     f"{self._base}: {describe(error, self._timeout_s)}", passing
                 ) from None
-        # 2) It must have come to its end, and to words.
+        # 2) Check that the stream is complete and has words.
         if not (answer.ended or answer.finish_reason):
             raise OpenAIServerError(f"{self._base} broke off in mid-answer", passing=True)
         if rest := answer.thought.rest():
@@ -208,7 +212,7 @@ class OpenAICommentator(Commentator):
             )
 
     def _connected(self) -> Any:
-        """Return the httpx client; the first call opens it. CommentatorError for an unusable key or proxy."""
+        """Return the httpx client; the first call opens it. Raise CommentatorError for an unusable key or proxy."""
         if self._client is None:
             key = read_key()
             self._shown = hider(secrets_of(key, self._login))
@@ -226,5 +230,5 @@ class OpenAICommentator(Commentator):
 
     def _key_fix(self) -> str:
         if self._login:
-            return "mend the name and password in api_base_url"
+            return "correct the name and password in api_base_url"
         return f"set {KEY_VARIABLE} in the environment to a key that it takes"

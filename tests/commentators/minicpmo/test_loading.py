@@ -111,7 +111,7 @@ def test_the_import_gate_drops_only_what_is_missing_and_only_while_open(tmp_path
 
 @pytest.mark.slow
 @only_own_code
-def test_half_precision_is_mended_where_the_recording_meets_halved_layers(checkpoints):
+def test_half_precision_is_fixed_where_the_recording_meets_halved_layers(checkpoints):
     """The nerdpudding project's crash: set_stream_cache runs outside the autocast that `stream` runs under."""
     settings = settings_for(checkpoints["bf16"], vocoder_float16=True)
     commentator = MiniCPMOCommentator(settings)

@@ -68,7 +68,7 @@ def test_a_model_that_may_be_there_is_asked(options, wanted, found):
         commentator.close()
 
 
-def test_nothing_there_is_one_line_with_its_mend():
+def test_nothing_there_is_one_line_with_its_fix():
     commentator = OpenAICommentator(settings_for(f"http://127.0.0.1:{free_port()}/v1"))
     with pytest.raises(
         CommentatorError, match="nothing answers at .*: start the server, or set api_base_url"
