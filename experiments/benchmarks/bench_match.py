@@ -98,11 +98,11 @@ def headline(live: pd.DataFrame) -> dict[str, dict[str, dict[str, float | None]]
         found[policy] = {}
         for name in HEADLINE:
             value = mean_and_std(rows, name)
-            found[policy][name] = {k: _short(value[k]) for k in ("mean", "std")}
+            found[policy][name] = {k: _rounded(value[k]) for k in ("mean", "std")}
     return found
 
 
-def _short(value: float | None) -> float | None:
+def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
 
 
@@ -237,7 +237,7 @@ def main(
     per_s = mean_and_std([{"rate": r} for r in rates], "rate")
     table = {
         policy: {
-            name: {k: _short(v) if k != "runs" else v for k, v in mean_and_std(rows, name).items()}
+            name: {k: _rounded(v) if k != "runs" else v for k, v in mean_and_std(rows, name).items()}
             for name, *_ in _ROWS
         }
         for policy in POLICIES
@@ -248,7 +248,7 @@ def main(
         "on": f"{machine['cores']} cores of {machine['processor']}, {machine['gpu'] or 'no GPU'}",
         "table": table,
         "agreement": agreement(live, replay),
-        "sweep_runs_per_s": {k: _short(per_s[k]) for k in ("mean", "std")},
+        "sweep_runs_per_s": {k: _rounded(per_s[k]) for k in ("mean", "std")},
     }
     # 4) print it, and write the pages
     text = markdown(result)

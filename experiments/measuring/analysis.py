@@ -1,10 +1,10 @@
-"""What a sweep says: means with their spread, the Pareto front, and a setting to start from with its doubt.
+"""Analyse a sweep: means with their spread, the Pareto front, and a recommended setting with its uncertainty.
 
-A notebook that sorts by one column and takes the first row, the obvious way, reports the luckiest setting of
-a grid as the best one. Here every setting was run on the same clips and seeds, so whole (clip, seed) pairs are
-drawn again and again, and a recommendation says in which share of those draws it would have been made.
+In a large grid the setting with the best mean may be best by chance. Every setting was run on the same clips and
+seeds, so `recommend` resamples (clip, seed) pairs many times (a bootstrap), and reports in which share of the samples
+the recommended setting is the best.
 
-Pure functions from DataFrames to DataFrames; the notebooks only call them and plot.
+All functions are pure, from DataFrames to DataFrames; the notebooks call them and plot the results.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from commentator_lib.runs.figures import stage_seconds as stage_seconds  # beside the other analyses
+from commentator_lib.runs.figures import stage_seconds as stage_seconds  # so that notebooks find it here
 
-# What a recommendation weighs, each to be small; all four count the same, each over its range in the sweep.
+# What a recommendation minimises; all four have the same weight, each scaled to its range in the sweep.
 OBJECTIVES = ("missed_3s", "dead_air_share", "false_triggers_per_min", "busy_share")
 
 
 def load_run_table(results: pd.DataFrame) -> pd.DataFrame:
-    """A sweep's rows with the columns that are derived from others: missed_3s = 1 − recall_3s."""
+    """Return a sweep's rows with a derived column: missed_3s = 1 − recall_3s."""
     return results.assign(missed_3s=1.0 - results["recall_3s"].astype(float))
 
 
 def by_setting(results: pd.DataFrame, settings: Sequence[str], measures: Sequence[str]) -> pd.DataFrame:
-    """One row a combination of `settings`: mean, std (n − 1) and runs of each measure over clips and seeds.
+    """Return one row per combination of `settings`: mean, std (n − 1) and runs of each measure over clips and seeds.
 
-    Columns `{measure}`, `{measure}_std`, `{measure}_runs`; runs without a value do not count. KeyError for a
-    column that is not there.
+    Columns: `{measure}`, `{measure}_std`, `{measure}_runs`; runs without a value do not count. Raise KeyError for an
+    unknown column.
     """
     grouped = results.astype({m: float for m in measures}).groupby(list(settings), sort=True, dropna=False)
     parts = [
@@ -41,7 +41,7 @@ def by_setting(results: pd.DataFrame, settings: Sequence[str], measures: Sequenc
 
 
 def readable(results: pd.DataFrame, by: str, measures: Sequence[str]) -> pd.DataFrame:
-    """Measures (rows) against the values of `by` (columns), each cell "mean ± std (runs)" to three digits."""
+    """Return a table of measures (rows) by the values of `by` (columns); a cell is "mean ± std (runs)"."""
     table = by_setting(results, [by], measures).set_index(by)
 
     def cell(value: object, measure: str) -> str:
@@ -54,8 +54,10 @@ def readable(results: pd.DataFrame, by: str, measures: Sequence[str]) -> pd.Data
 
 
 def pareto_front(table: pd.DataFrame, minimise: Sequence[str]) -> pd.Series:
-    """Which rows no other row beats: none is as small in every column and smaller in one. Rows with a NaN
-    are never on the front."""
+    """Return for each row whether it is on the Pareto front of the columns `minimise`, as a bool Series.
+
+    A row is on the front if no other row is at most equal in every column and smaller in one. Rows with a NaN are not.
+    """
     values = table[list(minimise)].to_numpy(float)
     known = np.asarray(~np.isnan(values).any(axis=1))  # (rows,)
     front = np.array(known)
@@ -67,8 +69,11 @@ def pareto_front(table: pd.DataFrame, minimise: Sequence[str]) -> pd.Series:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """`setting` wins in `share_of_draws` of the draws; `table` has every setting with its score (0 best, 1
-    worst on all objectives), its share of wins and, for each objective, mean and 95 % interval."""
+    """The best setting, and how sure that is.
+
+    `setting` is the best one in `share_of_draws` of the bootstrap samples. `table` has every setting with its score (0
+    to 1: best to worst in all objectives), its share of samples, and the mean and 95 % interval of each objective.
+    """
 
     setting: dict[str, object]
     share_of_draws: float
@@ -82,12 +87,12 @@ def recommend(
     draws: int = 1000,
     seed: int = 0,
 ) -> Recommendation:
-    """The setting with the least mean of its objectives, each scaled to its range over the settings, and how
-    sure that is: a bootstrap over (clip, seed) pairs, which all settings share.
+    """Return the setting with the least mean of its objectives, each scaled to its range over the settings.
 
-    Source of the method: the paired bootstrap (Efron and Tibshirani 1993). ValueError where a setting was not
-    run on every pair.
+    How sure that is comes from a bootstrap over (clip, seed) pairs, which all settings share. Source of the method: the
+    paired bootstrap (Efron and Tibshirani 1993). Raise ValueError where a setting was not run on every pair.
     """
+    # 1) all values as one array (objectives, pairs, settings)
     pairs = results[["clip", "seed"]].astype(str).agg("/".join, axis=1)
     cube = np.stack(
         [
@@ -97,22 +102,24 @@ def recommend(
             .to_numpy()
             for m in objectives
         ]
-    )  # objective, pair, setting
+    )
     combinations = results.groupby(list(settings), sort=True).size()
     if cube.shape[2] != len(combinations) or (combinations != cube.shape[1]).any() or np.isnan(cube).any():
         raise ValueError("every setting must have been run on every clip and seed, with a value each")
+    # 2) resample the pairs, and count how often each setting is the best
     rng = np.random.default_rng(seed)
     count = cube.shape[1]
     drawn = rng.integers(0, count, (draws, count))
-    means = cube.mean(axis=1)
+    means = cube.mean(axis=1)  # (objectives, settings)
     spread = np.ptp(means, axis=1, keepdims=True)
     scale = np.where(spread > 0, spread, 1.0)
 
     def score(some: np.ndarray) -> np.ndarray:
         return ((some - means.min(axis=1, keepdims=True)) / scale).mean(axis=0)
 
-    samples = np.stack([cube[:, draw].mean(axis=1) for draw in drawn])  # draw, objective, setting
+    samples = np.stack([cube[:, draw].mean(axis=1) for draw in drawn])  # (draws, objectives, settings)
     wins = np.bincount([int(score(s).argmin()) for s in samples], minlength=cube.shape[2])
+    # 3) the table, best setting first
     table = combinations.index.to_frame(index=False)
     table["score"] = score(means)
     table["share_of_draws"] = wins / draws
@@ -126,8 +133,11 @@ def recommend(
 
 
 def convergence(samples: pd.DataFrame, within: float = 0.1) -> float:
-    """Seconds from the session's start until the applied delay stays within `within` of its end value; NaN
-    where there was none, or it never did. Its end value is the median of the last quarter."""
+    """Return the seconds from the session's start until the applied delay stays close to its final value.
+
+    Close is within the share `within` of it; the final value is the median of the last quarter of the samples. Return
+    NaN where there was no delay, or it never stays close.
+    """
     known = samples[samples.delay_applied_s.notna()] if "delay_applied_s" in samples else samples[:0]
     if not len(known):
         return float("nan")
@@ -138,7 +148,7 @@ def convergence(samples: pd.DataFrame, within: float = 0.1) -> float:
     return float(known.at_s.iloc[settled]) if settled < len(known) else float("nan")
 
 
-# What the nerdpudding project has published of itself (its Sprint 2 review and tuning guide), on its hardware.
+# Figures that the nerdpudding project published about itself (its Sprint 2 review and tuning guide), on its hardware.
 PUBLISHED = (
     ("first words, text only, 4 frames (512 image tokens as it counts)", "2.5–4.2 s", "RTX 4090, AWQ INT4"),
     ("latency from frame to comment, text only, mean", "4.8 s", "RTX 4090, AWQ INT4"),
@@ -149,8 +159,10 @@ PUBLISHED = (
 
 
 def against_published(rows: pd.DataFrame, hardware: str, commentator: str) -> pd.DataFrame:
-    """Ours, from measured runs (mean ± std), beside the seed's published table, each with its hardware. The
-    commentators differ: the table compares workbenches, not models. None where nothing was measured."""
+    """Return the nerdpudding project's published figures and ours (mean ± std over `rows`), each with its hardware.
+
+    The commentators differ, so the table compares workbenches, not models. Where we measured nothing it says so.
+    """
 
     def ours(name: str, unit: str, digits: int = 2, scale: float = 1.0) -> str | None:
         values = rows[name].astype(float).dropna() * scale if name in rows else pd.Series(dtype=float)

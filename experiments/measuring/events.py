@@ -1,10 +1,10 @@
-"""Comments against events: which comment names which event, how late it was, and what was named in vain.
+"""Compare comments with events: which comment names which event, how late, and what was named but did not happen.
 
-A comment is on two clocks. The *viewer's*: media time on the screen when a word is heard; the delayed picture
-is what a comment is compared with. The *camera's*: seconds since the event really happened.
+A comment has times on two clocks. The *viewer's* clock is the media time of the picture on the screen when a word is
+heard; it judges a comment by the delayed picture. The *camera's* clock counts from when the event really happened.
 
-On the viewer's clock a comment starts at `frame_newest_captured_s + sync_error_s`: its newest frame is on
-screen when the error is zero. (The slew in between, at most a tenth of the error, is left out.)
+On the viewer's clock a comment starts at `frame_newest_captured_s + sync_error_s`: if the error is zero, its newest
+frame is on screen then. (The picture may run up to 10 % faster or slower meanwhile; that is neglected.)
 """
 
 from __future__ import annotations
@@ -18,19 +18,21 @@ from experiments.match_clip.events import KINDS, Event
 from experiments.measuring.naming import kinds_named, scores_named
 from experiments.measuring.numbers import NAN
 
-# A comment may name an event from this much before it is on screen (a voice that is ahead of its picture)
-# until this much after; beyond, it speaks of something else.
+# A comment may name an event from EARLY_S before it is on screen (the voice may be ahead of the picture) until LATE_S
+# after it. Outside of that it is taken to name something else.
 EARLY_S, LATE_S = 5.0, 10.0
 
-# Cuts are the director's, not the match's: they have recall columns of their own, and stay out of the rest.
+# Cuts are events of the broadcast, not of the match: they have their own recall columns and count nowhere else.
 MATCH_KINDS = tuple(kind for kind in KINDS if kind != "cut")
 RECALL_WITHIN_S = (1.0, 2.0, 3.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Comment:
-    """A comment that was heard. `from_s`, `to_s`: media time on screen; `heard_from_s`, `heard_to_s`: on the
-    camera's clock, with 0 at the clip's first frame."""
+    """A comment that was heard, in seconds from the clip's first frame.
+
+    `from_s`, `to_s`: on the viewer's clock; `heard_from_s`, `heard_to_s`: on the camera's.
+    """
 
     from_s: float
     to_s: float
@@ -40,8 +42,10 @@ class Comment:
 
 
 def heard_comments(cycles, source_from_s: float = 0.0) -> list[Comment]:
-    """The comments of a run's table that were heard or shown, in order. `source_from_s`: when the clip's
-    first frame was captured, on the log's clock."""
+    """Return the comments of a run's table `cycles` that were heard or shown, in order.
+
+    `source_from_s`: when the clip's first frame was captured, on the log's clock.
+    """
     heard = cycles[cycles.heard_from_s.notna()].sort_values("heard_from_s")
     return [
         Comment(
@@ -60,10 +64,11 @@ def heard_comments(cycles, source_from_s: float = 0.0) -> list[Comment]:
 
 
 def pair(event_s: Sequence[float], named_s: Sequence[float]) -> list[tuple[int, int]]:
-    """One-to-one pairs (event, naming): as many as possible, of these the ones with the least total |error|.
+    """Pair events with namings one to one: as many pairs as possible, and of these the least total |error|.
 
-    Only namings from EARLY_S before to LATE_S after an event may be its. (Hungarian method, by way of
-    scipy.optimize.linear_sum_assignment; one-to-one so that one comment cannot earn two events.)
+    `event_s`, `named_s`: times on the same clock. Return pairs of indices (event, naming). A naming is paired only with
+    an event from which it is at most EARLY_S early or LATE_S late. One to one: one comment cannot count for two events.
+    (Hungarian method: scipy.optimize.linear_sum_assignment.)
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -71,7 +76,7 @@ def pair(event_s: Sequence[float], named_s: Sequence[float]) -> list[tuple[int, 
         return []
     error = np.subtract.outer(np.asarray(named_s, float), np.asarray(event_s, float)).T
     allowed = (error >= -EARLY_S) & (error <= LATE_S)
-    far = 1e6  # more than all allowed errors together: pairs are counted first
+    far = 1e6  # more than all allowed errors together, so that the number of pairs comes first
     rows, columns = linear_sum_assignment(np.where(allowed, np.abs(error), far))
     return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if allowed[i, j]]
 
@@ -79,8 +84,10 @@ def pair(event_s: Sequence[float], named_s: Sequence[float]) -> list[tuple[int, 
 def pairs_of_kind(
     comments: Sequence[Comment], events: Sequence[Event], kind: str
 ) -> list[tuple[Event, Comment]]:
-    """Events of a kind with the comments that name them. A change of the scoreboard is named by its own
-    score, or one 1–0 could answer for the 2–0."""
+    """Return the events of a kind that are named, each with the comment that names it.
+
+    A change of the scoreboard is named by its new score only: "1–0" does not name the change to 2–0.
+    """
     some = [e for e in events if e.kind == kind]
     if kind == "scoreboard":
         groups = [
@@ -97,8 +104,9 @@ def pairs_of_kind(
 
 
 def response_errors(comments: Sequence[Comment], events: Sequence[Event], kind: str) -> list[float]:
-    """Seconds from each event that was named, as it was on screen, to the first sound of the comment that
-    names it: t_first_audio − t_event. Negative: the voice was ahead of the picture.
+    """Return, for each event that was named, the first sound of its comment − the event, on the viewer's clock, in s.
+
+    Negative: the voice was ahead of the picture.
 
     Source: the definition that live-commentary papers share (Proact-VL, LiveStar), on the viewer's clock.
     """
@@ -106,12 +114,12 @@ def response_errors(comments: Sequence[Comment], events: Sequence[Event], kind: 
 
 
 def response_latencies(comments: Sequence[Comment], events: Sequence[Event], kind: str) -> list[float]:
-    """The same from the moment at which the event really happened: response error + picture delay."""
+    """Return the same on the camera's clock, since the event really happened: response error + picture delay."""
     return [comment.heard_from_s - event.t_s for event, comment in pairs_of_kind(comments, events, kind)]
 
 
 def recall(errors_s: Sequence[float], events: int, within_s: float) -> float:
-    """Share of events named within ± `within_s`: |{e : |error_e| ≤ within}| ÷ events. NaN without events.
+    """Return the share of events named within ± `within_s`: |{e : |error_e| ≤ within}| ÷ events; NaN without events.
 
     Source: recall with a time collar, as in sound event detection (Mesaros et al. 2016).
     """
@@ -119,23 +127,23 @@ def recall(errors_s: Sequence[float], events: int, within_s: float) -> float:
 
 
 def false_triggers(comments: Sequence[Comment], events: Sequence[Event]) -> int:
-    """Namings of something that did not happen: no event of the kind on screen from LATE_S before the
-    comment to EARLY_S after it. A goal told twice is repetition, not a false trigger.
+    """Count the namings of something that did not happen.
 
-    A score is false where it is neither the one on the scoreboard nor one that was or will be there within
-    those limits. Source: the false alarms of keyword spotting, counted by time.
+    A naming is false where no event of its kind is on screen from LATE_S before the comment to EARLY_S after it. A goal
+    that is named twice is repetition, not a false trigger. A score is false where the scoreboard does not show it at
+    any time within these limits. Source: the false alarms of keyword spotting, counted by time.
     """
     count = 0
     for comment in comments:
         for kind in kinds_named(comment.text) & set(MATCH_KINDS):
             times = [e.t_s for e in events if e.kind == kind]
             count += not any(-EARLY_S <= comment.from_s - t <= LATE_S for t in times)
-        count += any(s not in _standing_scores(events, comment.from_s) for s in scores_named(comment.text))
+        count += any(s not in _scores_on_screen(events, comment.from_s) for s in scores_named(comment.text))
     return count
 
 
-def _standing_scores(events: Sequence[Event], at_s: float) -> set[tuple[int, int] | None]:
-    """Scores on screen at some time from `at_s` − LATE_S to `at_s` + EARLY_S."""
+def _scores_on_screen(events: Sequence[Event], at_s: float) -> set[tuple[int, int] | None]:
+    """Return the scores that are on screen at some time from `at_s` − LATE_S to `at_s` + EARLY_S."""
     changes = [(0.0, (0, 0)), *((e.t_s, e.score) for e in events if e.kind == "scoreboard")]
-    standing = [score for t, score in changes if t <= at_s - LATE_S][-1:]
-    return set(standing) | {score for t, score in changes if at_s - LATE_S < t <= at_s + EARLY_S}
+    shown_before = [score for t, score in changes if t <= at_s - LATE_S][-1:]
+    return set(shown_before) | {score for t, score in changes if at_s - LATE_S < t <= at_s + EARLY_S}

@@ -1,14 +1,14 @@
-"""What a commentary was worth, from its log and the truth of its clip: all measures of one run.
+"""All measures of one run, from its log and the truth of its clip.
 
-Small pure functions, no judge model: a language model's grades change with the grader and cannot see time, and
-what stands here can be worked out by hand, as each test does. None of it says whether a comment is *good*;
-together the measures say whether it came, when, to the right picture, and at which cost. A talker that never
-stops scores well on coverage, so redundancy and false triggers always stand beside it.
+No language model is used as a judge: its grades change with the model, and it cannot judge time. These measures can
+be computed by hand, as the tests do. None of them says whether a comment is *good*; together they say whether it
+came, when, at the right picture, and at what cost. A commentator that never stops talking has a high coverage, so
+read coverage together with redundancy and false triggers.
 
-Response errors, recall, dead air and F1 are on the viewer's clock; `response_latency_*` and `staleness_*`, the
-price of the delay, are on the camera's (see `events`).
+Response errors, recall, dead air and F1 are on the viewer's clock; `response_latency_*` and `staleness_*`, which
+include the delay, are on the camera's (see `events`).
 
-Where a quantity has no case (no comment named an event, say), its value is NaN, never 0.
+Where a measure has no case (no comment names an event, for example), its value is NaN, never 0.
 """
 
 from __future__ import annotations
@@ -52,13 +52,16 @@ def measure(
     fps: float = 25.0,
     source_from_s: float = 0.0,
 ) -> dict[str, float]:
-    """Every measure of one run as a flat row.
+    """Return every measure of one run as a flat row.
 
-    Picture/sound error is the log's `sync_error_s`, (first sound heard − newest frame captured) − the delay
-    applied then, as mean and p95 of its absolute value; staleness is the same without taking the delay off.
+    `cycles`, `samples`: the run log's tables. `shown` (N, 4): index, captured, due, shown (s), as from `read_shown`;
+    without it the picture's columns are NaN. `source_from_s`: when the clip's first frame was captured, on the log's
+    clock.
 
-    `cycles`, `samples`: the run log's tables; `shown` (N, 4): index, captured, due, shown, as `read_shown`
-    gives it; without it the picture's columns are NaN. ValueError where truth has no length.
+    The picture/sound error is the log's `sync_error_s`, (first sound heard − newest frame captured) − the delay applied
+    then, as mean and p95 of its absolute value; staleness is the same without subtracting the delay.
+
+    Raise ValueError where the truth has no length.
     """
     if truth.duration_s <= 0:
         raise ValueError("the truth of a clip without length measures nothing")
@@ -140,14 +143,16 @@ def _picture_measures(cycles, shown: np.ndarray | None, fps: float) -> dict[str,
 
 
 def _cost_measures(cycles, samples, duration_s: float) -> dict[str, float]:
-    """Cycles that asked the commentator, the share of time in which it computed (Σ (generated − infer) ÷ the
-    clip's length), tokens thrown away (÷ tokens generated), and memory where it was sampled."""
+    """Return rates of cycles and tokens, the share of time spent computing, discarded tokens, and peak memory.
+
+    `busy_share` is Σ (generated − infer) ÷ the clip's length; `discarded_token_share` is ÷ tokens generated.
+    """
     asked = cycles[cycles.infer_s.notna()]
     tokens = float(asked.output_tokens.sum())
-    cpu, shown_fps = _known(samples, "cpu_core_share"), _known(samples, "shown_fps")
+    cpu, shown_fps = _values_of(samples, "cpu_core_share"), _values_of(samples, "shown_fps")
 
     def peak(table, column: str) -> float:
-        return quantile(_known(table, column), 1.0)
+        return quantile(_values_of(table, column), 1.0)
 
     return {
         "cycles_per_min": per_minute(len(asked), duration_s),
@@ -156,7 +161,7 @@ def _cost_measures(cycles, samples, duration_s: float) -> dict[str, float]:
         "output_tokens_per_min": per_minute(tokens, duration_s),
         "image_tokens_per_min": per_minute(asked.image_tokens.astype(float).sum(min_count=1), duration_s),
         "discarded_token_share": float(asked.discarded_tokens.sum()) / tokens if tokens else NAN,
-        "shown_fps": quantile(shown_fps[shown_fps > 0], 0.5),  # over the seconds in which the picture ran
+        "shown_fps": quantile(shown_fps[shown_fps > 0], 0.5),  # over the seconds with a running picture
         "cpu_core_share": float(cpu.mean()) if len(cpu) else NAN,
         "peak_rss_bytes": peak(samples, "rss_bytes"),
         "peak_vram_bytes": max(
@@ -166,8 +171,8 @@ def _cost_measures(cycles, samples, duration_s: float) -> dict[str, float]:
     }
 
 
-def _known(table, column: str) -> np.ndarray:
-    """The values of a column that are there; none where the table or the column is not."""
+def _values_of(table, column: str) -> np.ndarray:
+    """Return the values (N,) of a column that are not missing; (0,) without the table or the column."""
     if table is None or column not in table:
         return np.array([])
     return table[column].dropna().to_numpy(float)

@@ -1,10 +1,10 @@
-"""Which events and scores a comment names: a rule of words that can be applied with a pencil."""
+"""Which events and scores a comment names, by lists of words: a rule that can also be applied by hand."""
 
 from __future__ import annotations
 
 import re
 
-# A kind is named when one of its words stands in the comment and none of the phrases that only look like it.
+# Kind → (its words, phrases that contain such a word but do not name the kind). Both are regular expressions.
 _WORDS = {
     "kick-off": (r"kick[- ]?off|kicks? off|under ?way", r"free kick"),
     "shot": (
@@ -33,15 +33,15 @@ _LOOKALIKES = {
     kind: re.compile(rf"\b(?:{phrases})\b", re.IGNORECASE) for kind, (_, phrases) in _WORDS.items() if phrases
 }
 
-# 2-1, 2–1, 2 - 1; not 12:34 (a clock), nor a part of a longer number or date.
+# Matches 2-1, 2–1, 2 - 1; does not match 12:34 (a clock) or part of a longer number or date.
 _SCORE = re.compile(r"(?<![\d:\-–])(?<!\d\.)(\d{1,2})\s?[-–]\s?(\d{1,2})(?![\d:\-–]|\.\d)")
 
 
 def kinds_named(text: str) -> set[str]:
-    """Kinds of event that a comment names, "scoreboard" apart.
+    """Return the kinds of event that a comment names, except "scoreboard" (see `scores_named`).
 
-    Rule: after the phrases that only look like a kind ("goalkeeper", "new shot") are taken out, one of its
-    words is left. Case and position do not matter; quoted text on screen counts, since it is what was said.
+    Rule: remove the phrases that only look like a kind ("goalkeeper", "new shot"); the kind is named if one of its
+    words remains. Case and position do not matter; text that the comment quotes from the screen counts.
     """
     found = set()
     for kind, words in _NAMES.items():
@@ -52,5 +52,5 @@ def kinds_named(text: str) -> set[str]:
 
 
 def scores_named(text: str) -> list[tuple[int, int]]:
-    """Scores that a comment names: two numbers of at most two digits joined by a hyphen or dash."""
+    """Return the scores that a comment names: two numbers of at most two digits joined by a hyphen or dash."""
     return [(int(home), int(away)) for home, away in _SCORE.findall(text)]

@@ -1,4 +1,4 @@
-"""Rates, quantiles and means of measures. Where there is no case, a value is NaN, never 0."""
+"""Rates, quantiles and means of measures. A value without a case is NaN, never 0."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ NAN = float("nan")
 
 
 def per_minute(count: float, duration_s: float) -> float:
-    """count ÷ duration in minutes."""
+    """Return count ÷ duration in minutes; NaN for a duration of 0."""
     return 60.0 * count / duration_s if duration_s > 0 else NAN
 
 
 def quantile(values, q: float) -> float:
-    """numpy's default quantile (linear); NaN of nothing."""
+    """Return numpy's default (linear) quantile of `values` (N,); NaN without values."""
     values = np.asarray(values, dtype=float)
     return float(np.quantile(values, q)) if len(values) else NAN
 
 
 def mean_and_std(rows: Sequence[Mapping[str, Any]], name: str) -> dict[str, float | int | None]:
-    """{"mean", "std", "runs"} of one measure over runs; std with n − 1. Runs without a value (NaN) do not
-    count; None where none has one, and for the std of a single run."""
+    """Return {"mean", "std", "runs"} of one measure over runs, std with n − 1.
+
+    Runs without a value (NaN) do not count. The mean of no run and the std of fewer than two are None.
+    """
     values = np.asarray([row[name] for row in rows], dtype=float)
     values = values[~np.isnan(values)]
     return {

@@ -1,7 +1,6 @@
 """Figures of sweeps and benchmarks: every axis with its unit, every mean with its spread.
 
-They draw what `analysis` computed and compute nothing themselves. Colours are few and fixed: a policy, say,
-looks the same in every plot.
+They plot what `analysis` computed. Colours are fixed: a policy has the same colour in every figure.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import pandas as pd
 
 from commentator_lib.runs.figures import STAGES
 
-# How a measure is written on an axis. What is not listed is written as its column is called.
+# The label of a measure on an axis. A column that is not listed is labelled with its name.
 LABELS = {
     "response_error_median_s": "response error, median, s",
     "response_latency_median_s": "response latency, median, s",
@@ -62,8 +61,12 @@ def heat_maps(
     title: str = "",
     mark: Mapping[str, object] | None = None,
 ):
-    """Measures (rows) × values of `facet` (columns): heat maps over `x` and `y`, each cell with mean ± std over
-    clips and seeds. `table` is `analysis.by_setting`'s; `mark`: the setting that gets a frame."""
+    """Return heat maps over `x` and `y`: measures (rows) × values of `facet` (columns).
+
+    Each cell shows mean ± std over clips and seeds. `table` comes from `analysis.by_setting`; `mark` is the setting
+    that gets a frame.
+    """
+    # 1) a grid of panels
     facets = sorted(table[facet].unique())
     xs, ys = sorted(table[x].unique()), sorted(table[y].unique())
     width, height = 1.2 + 0.75 * len(xs) * len(facets), 0.9 + (0.7 + 0.36 * len(ys)) * len(measures)
@@ -73,6 +76,7 @@ def heat_maps(
         low, high = table[measure].min(), table[measure].max()
         for column, value in enumerate(facets):
             ax = axes[row, column]
+            # 2) the map, with mean ± std in each cell
             part = table[table[facet] == value]
             grid = part.pivot(index=y, columns=x, values=measure).reindex(index=ys, columns=xs)
             spread = part.pivot(index=y, columns=x, values=f"{measure}_std").reindex(index=ys, columns=xs)
@@ -84,6 +88,7 @@ def heat_maps(
                 text = "–" if np.isnan(mean) else f"{mean:.2f}" + ("" if np.isnan(std) else f"\n±{std:.2f}")
                 dark = bool(not np.isnan(mean) and high > low and (mean - low) / (high - low) > 0.55)
                 ax.text(i, j, text, ha="center", va="center", fontsize=6, color="white" if dark else "black")
+            # 3) ticks, labels and the frame
             ax.set_xticks(range(len(xs)), [f"{v:g}" for v in xs], fontsize=7)
             ax.set_yticks(range(len(ys)), [f"{v:g}" for v in ys], fontsize=7)
             if row == 0:
@@ -115,8 +120,11 @@ def pareto_figure(
     title: str = "",
     mark: Mapping[str, object] | None = None,
 ):
-    """All settings in two objectives with their standard errors; the front joined up and each of its settings
-    named by the values of `name`."""
+    """Return a scatter plot of all settings in two objectives, with standard errors.
+
+    A line joins the settings on the front; each of them is labelled with its values of `name`.
+    """
+    # 1) all settings
     figure = _figure(8, 4.6, title)
     ax = figure.subplots()
     error = {m: table[f"{m}_std"] / np.sqrt(table[f"{m}_runs"]) for m in (x, y)}
@@ -132,6 +140,7 @@ def pareto_figure(
         alpha=0.5,
         label="setting, mean and standard error",
     )
+    # 2) the front
     best = pd.DataFrame(table[front]).sort_values(x)
     ax.plot(best[x], best[y], "o-", color="tab:blue", ms=5, label="Pareto front")
     for k, (_, row) in enumerate(best.iterrows()):
@@ -140,6 +149,7 @@ def pareto_figure(
         )
         up = 6 + 9 * (k % 2)
         ax.annotate(text, (row[x], row[y]), fontsize=6, xytext=(4, up), textcoords="offset points")
+    # 3) the recommended setting
     if mark is not None:
         chosen = table[np.logical_and.reduce([table[n] == v for n, v in mark.items()])]
         ax.plot(chosen[x], chosen[y], "s", ms=11, mfc="none", mec="red", mew=1.8, label="recommended")
@@ -153,8 +163,10 @@ def pareto_figure(
 def knob_figure(
     table: pd.DataFrame, knob: str, measures: Sequence[str], by: str | None = None, title: str = ""
 ):
-    """One panel a measure: mean over clips and seeds against a knob, bars one standard deviation; one line for
-    each value of `by`."""
+    """Return one panel per measure: its mean over clips and seeds for each value of the setting `knob`.
+
+    Bars are one standard deviation; there is one line for each value of `by`.
+    """
     columns = min(5, len(measures))
     rows = -(-len(measures) // columns)
     figure = _figure(2.9 * columns, 0.4 + 2.5 * rows, title)
@@ -192,8 +204,10 @@ def knob_figure(
 
 
 def stage_figure(stages: Mapping[str, pd.DataFrame], title: str = ""):
-    """Stacked bars, one a group of runs: mean seconds of each stage from capture to the ear; the whisker is one
-    standard deviation of their sum."""
+    """Return stacked bars, one per group of runs: the mean seconds of each stage from capture to the first sound.
+
+    The whisker is one standard deviation of their sum.
+    """
     figure = _figure(7, 1.2 + 0.7 * len(stages), title)
     ax = figure.subplots()
     for row, (_, table) in enumerate(stages.items()):
@@ -213,7 +227,7 @@ def stage_figure(stages: Mapping[str, pd.DataFrame], title: str = ""):
     return figure
 
 
-# A stage of a model's comment: what it is called, and where bench_model has it: for the model's own code, and for ours.
+# A stage of a model's comment: (its name, the step and key in bench_model's result for the model's own code, for ours).
 MODEL_STAGES = (
     ("frames → first sound, ms", ("own_stream_speech", "first_sound_ms"), ("speech", "first_sound_ms")),
     (
@@ -230,11 +244,12 @@ _PAIRS = (("#c7c7c7", "tab:blue"), ("#8c8c8c", "tab:cyan"))
 
 
 def before_after_figure(results: Mapping[str, Mapping], title: str = ""):
-    """What each stage of MiniCPM-o takes: the model's own code beside ours, of results of bench_model by their dtype.
+    """Return a bar chart of the time of each stage of MiniCPM-o, in the model's own code and in ours.
 
-    Medians on a logarithmic axis, a whisker from the least to the most where there were several rounds; a stage that
-    a run did not measure has no bar.
+    `results`: bench_model's results by dtype. Bars are medians on a log axis; a whisker goes from the minimum to
+    the maximum where there were several rounds. A stage that was not measured has no bar.
     """
+    # 1) four bars per stage: two dtypes, own code and ours
     figure = _figure(7.5, 0.9 + 0.85 * len(MODEL_STAGES), title)
     ax = figure.subplots()
     bars = [
@@ -243,6 +258,7 @@ def before_after_figure(results: Mapping[str, Mapping], title: str = ""):
         for side, (whose, colour) in enumerate(zip(("its own code", "here"), pair, strict=True))
     ]
     height = 0.8 / len(bars)
+    # 2) draw them, in milliseconds
     for number, (name, result, side, colour) in enumerate(bars):
         for row, (_, *places) in enumerate(MODEL_STAGES):
             step, key = places[side]
@@ -263,6 +279,7 @@ def before_after_figure(results: Mapping[str, Mapping], title: str = ""):
             shown = f"{middle:.0f}" if middle >= 100 else f"{middle:.3g}"
             ax.text(high * 1.08, place, shown, va="center", fontsize=7)
         ax.barh(0, 0, color=colour, label=name)
+    # 3) axes
     ax.set_xscale("log")
     ax.set_yticks(range(len(MODEL_STAGES)), [stage for stage, *_ in MODEL_STAGES], fontsize=8)
     ax.invert_yaxis()
@@ -276,7 +293,7 @@ def before_after_figure(results: Mapping[str, Mapping], title: str = ""):
 def error_figure(
     errors: Mapping[str, Sequence[float]], title: str = "", what: str = "picture/sound error, s"
 ):
-    """Distributions as cumulative shares, one line a group, with the median and p95 in the legend."""
+    """Return cumulative distributions, one line per group, with the median and p95 in the legend."""
     figure = _figure(7, 3.4, title)
     ax = figure.subplots()
     for name, values in errors.items():
@@ -295,7 +312,7 @@ def error_figure(
 
 
 def save(figure, folder: Path, run_id: str, name: str) -> Path:
-    """Write `folder`/`run_id`-`name`.png, so that a picture can be traced to what it shows."""
+    """Write `folder`/`run_id`-`name`.png and return its path. The name says which results the figure shows."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', run_id)}-{name}.png"
     figure.savefig(path, dpi=120)
@@ -303,7 +320,7 @@ def save(figure, folder: Path, run_id: str, name: str) -> Path:
 
 
 def show(figure, folder: Path, run_id: str, name: str):
-    """`save`, and the saved picture for a notebook to show (a figure made without pyplot does not show itself)."""
+    """Save a figure and return the saved picture, which a notebook displays (it would not display the figure)."""
     from IPython.display import Image
 
     title = figure.get_suptitle() or name

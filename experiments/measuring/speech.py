@@ -1,4 +1,4 @@
-"""Speech and silence against the labelled stretches of a clip: when to speak, how much, how often the same."""
+"""Compare speech and silence with the labelled stretches of a clip; and how fast and how repetitive the speech is."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 from experiments.match_clip.events import Stretch
 from experiments.measuring.numbers import NAN
 
-Interval = tuple[float, float]
+Interval = tuple[float, float]  # (from, to) in seconds
 
 
 def covered_s(intervals: Iterable[Interval], from_s: float, to_s: float) -> float:
-    """Seconds of [from, to] that lie in at least one interval."""
+    """Return the seconds of [from, to] that are in at least one interval."""
     edge, total = from_s, 0.0
     for start, end in sorted(intervals):
         start, end = max(start, edge), min(end, to_s)
@@ -27,10 +27,10 @@ def covered_s(intervals: Iterable[Interval], from_s: float, to_s: float) -> floa
 def speak_silent_f1(
     speech: Sequence[Interval], stretches: Sequence[Stretch], duration_s: float
 ) -> tuple[float, float]:
-    """(F1 of speaking, F1 of being silent), decided second by second.
+    """Return (F1 of speaking, F1 of being silent), with one decision per second.
 
-    A second is spoken where speech covers half of it or more, and should be where its middle lies in an
-    action stretch. F1 = 2·TP ÷ (2·TP + FP + FN). Source: the per-second decision of Proact-VL (ICML 2026).
+    A second is spoken if speech covers at least half of it, and should be if its middle is in a stretch of action.
+    F1 = 2·TP ÷ (2·TP + FP + FN). Source: the per-second decision of Proact-VL (ICML 2026).
     """
     seconds = np.arange(int(duration_s))
     said = np.array([covered_s(speech, float(s), s + 1.0) >= 0.5 for s in seconds], bool)
@@ -46,33 +46,37 @@ def speak_silent_f1(
 
 
 def starts_in(starts_s: Sequence[float], stretch: Stretch) -> list[float]:
+    """Return the starts that are in a stretch."""
     return [s for s in starts_s if stretch.from_s <= s < stretch.to_s]
 
 
 def time_diff_s(starts_s: Sequence[float], stretches: Sequence[Stretch]) -> float:
-    """TimeDiff: mean over action stretches of (first comment's start − the stretch's start), or of the
-    stretch's length where none started in it. Source: LiveStar (arXiv 2511.05299)."""
+    """Return TimeDiff: the mean over action stretches of (first comment's start − the stretch's start).
+
+    A stretch in which no comment starts counts with its length. Source: LiveStar (arXiv 2511.05299).
+    """
     action = [x for x in stretches if x.kind == "action"]
     waits = [min(starts_in(starts_s, x), default=x.to_s) - x.from_s for x in action]
     return float(np.mean(waits)) if waits else NAN
 
 
 def redundancy(starts_s: Sequence[float], stretches: Sequence[Stretch]) -> float:
-    """Mean |1 − n_i| over action stretches, n_i the number of comments that start in the i-th. Source:
-    LiveStar (arXiv 2511.05299)."""
+    """Return the mean of |1 − n_i| over action stretches; n_i comments start in the i-th.
+
+    Source: LiveStar (arXiv 2511.05299).
+    """
     counts = [len(starts_in(starts_s, x)) for x in stretches if x.kind == "action"]
     return float(np.mean([abs(1 - n) for n in counts])) if counts else NAN
 
 
 def coverage(starts_s: Sequence[float], stretches: Sequence[Stretch]) -> float:
-    """Share of action stretches in which at least one comment starts (n_i > 0). Source: LiveStar (arXiv
-    2511.05299)."""
+    """Return the share of action stretches in which a comment starts. Source: LiveStar (arXiv 2511.05299)."""
     counts = [len(starts_in(starts_s, x)) for x in stretches if x.kind == "action"]
     return float(np.mean([n > 0 for n in counts])) if counts else NAN
 
 
 def dead_air_share(speech: Sequence[Interval], stretches: Sequence[Stretch]) -> float:
-    """Silent share of the action: 1 − seconds of speech in action stretches ÷ seconds of action.
+    """Return the silent share of the action: 1 − seconds of speech in action stretches ÷ seconds of action.
 
     Source: the silence measure of Kawamatsu et al. (arXiv 2606.13322), taken over labelled activity.
     """
@@ -82,7 +86,7 @@ def dead_air_share(speech: Sequence[Interval], stretches: Sequence[Stretch]) -> 
 
 
 def gaps_s(heard: Sequence[Interval]) -> np.ndarray:
-    """Silences between comments as the listener hears them: next start − latest end so far, where above 0.
+    """Return the silences in seconds between comments: next start − latest end so far, where above 0.
 
     Source: the silence between utterances of Kawamatsu et al. (arXiv 2606.13322).
     """
@@ -93,8 +97,10 @@ def gaps_s(heard: Sequence[Interval]) -> np.ndarray:
 
 
 def overlap_s(heard: Sequence[Interval]) -> float:
-    """Seconds in which two comments sound at once: Σ lengths − length of their union. Source: the overlap of
-    turn-taking studies; a commentary with one voice should have none."""
+    """Return the seconds in which comments overlap: Σ lengths − length of their union.
+
+    A commentary with one voice should have none. Source: the overlap of turn-taking studies.
+    """
     if not heard:
         return 0.0
     lengths = sum(end - start for start, end in heard)
@@ -103,21 +109,24 @@ def overlap_s(heard: Sequence[Interval]) -> float:
 
 
 def words_per_s(texts: Sequence[str], speech_s: float) -> float:
-    """Words heard ÷ seconds of speech: the speaking rate of phonetics, in words."""
+    """Return words heard ÷ seconds of speech: the speaking rate of phonetics, in words."""
     return sum(len(t.split()) for t in texts) / speech_s if speech_s > 0 else NAN
 
 
 def speech_realtime_factor(compute_s: Sequence[float], speech_s: Sequence[float]) -> float:
-    """Σ (generated − infer) ÷ Σ seconds of speech, over comments that were generated and heard whole. Above 1
-    the commentator cannot keep up with its own voice. Source: the real-time factor of speech synthesis."""
+    """Return Σ computing seconds (generated − infer) ÷ Σ seconds of speech.
+
+    Both are of comments that were generated and heard completely. Above 1 the commentator is slower than its own voice.
+    Source: the real-time factor of speech synthesis.
+    """
     return float(np.sum(compute_s) / np.sum(speech_s)) if np.sum(speech_s) > 0 else NAN
 
 
 def repetition(texts: Sequence[str], n: int = 4, last: int = 5) -> float:
-    """Mean share of a comment's n-grams that one of the `last` comments before it had as well.
+    """Return the mean share of a comment's n-grams that are also in one of the `last` comments before it.
 
-    Words are compared in lower case without punctuation. Comments of fewer than n words have no n-gram and
-    do not count; nor does the first. Source: n-gram overlap as in text generation, over a moving window.
+    Words are compared in lower case without punctuation. Comments of fewer than n words have no n-gram and do not
+    count; the first comment does not count either. Source: n-gram overlap as in text generation, over a moving window.
     """
     grams = []
     for text in texts:

@@ -1,19 +1,18 @@
-"""Costs for what-if runs, fitted to the logs of real ones, and how wrong they are on a run they have not seen.
+"""Fit the costs of what-if runs to the logs of real runs, and report the error on runs that the fit has not seen.
 
-Why these quantities: a sweep in what-if mode is as good as its costs. What the knobs change is how many image
-tokens go in (frames) and how many output tokens come out (token cap, length hints), so those two are what the
-times are fitted against:
+Why these quantities: a sweep in what-if mode is as good as its costs. Settings change the number of image tokens of
+the input (frames) and of output tokens (token cap, length hints), so the times are fitted to these two:
 
-  first sound  a + b · image tokens                        from the start of inference to sound that is ready
-  end          a + b · image tokens + c · output tokens    … to the end of generation
-  speech       s · output tokens                           seconds of voice
+  first sound  a + b · image tokens                        from the start of inference to the first sound
+  end          a + b · image tokens + c · output tokens    from the start of inference to the end of generation
+  speech       s · output tokens                           length of the voice
 
-Least squares with no negative coefficient (scipy's nnls), since no token makes anything faster. A fit always
-looks good on its own data, so the error that is told is on runs left out: each run is predicted from a fit to
-the others, and the median and 95th percentile of |predicted − measured| are over all those predictions. At
-least two runs are needed for that, better some with other numbers of frames.
+The fit is least squares without negative coefficients (scipy's nnls), since a token cannot make anything faster. A fit
+always looks good on its own data, so the reported error is on runs left out: each run is predicted from a fit to the
+others, and the median and 95th percentile of |predicted − measured| are over all these predictions. This needs at
+least two runs, preferably with different numbers of frames.
 
-A commentator that counts no image tokens is fitted against frames instead, and the file says so.
+If the commentator does not count image tokens, times are fitted to the number of frames, and the file says so.
 
     python -m experiments.calibrate runs/A runs/B experiments/results/NAME --out costs.toml --plot costs.png
 
@@ -41,7 +40,7 @@ _LEAST_COMMENTS = 5
 
 @dataclass(frozen=True)
 class Timings:
-    """Comments of one run that were generated whole: arrays (N,) of seconds from the start of inference."""
+    """The completely generated comments of one run: arrays (N,); times are seconds from the start of inference."""
 
     name: str
     image_tokens: np.ndarray
@@ -55,7 +54,7 @@ class Timings:
 
 
 def timings(run: SavedRun, by_frames: bool) -> Timings:
-    """What a run tells of costs. `by_frames`: count a frame as one image token."""
+    """Return the timings of a run's comments. `by_frames`: count a frame as one image token."""
     rows = run.cycles[
         (run.cycles.outcome == "spoken") & run.cycles.first_sound_s.notna() & run.cycles.generated_s.notna()
     ]
@@ -71,9 +70,9 @@ def timings(run: SavedRun, by_frames: bool) -> Timings:
 
 
 def fit(columns: Sequence[np.ndarray], wanted: np.ndarray) -> np.ndarray:
-    """Coefficients (intercept, one a column) ≥ 0 of the least squares fit to `wanted` (N,).
+    """Return the coefficients ≥ 0 of the least squares fit of `columns` (N,) to `wanted` (N,): (1 + columns,).
 
-    A column that never varies is left to the intercept: what it adds cannot be told from a constant.
+    The first one is the intercept. A constant column gets 0: its effect cannot be separated from the intercept.
     """
     from scipy.optimize import nnls
 
@@ -89,11 +88,12 @@ def fit(columns: Sequence[np.ndarray], wanted: np.ndarray) -> np.ndarray:
 
 
 def predict(coefficients: np.ndarray, columns: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the values (N,) that the coefficients of `fit` give for `columns` (N,)."""
     return coefficients[0] + sum(c * column for c, column in zip(coefficients[1:], columns, strict=True))
 
 
 def fitted(some: Sequence[Timings], source: str, image_tokens_per_frame: float) -> TokenCost:
-    """The cost that fits these runs best."""
+    """Return the cost that fits these runs best. `source` is stored in it."""
     image, output, first_s, end_s, speech_s = (
         np.concatenate([getattr(t, name) for t in some])
         for name in ("image_tokens", "output_tokens", "first_sound_s", "generated_s", "speech_s")
@@ -115,8 +115,10 @@ def fitted(some: Sequence[Timings], source: str, image_tokens_per_frame: float) 
 
 
 def unseen_errors(some: Sequence[Timings]) -> dict[str, np.ndarray]:
-    """Predicted − measured of every comment, each run predicted from the others. Keys: first_sound_s,
-    generated_s."""
+    """Return predicted − measured in seconds of every comment, each run predicted from a fit to the others.
+
+    Keys: first_sound_s, generated_s.
+    """
     errors: dict[str, list[np.ndarray]] = {"first_sound_s": [], "generated_s": []}
     for k, left_out in enumerate(some):
         cost = fitted([t for j, t in enumerate(some) if j != k], "", 1.0)
@@ -129,7 +131,10 @@ def unseen_errors(some: Sequence[Timings]) -> dict[str, np.ndarray]:
 
 
 def find_runs(paths: Sequence[Path]) -> list[SavedRun]:
-    """Run folders, and the run folders inside of results folders. RunLogError for what is neither."""
+    """Load run folders, and all run folders in results folders.
+
+    Raise RunLogError for a path that is neither, SweepError for a results folder without run folders.
+    """
     runs = []
     for path in paths:
         if (path / "sweep.json").exists():
@@ -143,7 +148,8 @@ def find_runs(paths: Sequence[Path]) -> list[SavedRun]:
 
 
 def calibrate(runs: Sequence[SavedRun]) -> tuple[TokenCost, dict, list[Timings]]:
-    """(cost, what the JSON tells, the timings). SweepError where the runs cannot be put together."""
+    """Return (cost, the result for the JSON line, the timings). Raise SweepError where the runs do not fit together."""
+    # 1) check that the runs are of one kind
     names = sorted({run.header["commentator"] for run in runs})
     if len(names) > 1:
         raise SweepError(f"the runs are of different commentators: {', '.join(names)}")
@@ -159,6 +165,7 @@ def calibrate(runs: Sequence[SavedRun]) -> tuple[TokenCost, dict, list[Timings]]
             )
     if len(some) < 2:
         raise SweepError("the error on unseen runs needs two runs or more: give another one")
+    # 2) the error on unseen runs
     errors = unseen_errors(some)
     measured = {name: np.concatenate([getattr(t, name) for t in some]) for name in errors}
     unseen = {
@@ -169,11 +176,12 @@ def calibrate(runs: Sequence[SavedRun]) -> tuple[TokenCost, dict, list[Timings]]
         }
         for name, e in errors.items()
     }
+    # 3) the cost, fitted to all runs
     per_frame = 1.0
     if not by_frames:
         frames = sum(float(run.cycles.frames[run.cycles.image_tokens.notna()].sum()) for run in runs)
         per_frame = sum(float(run.cycles.image_tokens.sum()) for run in runs) / frames
-    source = _source(runs, some, by_frames, unseen)
+    source = _describe_source(runs, some, by_frames, unseen)
     cost = fitted(some, source, per_frame)
     result = {
         "runs": len(runs),
@@ -185,7 +193,7 @@ def calibrate(runs: Sequence[SavedRun]) -> tuple[TokenCost, dict, list[Timings]]
     return cost, result, some
 
 
-def _source(runs: Sequence[SavedRun], some: Sequence[Timings], by_frames: bool, unseen: dict) -> str:
+def _describe_source(runs: Sequence[SavedRun], some: Sequence[Timings], by_frames: bool, unseen: dict) -> str:
     first = runs[0].header
     processors = sorted({run.header["hardware"]["processor"] for run in runs})
     gpus = sorted({run.header["hardware"]["gpu"] for run in runs} - {None})
@@ -203,7 +211,7 @@ def _source(runs: Sequence[SavedRun], some: Sequence[Timings], by_frames: bool, 
 
 
 def plot(cost: TokenCost, some: Sequence[Timings], path: Path) -> None:
-    """PNG: measured against fitted, one colour a run."""
+    """Write a PNG that plots measured against fitted times, one colour per run."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 4), layout="constrained")

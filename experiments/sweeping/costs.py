@@ -1,10 +1,9 @@
-"""What a commentator's answer costs in time, as a function of what goes in and what comes out.
+"""How long a commentator takes for a comment, as a function of image tokens and output tokens.
 
-A what-if run computes nothing, so its costs come from a file in `experiments/costs/`, each of which says where
-its numbers are from. They are functions of image tokens and output tokens, because frames, stride and token cap
-act through those alone.
+A what-if run runs no model, so its times come from a file in `experiments/costs/`, which says where its numbers are
+from. Frames, stride and token cap change the times only by these two numbers of tokens.
 
-`python -m experiments.calibrate` makes such a file from the logs of real runs.
+`python -m experiments.calibrate` writes such a file from the logs of real runs.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from experiments.errors import UserError
 _OLD_NAMES = {"basic_eye_epyc": "baseline_epyc"}
 COSTS = Path(__file__).resolve().parents[1] / "costs"
 Number = TypeVar("Number", float, np.ndarray)  # one comment, or an array (N,) of them
-_LEAST = 0.2  # a draw is never below this share of its mean
+_SMALLEST_SHARE = 0.2  # a sampled time is never below this share of its mean
 
 
 class CostError(UserError):
@@ -33,14 +32,15 @@ class CostError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class TokenCost:
-    """Linear in tokens; `spread`s are standard deviations of what the line leaves unexplained.
+    """A cost that is linear in tokens; each `spread` is the standard deviation of the residuals.
 
     first sound  = first_sound_s + first_sound_per_image_token_s · image tokens
     end          = generated_s + generated_per_image_token_s · image tokens
                    + generated_per_output_token_s · output tokens, and never before the first sound
     speech       = speech_per_output_token_s · output tokens
 
-    All from the start of inference. `source` says what was measured, on what, and what is assumed.
+    All times are in seconds from the start of inference; speech is the length of the voice in seconds. `source` says
+    what was measured, on what machine, and what is assumed.
     """
 
     source: str
@@ -64,17 +64,17 @@ class TokenCost:
             + self.generated_per_output_token_s * output_tokens
         )
 
-    def draw(self, rng: random.Random, image_tokens: float, output_tokens: int) -> tuple[float, float]:
-        """(first sound, end of generation) of one comment, in seconds from the start of inference."""
+    def sample(self, rng: random.Random, image_tokens: float, output_tokens: int) -> tuple[float, float]:
+        """Return random times of one comment: (first sound, end of generation), seconds from the start of inference."""
         first_mean_s = self.first_sound_mean_s(image_tokens)
         end_mean_s = self.generated_mean_s(image_tokens, output_tokens)
-        first_s = max(_LEAST * first_mean_s, rng.gauss(first_mean_s, self.first_sound_spread_s))
-        end_s = max(_LEAST * end_mean_s, rng.gauss(end_mean_s, self.generated_spread_s))
+        first_s = max(_SMALLEST_SHARE * first_mean_s, rng.gauss(first_mean_s, self.first_sound_spread_s))
+        end_s = max(_SMALLEST_SHARE * end_mean_s, rng.gauss(end_mean_s, self.generated_spread_s))
         return first_s, max(first_s, end_s)
 
 
 def load_cost(name: str) -> TokenCost:
-    """Read a cost file by its path, or by the name of a shipped one. Raise CostError when it is none."""
+    """Read a cost file, given by its path or by the name of a shipped one. Raise CostError where it cannot be used."""
     if name in _OLD_NAMES:
         warnings.warn(
             f"the cost {name} is now {_OLD_NAMES[name]}; the old name goes with the next version",

@@ -1,7 +1,7 @@
-"""From a sweep file to its jobs: every combination of it, each with a key that says what it is.
+"""The jobs of a sweep file: one for every combination of settings, clips, seeds and costs.
 
-What a run is (settings, clip, seed, cost, assumptions) is hashed into its key, so a changed sweep file never
-takes an old row for a new one.
+A job's key is a hash of all that its result depends on (settings, clip, seed, cost, assumptions). So after a change
+of the sweep file, an old row is never taken for a new job.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from experiments.sweeping.whatif import SpotterTraits
 
 @dataclass(frozen=True)
 class Job:
-    """One run of a sweep, with all that it takes to do it anywhere.
+    """One run of a sweep, with all that a worker on any machine needs to do it.
 
-    `key` is a hash of the rest. `content` is the clip's SHA-256, or the version of the scripted match, so that
-    other pictures are another run.
+    `key` is a hash of the other fields. `content` is the clip's SHA-256, or the version of the scripted match, so that
+    the key changes with the pictures.
     """
 
     key: str

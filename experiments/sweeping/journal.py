@@ -1,6 +1,6 @@
-"""The results folder of a sweep: its header (sweep.json), its journal (runs.jsonl), and how both are read.
+"""The results folder of a sweep: its header (sweep.json) and its journal (runs.jsonl).
 
-Each finished run is one line, flushed as it comes, so that a sweep that was killed loses none and goes on.
+Each finished run is one line, written at once, so that a sweep that was killed loses no run and can go on.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ FORMAT_VERSION = 1
 
 
 class Journal:
-    """The rows of a sweep's folder, to be added to by one sweep at a time.
+    """The rows of a sweep's folder; one sweep at a time may add rows.
 
-    Opening it cuts off a line that a kill left half written; nothing else is ever changed. Raises SweepError
-    where the folder is something else, of another version, or in use.
+    Opening it removes an incomplete last line, which a kill can leave; all other lines stay as they are. Raises
+    SweepError where the folder holds something else, is of another version, or is in use.
     """
 
     def __init__(self, folder: Path, sweep: Sweep) -> None:
@@ -63,7 +63,7 @@ class Journal:
         self._file.seek(0, os.SEEK_END)
 
     def append(self, row: dict[str, Any]) -> None:
-        """Write one line, on the disk before the next. Raise OSError when the disk is full."""
+        """Write one line at once. Raise OSError when the disk is full."""
         row = {k: None if v != v else round(v, 6) if isinstance(v, float) else v for k, v in row.items()}
         self._file.write((json.dumps(row, ensure_ascii=False) + "\n").encode())
         self._file.flush()
@@ -74,7 +74,7 @@ class Journal:
 
 
 def read_header(folder: Path) -> dict[str, Any]:
-    """Return sweep.json of a results folder. Raise SweepError where it is none or of another version."""
+    """Return sweep.json of a results folder. Raise SweepError where it is missing, damaged or of another version."""
     try:
         header = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
     except OSError as error:
@@ -90,7 +90,7 @@ def read_header(folder: Path) -> dict[str, Any]:
 
 
 def write_header(folder: Path, sweep: Sweep) -> None:
-    """Write sweep.json: what is swept, the keys of its runs, and on what."""
+    """Write sweep.json: the sweep, the keys of its runs, and the versions and hardware."""
     from commentator_lib.runs.meters import hardware
 
     header = {
@@ -105,10 +105,10 @@ def write_header(folder: Path, sweep: Sweep) -> None:
 
 
 def load_results(folder: Path | str) -> pd.DataFrame:
-    """Return the finished runs of a results folder, one row each. Raise SweepError where it is none.
+    """Return the finished runs of a results folder, one row each, in the order of the sweep.
 
-    In the order of the sweep, however they came in. Runs that failed are left out; so are those of
-    combinations that the sweep no longer held when it was last run.
+    Failed runs are left out, and runs of combinations that were no longer in the sweep when it was last run. Raise
+    SweepError where the folder is no results folder.
     """
     import pandas as pd
 
@@ -119,13 +119,13 @@ def load_results(folder: Path | str) -> pd.DataFrame:
 
 
 def load_runs(folder: Path | str, results: pd.DataFrame) -> list[SavedRun]:
-    """Return the run logs behind rows of `load_results`, in their order (replay and live; what-if keeps none)."""
+    """Return the run logs of the rows of `load_results`, in the same order (replay and live; what-if keeps none)."""
     from commentator_lib.runs.reader import load_run
 
     return [load_run(Path(folder) / run) for run in results["run"]]
 
 
 def results_id(folder: Path | str) -> str:
-    """Return a name for exactly these results, for figures: the folder's, and a hash of the keys of its runs."""
+    """Return a name for exactly these results, for figures: the folder's name and a hash of its runs' keys."""
     keys = " ".join(sorted(load_results(folder)["key"]))
     return f"{Path(folder).name}-{hashlib.sha256(keys.encode()).hexdigest()[:8]}"

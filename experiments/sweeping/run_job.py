@@ -1,4 +1,4 @@
-"""One run of a sweep, and its measures as a flat row."""
+"""Do one run of a sweep and return its measures as a flat row."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 
 def run_job(job: Job, folder: str) -> dict[str, Any]:
-    """Do one run and measure it: a flat row. What breaks it stands in the row's `error`; the sweep goes on.
+    """Do one run and return its measures as a flat row. An exception becomes the row's `error`; the sweep goes on.
 
-    `folder` is where replay and live leave the run's own folder.
+    Replay and live runs write their run folder into `folder`.
     """
     started = time.perf_counter()
     row = {**job.columns(), "error": ""}
     try:
         row |= run_what_if(job) if job.mode == "what-if" else run_for_real(job, Path(folder))
-    except Exception as error:  # any fault of one run must not end a night of them
+    except Exception as error:  # one run that fails must not end a sweep of many hours
         row["error"] = f"{type(error).__name__}: {error}"
     return {**row, "wall_s": round(time.perf_counter() - started, 3)}
 
 
 def run_what_if(job: Job) -> dict[str, Any]:
-    """Play tiny pictures of a scripted match to a spotter in virtual time; return the measures."""
+    """Run a spotter on tiny pictures of a scripted match, in virtual time; return the measures."""
     import cv2
 
     from commentator_lib.session import LiveSession
@@ -40,7 +40,7 @@ def run_what_if(job: Job) -> dict[str, Any]:
     from experiments.sweeping.costs import TokenCost
     from experiments.sweeping.whatif import PICTURES_FPS, Spotter, TinyMatch
 
-    cv2.setNumThreads(1)  # the other cores have runs of their own
+    cv2.setNumThreads(1)  # other runs use the other cores
     pictures, truth = _tiny_match(int(job.clip[6:]), job.duration_s)
     spotter = Spotter(truth, TokenCost(**job.cost_values), SpotterTraits(**job.spotter), job.seed)
     session = LiveSession(
@@ -61,7 +61,7 @@ def _tiny_match(seed: int, duration_s: float) -> tuple[np.ndarray, Truth]:
 
 
 def run_for_real(job: Job, folder: Path) -> dict[str, Any]:
-    """Play the real clip to the real commentator, in replay or live; return the measures.
+    """Run the real commentator on the real clip, in replay or live; return the measures.
 
     Raise RunLogError where the run ended early.
     """
@@ -71,7 +71,7 @@ def run_for_real(job: Job, folder: Path) -> dict[str, Any]:
 
     clip, truth = clip_and_truth(job.clip, job.duration_s, job.height)
     run_dir = folder / job.key
-    if run_dir.exists():  # an attempt that was killed; it is no result, but it may tell why
+    if run_dir.exists():  # an attempt that was killed: no result, but it may help to find out why
         run_dir.rename(run_dir.with_name(f"{run_dir.name}-killed-{time.time_ns()}"))
     settings = Settings().changed(**job.settings, seed=job.seed)
     LiveSession(str(clip), settings, mode=job.mode, run_dir=run_dir).run()
@@ -92,9 +92,9 @@ def run_for_real(job: Job, folder: Path) -> dict[str, Any]:
 
 
 def clip_and_truth(clip: str, duration_s: float, height: int) -> tuple[Path, Truth]:
-    """Return path and truth of a sweep's clip; a scripted match is rendered first where it is not there.
+    """Return path and truth of a sweep's clip; render a scripted match that does not exist yet.
 
-    Raise EventsError where the events do not belong to the clip, MatchError where a match cannot be made.
+    Raise EventsError where the events do not belong to the clip, MatchError where a match cannot be rendered.
     """
     from experiments.match_clip.match import match_clip
 

@@ -1,7 +1,7 @@
-"""Many runs: what a journal does not hold yet, on all cores (joblib), on a Dask cluster, or one at a time.
+"""Do the runs that a journal does not hold yet: on all cores (joblib), on a Dask cluster, or one at a time.
 
-What-if runs compute nothing and may share a machine. Replay and live runs time real work, so they run one at a
-time, each in a process of its own.
+What-if runs use virtual time, so several can share a machine. Replay and live runs measure real time, so they run one
+at a time, each in its own process.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ Rows = Generator[dict[str, Any], None, None]
 def run_sweep(
     sweep: Sweep, folder: Path, n_jobs: int | None = None, cluster: str | None = None, progress: bool = True
 ) -> dict[str, Any]:
-    """Do what the folder's journal does not hold yet. Return counts, the wall time and the rate.
+    """Do the runs that the folder's journal does not hold yet. Return counts, the wall time (s) and the rate.
 
-    KeyboardInterrupt passes through with every finished run written. Raise SweepError where the folder cannot
-    be used, or workers or the cluster are lost.
+    On KeyboardInterrupt every finished run is in the journal. Raise SweepError where the folder cannot be used, or
+    where workers or the cluster are lost.
     """
     from tqdm import tqdm
 
     every = plan_jobs(sweep)
     journal = Journal(folder, sweep)
     try:
-        # 1) What is left to do.
+        # 1) find what is left to do
         left = [job for job in every if journal.rows.get(job.key, {"error": "?"})["error"]]
         started, done, failed = time.perf_counter(), 0, 0
         if n_jobs is None:
@@ -51,7 +51,7 @@ def run_sweep(
             disable=not progress or not left,
             mininterval=0.2 if sys.stderr.isatty() else 10.0,
         )
-        # 2) Do it. Closing the rows on the way out ends the workers, also on Ctrl-C.
+        # 2) do it; closing `rows` ends the workers, also on Ctrl-C
         with bar, contextlib.closing(rows):
             for row in rows:
                 journal.append(row)
@@ -59,7 +59,7 @@ def run_sweep(
                 failed += bool(row["error"])
                 bar.update()
         wall_s = time.perf_counter() - started
-        # 3) The same rows as a table.
+        # 3) write the same rows as a table
         if left or not (folder / "runs.parquet").exists():
             load_results(folder).to_parquet(folder / "runs.parquet", index=False)
     finally:
@@ -76,10 +76,10 @@ def run_sweep(
 
 
 def rows_from_cores(left: list[Job], folder: Path, n_jobs: int) -> Rows:
-    """Yield rows as they come, from this machine's cores.
+    """Do the jobs on this machine's cores and yield each row when it is ready.
 
-    Replay and live runs get a fresh process each, so that no run's memory, models or caches are counted for
-    the next one. Raise SweepError where joblib has lost a worker: it gives up all of them with one.
+    Each replay or live run gets a new process, so that no run's memory, models or caches count for the next one. Raise
+    SweepError where joblib loses a worker: it then stops all of them.
     """
     from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
     from multiprocessing import get_context
@@ -99,7 +99,7 @@ def rows_from_cores(left: list[Job], folder: Path, n_jobs: int) -> Rows:
         parallel = Parallel(n_jobs, return_as="generator_unordered")
         try:
             for row in parallel(delayed(_run_in_worker)(job, str(folder), os.getpid()) for job in left):
-                assert row is not None  # joblib's types allow for one
+                assert row is not None  # only joblib's type annotations allow None
                 yield row
         except BrokenProcessPool as error:
             raise SweepError(
@@ -114,7 +114,7 @@ def _run_in_worker(job: Job, folder: str, parent: int) -> dict[str, Any]:
 
 @functools.cache
 def _exit_with_parent(parent: int) -> None:
-    """End this process when its parent is gone: joblib's workers wait for ever for one that was killed."""
+    """End this process when its parent has ended: joblib's workers would wait for ever for a parent that was killed."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -125,9 +125,9 @@ def _exit_with_parent(parent: int) -> None:
 
 
 def rows_from_cluster(left: list[Job], folder: Path, address: str) -> Rows:
-    """Yield rows as they come, from a Dask cluster; what a lost worker had is done again by another.
+    """Do the jobs on a Dask cluster and yield each row when it is ready; jobs of a lost worker are done by another.
 
-    The workers need this project and, for replay and live, this folder. Raise SweepError where no cluster
+    The workers need this project and, for replay and live, access to this folder. Raise SweepError where no cluster
     answers.
     """
     try:

@@ -1,18 +1,18 @@
-"""Sweeps: every combination of some settings × clips × seeds, run, measured, and appended to a journal.
+"""Run a sweep: every combination of settings × clips × seeds is run, measured and appended to a journal.
 
-Each finished run is one line, flushed as it comes: a sweep that is run again, also after a kill −9, skips what
-its journal holds and does the rest.
+Each finished run is one line, written at once. A sweep that is started again, also after a kill −9, skips the runs in
+its journal and does the rest.
 
-Modes: `what-if` (virtual time, tiny pictures of a scripted match, a spotter with costs from a file; nothing is
-computed), `replay` (virtual time, the real clip and commentator, calls charged what they took) and `live`.
-What-if runs go to all cores through joblib, or to a Dask cluster; replay and live time real work, so they run
-one at a time on a machine.
+Modes: `what-if` (virtual time, tiny pictures of a scripted match, a spotter with costs from a file; no model runs),
+`replay` (virtual time with the real clip and commentator; a call takes as long as it was measured to take) and `live`.
+What-if runs use all cores through joblib, or a Dask cluster; replay and live measure real time, so they run one at a
+time on a machine.
 
     python -m experiments.sweep experiments/sweeps/stride_threshold_cap.toml
     python -m experiments.sweep experiments/sweeps/pause.toml --cluster tcp://10.0.0.5:8786
 
-Leaves `experiments/results/NAME/`: sweep.json (what was swept, on what), runs.jsonl (the journal), runs.parquet,
-and for replay and live one run folder each. The last line on stdout is one JSON object.
+It writes `experiments/results/NAME/`: sweep.json (the sweep, versions, hardware), runs.jsonl (the journal),
+runs.parquet, and for replay and live one folder for each run. The last line on stdout is one JSON object.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from experiments.sweeping.run_jobs import run_sweep
 from experiments.sweeping.sweep_file import Sweep, SweepError
 from experiments.tools.command_line import help_text, new_app, run_app
 
-# What a notebook needs stands here in one place.
+# What a notebook needs can all be imported from here.
 __all__ = [
     "RESULTS",
     "Sweep",
@@ -64,6 +64,7 @@ def sweep(
     ] = None,
     list_only: Annotated[bool, typer.Option("--list", help="Say what would be run, and end.")] = False,
 ) -> None:
+    # 1) read the file, and only list its runs if that is asked for
     found = load_sweep(file)
     if found.mode != "what-if" and (n_jobs or 1) > 1:
         raise SweepError(f"{found.mode} times real work: it runs one at a time, without --jobs")
@@ -72,6 +73,7 @@ def sweep(
         print(f"{found.name}: {len(plan_jobs(found))} {found.mode} runs: {grid}", end="")
         print(f" × {len(found.clips)} clips × {len(found.seeds)} seeds × {len(found.costs) or 1} costs")
         return
+    # 2) do the runs and report
     folder = out or RESULTS / found.name
     result = run_sweep(found, folder, n_jobs, cluster)
     print(f"{result['done']} runs done, {result['skipped']} were there, {result['failed']} failed: {folder}")

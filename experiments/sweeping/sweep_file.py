@@ -1,4 +1,4 @@
-"""The sweep file: what a TOML file of a sweep may say, as a pydantic model, and its errors, one line each."""
+"""The sweep file: what the TOML file of a sweep may contain, as a pydantic model with errors of one line."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def _duration_s(value: object) -> float:
 class Sweep(BaseModel):
     """A sweep: every combination of a grid's values × clips × seeds × costs.
 
-    `grid`: setting → values; `settings`: the same for all runs. `clips`: "match:SEED" for a scripted match of
-    `duration_s` seconds and `height` pixels, or a video with its .events.json beside it. Raises
-    pydantic.ValidationError; `first_problem` makes one line of it.
+    `grid`: setting → values. `settings`: setting → one value for all runs. `clips`: "match:SEED" for a scripted match
+    of `duration_s` seconds and `height` pixels, or a video whose .events.json is in the same folder. Raises
+    pydantic.ValidationError, which `first_problem` turns into one line.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -58,7 +58,7 @@ class Sweep(BaseModel):
     costs: list[str] = []
     duration_s: Annotated[float, BeforeValidator(_duration_s)] = 120.0
     height: int = 360
-    spotter: dict[str, Any] = Field(default_factory=dict)  # as written: an int and a float give other keys
+    spotter: dict[str, Any] = Field(default_factory=dict)  # not converted: 1 and 1.0 give different job keys
 
     @field_validator("grid", "settings", "spotter", mode="before")
     @classmethod
@@ -109,7 +109,7 @@ class Sweep(BaseModel):
 
 
 def _validate_clip(clip: str, mode: str) -> None:
-    """Raise ValueError where a clip cannot be played in this mode, EventsError where its events are not its own."""
+    """Raise ValueError where a clip cannot be played in this mode, EventsError where its events cannot be used."""
     if clip.startswith("match:"):
         if not clip[6:].isdigit():
             raise ValueError(f"clip {clip!r}: write match:SEED, for example match:0")
@@ -122,7 +122,7 @@ def _validate_clip(clip: str, mode: str) -> None:
 
 
 def make_sweep(table: dict[str, Any]) -> Sweep:
-    """Return the sweep that a table says. Raise SweepError with its first problem, EventsError for a clip's."""
+    """Return the sweep that a TOML table describes. Raise SweepError, or EventsError for the events of a clip."""
     try:
         return Sweep(**table)
     except ValidationError as error:
@@ -130,7 +130,7 @@ def make_sweep(table: dict[str, Any]) -> Sweep:
 
 
 def first_problem(error: ValidationError) -> str:
-    """Return the first problem of a sweep as one line; an unknown entry, which may be a typo, comes first."""
+    """Return the first problem of a sweep as one line; prefer unknown entries, which may be typing errors."""
     problems = error.errors()
     unknown = [problem for problem in problems if problem["type"] == "extra_forbidden"]
     return _one_line((unknown or problems)[0])

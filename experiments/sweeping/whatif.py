@@ -1,13 +1,12 @@
-"""What-if runs of a scripted match: tiny pictures, a commentator that is told what happens, costs from a file.
+"""What-if runs of a scripted match: tiny pictures, a commentator that knows the truth, costs from a file.
 
-A sweep of a thousand runs cannot decode or infer anything. A programme of random pictures and a commentator
-that counts aloud, the obvious stand-ins, answer only questions of timing: no knob could ever miss a goal. So
-here the pictures are the match's own, 64×36, and the commentator, a *spotter* with the match's script in its
-hand, names an event only if one of the frames it was given shows it. Stride, threshold, frames, capture rate
-and token cap then act as they do live: through what is on the frames, and through what tokens cost.
+A sweep of a thousand runs has no time to decode video or to run a model. But it must show when a setting makes the
+commentator miss a goal. So the pictures are those of the match, at 64×36, and the commentator is a *spotter*: it
+knows the match's events, but names one only if a frame that it is given shows it. Stride, threshold, frames, capture
+rate and token cap then act as they do live: through what the frames show, and through what tokens cost.
 
-What is assumed of a spotter (how well it recognises, how often it misreads, how much it talks) stands in
-`SpotterTraits` and in every sweep file; it is chosen, not measured, and its results are named as scripted.
+The assumptions about the spotter (how well it recognises, how often it misreads, how much it talks) are in
+`SpotterTraits` and can be set in a sweep file. They are chosen, not measured; its runs are labelled as scripted.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from experiments.match_clip.events import Event, Truth
 from experiments.sweeping.costs import TokenCost
 
 WIDTH, HEIGHT = 64, 36
-# Half the rate of the clip: a comment's frame is at most 0.08 s from the one it would have been.
+# Half the frame rate of the clip: a comment's newest frame is at most 0.08 s older than it would be there.
 FPS = 12.5
 TOKENS_PER_WORD = 1.3
 _CHUNK_S = 1.0
@@ -43,7 +42,7 @@ _NAMING = {
     "cut": ("Another angle now.",),
     "scoreboard": ("It is {score} now.", "{score}, says the board."),
 }
-# What fills a comment up. None of it names an event (a test holds it against the rule of `metrics`).
+# Words that fill a comment up. None names an event: a test checks them against the rule of `naming`.
 _FILLER = (
     "they pass it along the back",
     "a long ball forward",
@@ -66,20 +65,20 @@ _FILLER = (
 
 @dataclass(frozen=True, slots=True)
 class SpotterTraits:
-    """Assumptions, not measurements. Shares in [0, 1]; comment lengths are log-normal in tokens."""
+    """Assumptions about a spotter, not measurements. The first three are probabilities."""
 
-    recognise: float = 0.6  # an event on one frame that shows it
-    misread: float = 0.02  # naming, in one comment, something that did not happen
-    quiet: float = 0.8  # saying "..." where nothing goes on
-    median_tokens: float = 30.0
-    tokens_sigma: float = 0.7
+    recognise: float = 0.6  # to recognise an event on one frame that shows it
+    misread: float = 0.02  # to name, in one comment, something that did not happen
+    quiet: float = 0.8  # to say "..." where nothing happens
+    median_tokens: float = 30.0  # length of a comment: log-normal
+    tokens_sigma: float = 0.7  # standard deviation of the logarithm of that length
 
 
 class Spotter(Commentator):
-    """A scripted commentator with the truth in its hand; see the module's head.
+    """A scripted commentator that knows the truth; see the module's docstring.
 
-    Draws depend on the seed, the event and the frame, not on how often it was called: two settings that
-    show it the same frame get the same answer, so that their difference is theirs and not the dice's.
+    Random numbers depend on the seed, the event and the frame, not on the number of calls. Two settings that show it
+    the same frame get the same answer, so a difference between them comes from the settings, not from chance.
     """
 
     name = "scripted spotter"
@@ -97,14 +96,16 @@ class Spotter(Commentator):
         pass
 
     def comment(self, request: CommentRequest) -> Iterator[CommentChunk]:
+        # 1) what it says, and how long that takes
         rng = random.Random(f"{self._seed}/{request.frames[-1].index}")
         image_tokens = self._cost.image_tokens_per_frame * len(request.frames)
         line = self._line(request, rng)
         tokens = max(1, round(TOKENS_PER_WORD * len(line.split())))
-        first_s, end_s = self._cost.draw(rng, image_tokens, tokens)
+        first_s, end_s = self._cost.sample(rng, image_tokens, tokens)
         if line == NOTHING_TO_SAY:
             yield CommentChunk(line, None, 1, min(first_s, end_s), round(image_tokens))
             return
+        # 2) chunks of about a second of silent sound, evenly from the first sound to the end
         speech_s = self._cost.speech_per_output_token_s * tokens
         words = line.split()
         count = max(1, round(speech_s / _CHUNK_S))
@@ -119,12 +120,15 @@ class Spotter(Commentator):
             )
 
     def _line(self, request: CommentRequest, rng: random.Random) -> str:
+        """Return what the spotter says: the events that it sees, then filler up to the length that it samples."""
+        # 1) what it sees; NOTHING_TO_SAY where that is nothing
         traits, events = self._traits, self._truth.events
         seen = [k for k, event in enumerate(events) if k not in self._named and self._sees(k, event, request)]
         misread = rng.random() < traits.misread
         if not seen and not misread and not self._action_at(request.frames[-1].pts_s):
             if rng.random() < traits.quiet:
                 return NOTHING_TO_SAY
+        # 2) name up to two events, and at times one that did not happen
         parts = []
         for k in sorted(seen, key=lambda k: (_URGENCY[events[k].kind], -events[k].t_s))[:2]:
             parts.append(self._naming(events[k], rng))
@@ -133,7 +137,8 @@ class Spotter(Commentator):
             kind = rng.choice(("shot", "goal", "card", "corner"))
             team = rng.choice(self._truth.teams)
             parts.append(self._naming(Event(kind, 0.0, team=team, player="7"), rng))
-        share = _HINT_SHARE[_hint(request.prompt)]
+        # 3) fill up to the length
+        share = _HINT_SHARE[_length_hint(request.prompt)]
         wanted = share * traits.median_tokens * np.exp(rng.gauss(0.0, traits.tokens_sigma))
         words = " ".join(parts).split()
         while len(words) < max(3.0, wanted) / TOKENS_PER_WORD:
@@ -145,7 +150,7 @@ class Spotter(Commentator):
         )  # the cap cuts in mid-sentence
 
     def _sees(self, k: int, event: Event, request: CommentRequest) -> bool:
-        """Whether one of the frames shows the event and is recognised."""
+        """Return whether one of the frames shows the event, and the spotter recognises it there."""
         for frame in request.frames:
             if event.t_s <= frame.pts_s <= event.t_s + max(event.visible_s, 0.5):
                 if random.Random(f"{self._seed}/{k}/{frame.index}").random() < self._traits.recognise:
@@ -161,7 +166,7 @@ class Spotter(Commentator):
         return rng.choice(_NAMING[event.kind]).format(team=event.team, player=event.player, score=score)
 
 
-# What is named first where a frame shows several.
+# The order in which events are named where the frames show several.
 _URGENCY = {
     kind: k
     for k, kind in enumerate(
@@ -170,14 +175,16 @@ _URGENCY = {
 }
 
 
-def _hint(prompt: str) -> str:
-    """Which length hint a prompt carries."""
+def _length_hint(prompt: str) -> str:
+    """Return the name of the length hint that a prompt contains."""
     return next((name for name, text in LENGTH_HINTS.items() if text and text in prompt), "normal")
 
 
 class TinyMatch(Source):
-    """The match as a source of tiny pictures; the same array object for frames of the same picture, which
-    the scene tracker knows to be no change."""
+    """A source of tiny pictures (N, 36, 64, 3) uint8 of a match.
+
+    Frames of the same picture share one array object, in which the scene tracker sees no change.
+    """
 
     def __init__(self, pictures: np.ndarray, pictures_fps: float, spec: str) -> None:
         self._pictures = list(pictures)
@@ -204,11 +211,11 @@ class TinyMatch(Source):
         pass
 
 
-PICTURES_FPS = 6.25  # a new tiny picture every other frame: more than any capture rate needs
+PICTURES_FPS = 6.25  # a new picture every second frame, more often than any capture rate takes one
 
 
 def tiny_pictures(duration_s: float, seed: int, folder: Path | None = None) -> np.ndarray:
-    """(N, 36, 64, 3) uint8: the match's pictures at PICTURES_FPS, drawn once and kept under data/made/."""
+    """Return the match's pictures at PICTURES_FPS, (N, 36, 64, 3) uint8; they are drawn once and kept in data/made/."""
     import cv2
 
     from experiments.match_clip import match
@@ -224,7 +231,7 @@ def tiny_pictures(duration_s: float, seed: int, folder: Path | None = None) -> n
         image = match.draw(script, round(k / PICTURES_FPS * match.FPS), 2 * WIDTH, 2 * HEIGHT)
         pictures[k] = cv2.resize(image, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
     folder.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f".{random.randrange(1 << 30)}.part")  # two workers may be at it
+    part = path.with_suffix(f".{random.randrange(1 << 30)}.part")  # two workers may draw the same match
     with open(part, "wb") as file:
         np.save(file, pictures)
     part.replace(path)

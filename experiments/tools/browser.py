@@ -1,7 +1,7 @@
-"""Start a notebook server and a browser, for what only a real page can show.
+"""Start a notebook server and a real browser, for benchmarks and tests of what a page does.
 
-Autoplay rules, throttled tabs, decoders and sound cards belong to the browser, and a fake page has none of them. So
-the benchmarks and tests start JupyterLab or Voila on loopback, in a home directory of its own, and use it through
+Autoplay rules, throttled tabs, decoders and sound cards are part of the browser; a simulated page has none of them.
+So benchmarks and tests start JupyterLab or Voila on loopback, in their own home directory, and use them through
 Chromium as a person would: open the notebook, choose Run All Cells, look, click.
 """
 
@@ -47,7 +47,7 @@ _STOP_S = 20.0
 
 @dataclass(frozen=True)
 class Server:
-    """A running server; its notebooks lie in `folder`."""
+    """A running server; its notebooks are in `folder`."""
 
     folder: Path
     port: int
@@ -64,7 +64,7 @@ def _home(folder: Path) -> dict[str, str]:
     home = folder / ".home"
     notices = home / "config" / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
     notices.mkdir(parents=True, exist_ok=True)
-    (notices / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')  # else it asks
+    (notices / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')  # or a dialog asks
     own = {f"JUPYTER_{name}_DIR": str(home / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
     own["IPYTHONDIR"] = str(home / "ipython")
     python_path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
@@ -138,8 +138,10 @@ def voila(folder: Path, notebook: str) -> Iterator[Server]:
 
 @contextlib.contextmanager
 def chromium(playwright: Playwright, *more_flags: str) -> Iterator[Browser]:
-    """Run a headless browser with a fresh profile. `playwright` is what `sync_playwright()` yields; a thread can have
-    only one. Raise RuntimeError where Chromium is not installed."""
+    """Run a headless browser with a new profile. Raise RuntimeError where Chromium is not installed.
+
+    `playwright` is what `sync_playwright()` yields; a thread can have only one.
+    """
     path = find_browser()
     if path is None:
         raise RuntimeError("Chromium is not installed; set CHROMIUM to its path")
@@ -173,7 +175,7 @@ def open_notebook(page: Page, server: Server, notebook: str) -> None:
 
 
 def run_all(page: Page) -> None:
-    """Run all cells through the Run menu and wait until the first has begun."""
+    """Run all cells through the Run menu and wait until the first one has started."""
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     page.wait_for_function(_BEGUN, timeout=1000 * _START_S)

@@ -1,4 +1,4 @@
-"""The command line of every experiment: a typer app, its help text, and what ends it with which exit code.
+"""The command line of every experiment: a typer app, its help text, and its exit codes. Usage:
 
 app = new_app()
 
@@ -24,16 +24,16 @@ from commentator_lib.sources.base import SourceError
 from experiments.errors import UserError
 
 USER_ERRORS = (UserError, SettingsError, SourceError, CommentatorError, RunLogError)
-_INTERRUPTED = 130  # the shells' code for a command that Ctrl-C has ended
+_INTERRUPTED = 130  # shells use this code for a command that Ctrl-C has ended
 
 
 def new_app() -> typer.Typer:
-    """Return a typer app of plain text: no completion to install, no coloured boxes, no styled tracebacks."""
+    """Return a typer app with plain text: no shell completion, no coloured boxes, no styled tracebacks."""
     return typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
 def help_text(docstring: str | None) -> str:
-    """Return a module's docstring as help: prose is wrapped to the terminal, indented lines stay as they are."""
+    """Return a module's docstring as help text: paragraphs are wrapped to the terminal, indented lines are kept."""
     parts = []
     for paragraph in (docstring or "").strip().split("\n\n"):
         lines = paragraph.splitlines()
@@ -45,8 +45,8 @@ def help_text(docstring: str | None) -> str:
 def run_app(app: typer.Typer, name: str) -> None:
     """Run a command line and exit.
 
-    Bad input is one line on stderr and exit code 2, Ctrl-C (or SIGTERM) 130, a full disk or another error
-    of the operating system 1. Any other exception is a fault of the program and keeps its traceback.
+    Print one line on stderr and exit with 2 for bad input, with 130 after Ctrl-C or SIGTERM, and with 1 for an error of
+    the operating system such as a full disk. Any other exception is a bug and keeps its traceback.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -61,7 +61,9 @@ def run_app(app: typer.Typer, name: str) -> None:
             raise
         print(f"{name}: {error.filename or 'cannot write'}: {error.strerror}", file=sys.stderr)
         code = 1
-    except Exception as error:  # wrong usage; typer's own click has no public name for its errors
+    except (
+        Exception
+    ) as error:  # wrong usage; typer has no public name for the errors of the click that it contains
         format_message, exit_code = getattr(error, "format_message", None), getattr(error, "exit_code", None)
         if format_message is None or exit_code is None:
             raise
@@ -73,7 +75,7 @@ def run_app(app: typer.Typer, name: str) -> None:
 
 
 def _given_value(error: Exception) -> str:
-    """Return what was given, where typer says only that it is no number: it checks types with pydantic."""
+    """Return the value that was given, if pydantic refused its type: typer's message does not contain it."""
     if not isinstance(error.__cause__, ValidationError):
         return ""
     return f", not {error.__cause__.errors()[0]['input']!r}"

@@ -1,12 +1,12 @@
-"""The measured pictures of the docs, drawn anew from the results of the shipped sweeps.
+"""Draw the figures of the docs from the results of the shipped sweeps and of bench_model.
 
-A picture that somebody once saved from a notebook is soon older than the text around it; these are made by one
-command from results folders, and each carries the name and hash of the results that it shows.
+One command draws them all, so that the figures are as new as the results. A sweep's figures show the name and hash of
+its results.
 
     python -m experiments.doc_pictures [--results experiments/results] [--out docs]
 
-A sweep that has no results yet is named, and nothing is drawn. The last line on stdout is one JSON object:
-picture → results.
+If a sweep has no results yet, the error names it, and nothing more is drawn. The last line on stdout is one JSON
+object: picture → results.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from experiments.sweeping.sweep import RESULTS, load_results, results_id
 from experiments.tools.command_line import help_text, new_app, run_app
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-# What bench_model measured, by dtype; `run` and `own_run` say when, and with which command.
+# Results of bench_model by dtype; `run` and `own_run` say when they were measured, and with which command.
 MODEL_RESULTS = DOCS / "minicpmo_h100.json"
 KNOBS = ["frame_stride", "change_threshold", "speech_max_new_tokens"]
 HEATED = ["response_error_median_s", "missed_3s", "dead_air_share", "false_triggers_per_min", "busy_share"]
 SHOWN = ["missed_3s", "response_error_median_s", "response_latency_median_s", "dead_air_share", "busy_share"]
-# sweep, knob, a line each of
+# (sweep, the setting on the x axis, the column that gives one line per value)
 ONE_KNOB = (
     ("pause", "pause_s", "policy"),
     ("capture_rate", "capture_fps", "policy"),
@@ -41,7 +41,7 @@ _SEEN = "scripted spotter, virtual time"
 
 
 def match_picture(path: Path) -> None:
-    """Four frames of the match of seed 0: play, its first goal with its caption, the scorer, the replay."""
+    """Write four frames of the match of seed 0 as a JPEG: play, the first goal's caption, the scorer, the replay."""
     import cv2
 
     script = write_script(120.0, 0)
@@ -54,7 +54,8 @@ def match_picture(path: Path) -> None:
 
 
 def tuning_pictures(results: Path, out: Path, cost: str = "minicpmo_h100") -> dict[str, str]:
-    """picture → the results it shows. SweepError where a sweep has none."""
+    """Draw the figures of the sweeps into `out`. Return picture → its results. Raise SweepError for missing results."""
+    # 1) the large sweep: heat maps and the Pareto front
     made = {}
     folder = results / "stride_threshold_cap"
     rows = analysis.load_run_table(load_results(folder))
@@ -71,6 +72,7 @@ def tuning_pictures(results: Path, out: Path, cost: str = "minicpmo_h100") -> di
     ):
         figure.savefig(out / f"tuning_{name}.png", dpi=90)
         made[f"tuning_{name}.png"] = shown
+    # 2) the sweeps of one setting
     for sweep, knob, by in ONE_KNOB:
         folder = results / sweep
         rows = analysis.load_run_table(load_results(folder))
@@ -83,7 +85,7 @@ def tuning_pictures(results: Path, out: Path, cost: str = "minicpmo_h100") -> di
 
 
 def model_picture(out: Path) -> dict[str, str]:
-    """MiniCPM-o's stages before and after, from what bench_model printed."""
+    """Draw MiniCPM-o's stages in its own code and in ours into `out`, from bench_model's saved results."""
     results = json.loads(MODEL_RESULTS.read_text())
     one = next(iter(results.values()))
     title = f"MiniCPM-o 4.5, {one['weights']} weights of the full size, {one['frames']} frames, {one['gpu']}"

@@ -1,7 +1,7 @@
-"""The README's moving picture: a stretch of a run's exported video, captions and all, as an animated WebP.
+"""Make the README's moving picture: part of a run's exported video, with its captions, as an animated WebP.
 
-The demo's run shows Big Buck Bunny, whose licence (Creative Commons Attribution 3.0) allows the picture to be
-shown if its origin is named beside it. Look at the picture before you keep it.
+The demo's run shows Big Buck Bunny, whose licence (Creative Commons Attribution 3.0) allows this if its origin is
+named with the picture. Look at the picture before you keep it.
 
     python -m experiments.moving_picture runs/<id> --from-s 2 --seconds 12 --out docs/live.webp
 
@@ -27,9 +27,9 @@ ROOT = Path(__file__).resolve().parents[2]
 def read_pictures(
     video: Path, from_s: float, seconds: float, fps: float, width_px: int
 ) -> Iterator[Image.Image]:
-    """Yield the pictures of a stretch of a video, `fps` a second, scaled to a width (the aspect is kept).
+    """Yield the pictures of a part of a video, `fps` a second, scaled to `width_px` with the same aspect ratio.
 
-    Raise SourceError where the file cannot be read, or ends before the stretch begins.
+    Raise SourceError where the file cannot be read, or ends before `from_s`.
     """
     import av
     from av.error import FFmpegError
@@ -55,7 +55,7 @@ def read_pictures(
 
 
 def write_webp(pictures: list[Image.Image], path: Path, fps: float, quality: int) -> None:
-    """Write pictures as an animated WebP that plays for ever."""
+    """Write pictures as an animated WebP that repeats for ever. `quality`: 0 to 100."""
     first, *others = pictures
     first.save(
         path,

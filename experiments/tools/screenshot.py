@@ -1,7 +1,7 @@
-"""The picture of the control panel: the live demo notebook in JupyterLab, run as a person would.
+"""Take the picture of the control panel: run the live demo notebook in JupyterLab and save a screenshot.
 
-It is taken while Big Buck Bunny is on the screen, whose licence allows the picture to be shown; the baseline
-commentator takes him for an animal. Look at it before you keep it.
+It is taken when a caption contains "animal", which the baseline commentator calls Big Buck Bunny: his film's licence
+allows the picture to be shown. Look at the picture before you keep it.
 
     python -m experiments.screenshot docs/control_panel.png
 """
@@ -26,7 +26,7 @@ def main(path: Path) -> None:
         with sync_playwright() as playwright, chromium(playwright) as browser, jupyter_lab(folder) as server:
             page = browser.new_page(viewport={"width": 1280, "height": 1180})
             open_notebook(page, server, "notebooks/01_live_demo.ipynb")
-            page.keyboard.press("Control+b")  # the file browser is of no interest
+            page.keyboard.press("Control+b")  # hide the file browser
             run_all(page)
             page.locator(".live-player .lines li").nth(4).wait_for(timeout=60_000)
             page.locator(".live-player").evaluate("(e) => e.scrollIntoView()")

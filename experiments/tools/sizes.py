@@ -1,7 +1,7 @@
-"""How long the files and classes are: the median file, every file over 400 lines and why, the longest classes.
+"""Report how long files and classes are: the median file, files over 400 lines with their reason, the longest classes.
 
-A file of more than 400 lines says why in its head: a line of its docstring begins with "Long because". Exit code
-1 where the median file is over 200 lines, a file over 400 has no reason, or a class is longer than 250 lines.
+A file of more than 400 lines gives its reason in a line of its docstring that begins with "Long because". The exit code
+is 1 where the median file is over 200 lines, a file over 400 has no reason, or a class is longer than 250 lines.
 
     python -m experiments.sizes
 """
@@ -27,7 +27,7 @@ _CLASSES_SHOWN = 5
 
 @dataclass(frozen=True)
 class File:
-    """A Python file by its lines. `reason` is empty where its head gives none; `classes`: (name, lines)."""
+    """The sizes of a Python file. `reason` is empty where its docstring gives none; `classes`: (name, lines)."""
 
     name: str
     lines: int
@@ -50,7 +50,7 @@ def read_file(path: Path, root: Path) -> File:
 
 
 def read_folders(root: Path, folders: list[str]) -> list[File]:
-    """Measure every file with something in it. Raise UserError for a folder that has none."""
+    """Measure every file that is not empty. Raise UserError for a folder without such files."""
     files = []
     for folder in folders:
         found = [read_file(path, root) for path in sorted((root / folder).rglob("*.py"))]

@@ -1,13 +1,13 @@
-"""A run's table, or a sweep's, sent to MLflow or Weights & Biases where one of them is installed.
+"""Send a run's measures, or a sweep's, to MLflow or Weights & Biases, if one of them is installed.
 
-Neither is needed for anything: the run folder is the record, and this copies from it when the run has ended, so
-that no network stands in a real-time loop.
+The project needs neither: the run folder holds everything, and this copies from it when the run has ended, so that the
+real-time loop never waits for a network.
 
     python -m experiments.track runs/20260101-120000-abcd --to mlflow
     python -m experiments.track experiments/results/NAME --to wandb --project commentary
 
 A run folder becomes one tracked run: its settings as parameters, its cycles' times as series, its files as
-artifacts. A results folder becomes one tracked run a row. Where they go is the tracker's own business
+artifacts. A results folder becomes one tracked run per row. The tracker's own settings say where they are stored
 (MLFLOW_TRACKING_URI, WANDB_MODE, …).
 """
 
@@ -39,7 +39,7 @@ SERIES = (
 
 @dataclass(frozen=True)
 class Entry:
-    """One tracked run. `series`: (step, {measure: value})."""
+    """One tracked run. `series`: (step, {measure: value}), a step for each cycle."""
 
     name: str
     parameters: dict[str, Any]
@@ -49,14 +49,14 @@ class Entry:
 
 
 def entries(folder: Path) -> Iterator[Entry]:
-    """What a run folder or a results folder has to tell. RunLogError or SweepError where it is neither."""
+    """Yield the entry of a run folder, or those of a results folder. Raise RunLogError or SweepError otherwise."""
     if (folder / "sweep.json").exists():
-        yield from _of_sweep(folder)
+        yield from _entries_of_sweep(folder)
     else:
-        yield _of_run(folder)
+        yield _entry_of_run(folder)
 
 
-def _of_run(folder: Path) -> Entry:
+def _entry_of_run(folder: Path) -> Entry:
     run = load_run(folder)
     header = run.header
     about = {k: header[k] for k in ("mode", "commentator", "voice", "commit") if header.get(k) is not None}
@@ -73,7 +73,7 @@ def _of_run(folder: Path) -> Entry:
     return Entry(folder.name, header["settings"] | about, outcomes | medians, series, files)
 
 
-def _of_sweep(folder: Path) -> Iterator[Entry]:
+def _entries_of_sweep(folder: Path) -> Iterator[Entry]:
     sweep = read_header(folder)["sweep"]
     about = {"key", "mode", "clip", "seed", "duration_s", "cost", "run", "commentator", "error"}
     settings = set(sweep["grid"]) | set(sweep["settings"])
@@ -88,6 +88,7 @@ def _of_sweep(folder: Path) -> Iterator[Entry]:
 
 
 def to_mlflow(entry: Entry, project: str) -> None:
+    """Send an entry to MLflow, into the experiment `project`."""
     import mlflow  # pyright: ignore[reportMissingImports] - optional
 
     mlflow.set_experiment(project)
@@ -101,6 +102,7 @@ def to_mlflow(entry: Entry, project: str) -> None:
 
 
 def to_wandb(entry: Entry, project: str) -> None:
+    """Send an entry to Weights & Biases."""
     import wandb  # pyright: ignore[reportMissingImports] - optional
 
     run = wandb.init(project=project, name=entry.name, config=entry.parameters)
@@ -133,7 +135,7 @@ def main(
     if to not in TRACKERS:
         raise SweepError(f"unknown tracker {to!r}; known are {', '.join(TRACKERS)}")
     found = find_spec(to)
-    # No origin: a folder called wandb, which that tracker leaves behind, and no package.
+    # Without an origin it is no package but a folder called wandb, in which that tracker stores runs.
     if found is None or found.origin is None:
         raise SweepError(f"{to} is not installed: pip install {to}")
     send = {"mlflow": to_mlflow, "wandb": to_wandb}[to]

@@ -190,9 +190,9 @@ def test_a_negative_cost_is_refused(tmp_path):
         load_cost(str(path))
 
 
-def test_draws_spread_as_they_should_and_never_end_before_they_sound():
+def test_samples_spread_as_they_should_and_never_end_before_they_sound():
     cost = TokenCost("by hand", 66, 1.0, 0.0, 0.2, 1.0, 0.0, 0.1, 0.3, 0.3)
-    draws = np.array([cost.draw(random.Random(k), 0, 10) for k in range(2000)])
+    draws = np.array([cost.sample(random.Random(k), 0, 10) for k in range(2000)])
     assert draws[:, 0].mean() == pytest.approx(1.0, abs=0.02)
     assert draws[:, 0].std() == pytest.approx(0.2, abs=0.02)
     assert (draws[:, 1] >= draws[:, 0]).all() and draws.min() > 0
