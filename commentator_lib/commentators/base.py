@@ -1,7 +1,7 @@
-"""What every commentator is, from the baseline commentator to a model on a GPU.
+"""The interface of every commentator, from the baseline commentator to a model on a GPU.
 
-A commentator is a blocking generator on the inference thread, not a coroutine: models block, and a
-generator that is closed between two chunks is the one kind of cancellation that all of them can offer.
+A commentator is a blocking generator on the inference thread, not a coroutine: models block, and all of them can be
+cancelled by closing the generator between two chunks.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from commentator_lib.media import AudioChunk, Frame
 from commentator_lib.profiles import NOTHING_TO_SAY as NOTHING_TO_SAY
 from commentator_lib.settings import Settings
 
-# What a cycle may spend its time on, in this order; `StageTimes` and the run log name them so, with "_s" for seconds.
+# The stages of a model, in their order; `StageTimes` and the run log add "_s" (seconds) to these names.
 MODEL_STAGES = ("preprocess", "vision", "prefill", "decode", "talker", "vocoder")
 
 
 class CommentatorError(Exception):
-    """A commentator that cannot be made or loaded; one line that says why and how to fix it."""
+    """A commentator cannot be made or loaded; one line that says why and how to fix it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class StageTimes:
     The stages of a model and of its voice overlap where it speaks while it writes.
     """
 
-    preprocess_s: float | None = None  # until the pictures are what the model takes
+    preprocess_s: float | None = None  # until the pictures are the model's inputs
     vision_s: float | None = None
     prefill_s: float | None = None  # to the first token
     decode_s: float | None = None  # from there to the last token
@@ -53,7 +53,7 @@ class StageTimes:
 
     @classmethod
     def from_mapping(cls, seconds: Mapping[str, float]) -> StageTimes:
-        """Make it from seconds by the names of MODEL_STAGES. TypeError for a name that is none of them."""
+        """Return the times of a mapping from names of MODEL_STAGES to seconds. Raise TypeError for another name."""
         return cls(**{f"{stage}_s": value for stage, value in seconds.items()})
 
 
@@ -62,11 +62,10 @@ class CommentChunk:
     """A piece of a comment as it comes.
 
     `text` is new text only and may be empty; `audio` is float32 mono with its own sample rate, or None
-    where the commentator has no voice. `cost_s` is for commentators with a cost model: the time that this
-    chunk takes, instead of the time that it took to make. `image_tokens` and `prompt_tokens` are what the
-    request came to; a commentator that counts them says so on its first chunk. `stage_times` comes with
-    the chunk at which they are known, as a rule the last. `problem` is what the commentator's own voice failed
-    with: its text goes on.
+    where the commentator has no voice. `cost_s` is for commentators with a cost model: the seconds that this
+    chunk counts for, instead of those that it really took. `image_tokens` and `prompt_tokens` count the request's
+    tokens; a commentator that knows them sets them on its first chunk. `stage_times` comes with the chunk at which
+    they are known, usually the last. `problem` says why the commentator's own voice failed; its text goes on.
     """
 
     text: str
@@ -92,7 +91,7 @@ class CommentChunk:
 
 
 class Commentator(ABC):
-    """Looks at frames and says something about them. Give `name` and write `comment`; the rest has defaults.
+    """Looks at frames and comments on them. Set `name` and write `comment`; the other members have defaults.
 
     All calls come from one thread, one after another, and may block. Only `comment` may run while the session
     goes on; a session that is stopped closes its iterator between two chunks.
@@ -107,9 +106,9 @@ class Commentator(ABC):
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """Return the commentator that these settings ask for. Override it where they matter to yours.
+        """Return the commentator that these settings ask for. Override it if your commentator uses settings.
 
-        Called where the settings name your class. Raise CommentatorError where this machine cannot have it.
+        Called where the settings name your class. Raise CommentatorError where this machine cannot run it.
         """
         return cls()
 
@@ -121,8 +120,10 @@ class Commentator(ABC):
         """
 
     def expect_frames(self, width: int, height: int) -> None:
-        """Take note that frames of this size (pixels) will come. Called before `warm_up`; for models that are slow on
-        a new size."""
+        """Note that frames of this size (pixels) will come; for models that are slow on a new size.
+
+        Called before `warm_up`.
+        """
 
     def warm_up(self) -> None:
         """Load what is slow to load. Called before the first `comment`, and again after a `close`.

@@ -1,4 +1,4 @@
-"""Makes the commentator that the settings name: a built-in one, an installed one, or somebody's own class."""
+"""Make the commentator that the settings name: a built-in one, an installed one, or a class by its dotted name."""
 
 from __future__ import annotations
 
@@ -59,9 +59,8 @@ def known_commentators() -> dict[str, str]:
 def make_commentator(settings: Settings) -> Commentator:
     """Return the commentator that the settings name.
 
-    What can be told without loading a model is told here; its weights are loaded by `warm_up`. Raise
-    CommentatorError for one that this machine cannot have, SettingsError for somebody's own class that
-    cannot be imported or is no Commentator.
+    Faults that show without loading a model are raised here; `warm_up` loads the weights. Raise CommentatorError
+    for one that this machine cannot run, SettingsError for a class that cannot be imported or is no Commentator.
     """
     make = _BUILT_IN.get(settings.commentator)
     if make is not None:
@@ -72,6 +71,6 @@ def make_commentator(settings: Settings) -> Commentator:
         raise
     except PluginError as error:
         raise SettingsError(f"commentator: {error}") from None
-    except Exception as error:  # somebody else's code, which may fail in any way
+    except Exception as error:  # code of others, which may fail in any way
         reason = named_first_line(error)
         raise SettingsError(f"commentator: {settings.commentator} cannot be made: {reason}") from error

@@ -44,9 +44,9 @@ class CostModel:
 
 
 class ScriptedCommentator(Commentator):
-    """Says `lines` in turn, over and over, or what `lines(request)` returns; counts aloud where None.
+    """Says `lines` one after another, over and over, or what `lines(request)` returns; counts aloud if it is None.
 
-    `sound`: "tone" (a quiet 440 Hz), "silence" (as long, and free), or None for text only. "..." costs
+    `sound`: "tone" (a quiet 440 Hz), "silence" (as long, but costs nothing to make), or None for text only. "..." costs
     the first-sound latency and has no sound.
     """
 

@@ -1,11 +1,11 @@
 """Text of a growing list of token ids, given out piece by piece as the tokens come.
 
-All ids are decoded again for each new token, since some tokenizers write a token by what stands before it (a space
-only between two words, one character out of several bytes). For the thousand tokens of the longest comment that is
-a fraction of the time that a model takes to make one of them.
+All ids are decoded again for each new token, since with some tokenizers the text of a token depends on those before it
+(a space only between two words, one character from several bytes). Even for the longest comment, a thousand tokens,
+this takes a fraction of the time that a model takes for one token.
 
-`DecodeStream` of the package tokenizers does less: it takes no tokenizer that is written in Python, and a character
-that never becomes whole keeps back, for ever, itself and the bytes that follow it.
+`DecodeStream` of the package tokenizers does less: it takes no tokenizer that is written in Python, and after a
+character that never becomes complete it holds back all bytes that follow.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _REPLACEMENT = "\ufffd"
 
 
 class TextStream:
-    """The text of tokens as they come: no special tokens, and no character whose bytes have not all come.
+    """Gives out the text of tokens as they come, without special tokens and without incomplete characters.
 
     `tokenizer` is one of transformers, fast or slow: `decode(ids, skip_special_tokens, clean_up_tokenization_spaces)`.
-    `end_tokens` are never shown, also where the tokenizer takes them for words.
+    `end_tokens` are never shown, even where the tokenizer treats them as words.
     """
 
     def __init__(self, tokenizer: Any, end_tokens: Collection[int] = ()) -> None:

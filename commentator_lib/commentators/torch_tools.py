@@ -1,4 +1,4 @@
-"""What commentators over PyTorch share: freeing memory, recognising that it did not suffice, quiet loading.
+"""Tools of the commentators that use PyTorch: free memory, recognise that it did not suffice, load quietly.
 
 Importing this imports neither torch nor transformers.
 """
@@ -10,12 +10,12 @@ import gc
 import sys
 from collections.abc import Iterator
 
-# What errors say that are no OutOfMemoryError and mean the same.
+# Messages of other errors that mean the same as OutOfMemoryError.
 _OUT_OF_MEMORY_SIGNS = ("out of memory", "DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED")
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Return whether an error says that memory, the GPU's or the machine's, did not suffice."""
+    """Return whether an error means that the memory of the GPU or of the machine did not suffice."""
     torch = sys.modules.get("torch")
     if isinstance(error, MemoryError) or torch is not None and isinstance(error, torch.OutOfMemoryError):
         return True
@@ -32,9 +32,9 @@ def free_gpu() -> None:
 
 @contextlib.contextmanager
 def quietly(progress_bars: bool = True) -> Iterator[None]:
-    """Keep transformers' warnings off stderr, which belongs to the command line's own lines.
+    """Keep transformers' warnings off stderr, on which the command line writes its own lines.
 
-    With `progress_bars` False also its progress bars. What was set before is set again at the end.
+    With `progress_bars` False, hide its progress bars too. Restore the former state at the end.
     """
     from transformers.utils import logging
 

@@ -1,8 +1,8 @@
 """Checkpoint folders and their weight files: what can be known of them without loading a model.
 
-Nothing here imports torch or transformers, and nothing reads a weight: a wrong path, half a download or a cut-off
-file is named in a moment, from names, JSON and the headers of the files. Loading them would take a minute to find
-out, and then say so in a traceback from the middle of a library.
+Nothing here imports torch or transformers, and nothing reads a weight: names, JSON and the headers of the files are
+enough to report a wrong path, half a download or a cut-off file at once. Loading would find it after a minute, and
+report it as a traceback from the middle of a library.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _NOT_DOWNLOADED = ["onnx/*", "openvino/*", "original/*", "*.gguf", "*.msgpack", "*.h5", "*.ot", "*.tflite"]
 _MOST_HEADER_BYTES = 100_000_000
 _LFS_POINTER = b"version https://git-lfs"
-# Numbers that are loaded in the precision that is asked for; all others stay as they are stored.
+# Dtypes that are loaded in the precision that is asked for; all others stay as they are stored.
 _FLOAT_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 
 
 def bytes_text(n: int) -> str:
-    """Return a number of bytes as people say it: "11.9 GB".
+    """Return a number of bytes for people: "11.9 GB".
 
     >>> bytes_text(11_874_000_000), bytes_text(250_000)
     ('11.9 GB', '0.2 MB')
@@ -42,9 +42,9 @@ def bytes_text(n: int) -> str:
 
 
 def first_sentence(error: BaseException) -> str:
-    """Return the first sentence of an error's first line, in 200 characters at most: libraries write pages.
+    """Return the first sentence of an error's message, at most 200 characters: some libraries write pages.
 
-    The name of its class where it says nothing.
+    Return the name of its class where the message is empty.
     """
     text = first_line(error).split(". ")[0].rstrip(".")
     return text[:200] or type(error).__name__
@@ -53,15 +53,15 @@ def first_sentence(error: BaseException) -> str:
 def find_checkpoint(model_path: str) -> Path:
     """Return the folder of `model_path`: a folder, or a hub id (org/name), which is downloaded where it is not cached.
 
-    Where the hub cannot be reached, or refuses, the cached copy is used. CommentatorError for an empty path, a
-    folder that is not there, or a hub id that is neither cached nor can be downloaded.
+    Where the hub cannot be reached, or refuses, the cached copy is used. Raise CommentatorError for an empty path, a
+    folder that is not there, or a hub id that is not cached and cannot be downloaded.
     """
     if not model_path.strip():
         raise CommentatorError("no checkpoint: set model_path to a checkpoint folder or a hub id (org/name)")
     try:
         folder = Path(model_path).expanduser()
         is_folder, is_there = folder.is_dir(), folder.exists()
-    except (OSError, RuntimeError):  # a name too long for the disk; the home of nobody
+    except (OSError, RuntimeError):  # a name too long for the disk, or the home of an unknown user
         is_folder = is_there = False
     if is_folder:
         return folder
@@ -83,7 +83,9 @@ def _from_hub(hub_id: str) -> Path:
         ) from None
     try:
         return Path(snapshot_download(hub_id, ignore_patterns=_NOT_DOWNLOADED))
-    except Exception as error:  # the hub's client raises of every kind: no network, no such id, no access
+    except (
+        Exception
+    ) as error:  # the hub's client raises errors of many kinds: no network, no such id, no access
         reason = f"{type(error).__name__}: {first_sentence(error)}"
     try:
         return Path(snapshot_download(hub_id, local_files_only=True))
@@ -97,7 +99,7 @@ def _from_hub(hub_id: str) -> Path:
 def weight_files(folder: Path) -> list[Path]:
     """Return the checkpoint's weight files, sorted: one file, or its index's shards; safetensors before .bin.
 
-    CommentatorError for none, for shards that are missing, and for shards without an index.
+    Raise CommentatorError for no file, for shards that are missing, and for shards without an index.
     """
     for name in _SINGLE_OR_INDEX:
         if (folder / name).is_file():
@@ -126,7 +128,7 @@ def _shards(index: Path) -> list[Path]:
 def tensor_bytes(folder: Path) -> dict[str, int]:
     """Return the bytes of each tensor by its name, from the safetensors headers alone; {} for other formats.
 
-    CommentatorError for a file that is missing, unreadable or shorter than its header says.
+    Raise CommentatorError for a file that is missing, unreadable or shorter than its header says.
     """
     return {name: size_bytes for name, _dtype, size_bytes in _tensors(folder)}
 
@@ -134,8 +136,8 @@ def tensor_bytes(folder: Path) -> dict[str, int]:
 def loaded_bytes(folder: Path, float_bytes: int) -> int:
     """Return the bytes of the weights once loaded with `float_bytes` a number: 2 in half precision, 4 in float32.
 
-    Integers and 8-bit floats, which quantized checkpoints hold, stay as they are. Other formats than safetensors
-    do not say what they hold: they count as they lie on the disk. Errors as in `tensor_bytes`.
+    Integers and 8-bit floats, which quantized checkpoints hold, stay as they are. Files of other formats than
+    safetensors count with their size on the disk. Raise what `tensor_bytes` raises.
     """
     files = weight_files(folder)
     if files[0].suffix != ".safetensors":

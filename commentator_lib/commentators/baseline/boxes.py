@@ -1,4 +1,4 @@
-"""Which of the detector's boxes may be named and how, and what two boxes of two looks say of each other."""
+"""Which of the detector's boxes may be named, by which name, and how the boxes of two looks are compared."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from commentator_lib.commentators.baseline.detector import Detection, Detector, iou, suppress, tiles
 from commentator_lib.commentators.baseline.motion import Camera
 
-WEAK = 0.25  # a box that only keeps alive what was seen before, or hints at more of its kind
+WEAK = 0.25  # a box that only confirms a thing seen before, or hints at more of its kind
 _STRONG = 0.5  # a box that counts
 _TILE_STRONG = 0.65  # the same in a tile: enlarged detail looks like many things
 _LARGE = 0.55  # boxes over this share of the picture are phantoms unless they score _LARGE_SCORE
@@ -19,7 +19,7 @@ _TILES_FROM_PX = 480
 _TILES_PER_LOOK = 2
 
 _ANIMALS = "bird cat dog horse sheep cow elephant bear zebra giraffe".split()
-# COCO's animals are mixed up too often to be named; a rabbit came as a bird at 0.95.
+# COCO's animals are confused too often to be named one by one: a rabbit was called a bird with score 0.95.
 _RENAMED = dict.fromkeys(_ANIMALS, "animal") | {
     "sports ball": "ball",
     "tv": "screen",
@@ -55,7 +55,7 @@ _VEHICLES = {"car", "bus", "train", "truck"}
 
 
 def nameable(found: Sequence[Detection]) -> list[Detection]:
-    """Return the detections that may be named, under the names that are spoken: no phantoms, one name a vehicle."""
+    """Return the detections that may be named, by their spoken names, without phantoms and doubly named vehicles."""
     named = []
     for d in found:
         label = _RENAMED.get(d.label, d.label)
@@ -83,7 +83,7 @@ def needs_tiles(found: Sequence[Detection], width_px: int) -> bool:
 def look_into_tiles(
     detector: Detector, image: np.ndarray, found: Sequence[Detection], turn: int
 ) -> tuple[list[Detection], list[tuple[float, float, float, float]]]:
-    """Look into two tiles of a picture (H, W, 3) in which `found` was found; `turn` 0, 1, … goes on to the next two.
+    """Run the detector on two tiles of a picture (H, W, 3) in which `found` was found; `turn` 0, 1, … picks the tiles.
 
     Return (all boxes, the tiles as x0, y0, x1, y1 in fractions of the picture).
     """
@@ -112,9 +112,9 @@ def moved_to(box: Detection, camera: Camera) -> Detection:
 
 
 def growth(old: Detection, new: Detection, camera: Camera) -> float:
-    """Return how much larger a box became, zoom taken out.
+    """Return by which factor a box grew, without the camera's zoom.
 
-    1 when its sides disagree: then it was rather uncovered or cut off than seen from nearer.
+    Return 1 where width and height changed differently: then it was uncovered or cut off, and did not come closer.
     """
     wider, taller = new.width / old.width, new.height / old.height
     if not 0.8 < wider / taller < 1.25:
@@ -123,10 +123,10 @@ def growth(old: Detection, new: Detection, camera: Camera) -> float:
 
 
 def same_thing(old: Detection, new: Detection) -> float:
-    """Return how well a box continues another of its class, 0 = not at all.
+    """Return how well a box continues another of its class; 0 means not at all.
 
-    Overlap counts most. A fast thing may have jumped by a quarter of the picture, but not changed its size beyond
-    about two.
+    Overlap counts most. A fast thing may have moved by a quarter of the picture, but its size may not have changed by
+    more than a factor of about two.
     """
     if old.label != new.label:
         return 0.0

@@ -1,18 +1,18 @@
 """The baseline commentator: a small detector, motion, cuts and, where installed, OCR, put into short sentences.
 
-It is what comments when no model is there, and it understands nothing: it must never pass for one. A sentence filled
-with the detector's best boxes would claim phantoms, repeat itself in every cycle and invent arrivals whenever a box
-flickers. So every sentence here rests on evidence that a viewer could check: a thing seen in two looks, a place where
-the picture really changed, a camera whose motion all parts of the picture agree on, a text read twice alike. What was
-said in a shot is remembered, and when nothing is new the comment is "...".
+It comments where there is no model. It understands nothing, and must never be mistaken for a model. Sentences that
+name the detector's best boxes would claim phantoms, repeat themselves in every cycle and invent arrivals whenever a
+box flickers. So every sentence here rests on evidence that a viewer could check: a thing seen in two looks, a place
+where the picture really changed, a camera motion on which all parts of the picture agree, a text that was read twice
+with the same result. What was said in a shot is remembered, and when nothing is new the comment is "...".
 
-Sentences are about the newest frame, since that one is on screen when they are heard. They claim only what
+Sentences are about the newest frame, since it is on screen when they are heard. They claim only what
 stays true if the detector missed something: "no longer in view" rather than "has left", "at least two"
 where there may be more.
 
-Seeded and single-threaded: the same frames in the same calls give the same words.
+It is seeded and single-threaded: the same frames in the same calls give the same words.
 
-A frame's way: `views` (features of the picture) → `boxes` and `detector` (what is in it) → `tracking` (what it
+The path of a frame: `views` (features of the picture) → `boxes` and `detector` (what is in it) → `tracking` (what it
 continues) → `facts` (what is new) → `phrasing` and `words` (how it is said).
 """
 
@@ -47,11 +47,11 @@ _TILED_LOOKS = 2
 
 
 class BaselineCommentator(Commentator):
-    """Comments without a model; see the module's head for what it claims and what not.
+    """Comments without a model; the module's docstring says what it claims and what it does not.
 
-    `ocr`: read text on screen; None = if the package rapidocr is installed, True = ImportError on first
-    use where it is not. `seed` decides only which way of saying a thing comes first. `read_text` replaces
-    the OCR engine. A missing model file is a FileNotFoundError from `warm_up` or the first comment.
+    `ocr`: read text on screen; None reads it if the package rapidocr is installed, True raises ImportError on first use
+    where it is not. `seed` decides only which wording comes first. `read_text` replaces the OCR engine. `warm_up`, or
+    the first comment, raises FileNotFoundError for a missing model file.
     """
 
     name = "baseline"
@@ -67,7 +67,7 @@ class BaselineCommentator(Commentator):
     def warm_up(self) -> None:
         """Load the models and run them once: the detector on a blank picture, the OCR on a word.
 
-        On a picture without text the OCR would leave its slow first reading to the first comment.
+        The OCR needs a picture with text: without text its slow first reading would fall into the first comment.
         """
         import cv2
 
@@ -80,9 +80,8 @@ class BaselineCommentator(Commentator):
     def comment(self, request: CommentRequest) -> Iterator[CommentChunk]:
         """Say one or two short sentences on what is new in `request.frames`, or "...".
 
-        Frames that an earlier call has seen are not looked at again. A newest frame older than the last
-        one means a new source: everything is forgotten. What was said counts as said only if the iterator
-        came to it.
+        Frames that an earlier call has seen are not looked at again. Frame numbers that go backwards mean a new source:
+        then everything is forgotten. A sentence counts as said once the iterator has yielded it.
         """
         # 1) Look at the frames that are new.
         detector, read_text = self._load()
@@ -108,7 +107,7 @@ class BaselineCommentator(Commentator):
             yield CommentChunk(NOTHING_TO_SAY, output_tokens=1)
 
     def _forget(self) -> None:
-        """Start anew, as with a source never seen."""
+        """Start again, as with a source that was never seen."""
         self._last_index = self._spoken_index = -1
         self._view: View | None = None
         self._shot = Shot(0, 0.0)
@@ -140,7 +139,7 @@ class BaselineCommentator(Commentator):
         return current
 
     def _look(self, detector: Detector, frame: Frame, tiled: bool) -> None:
-        """Take in a frame; `tiled`: also look into some tiles of it, where it is a wide shot."""
+        """Look at a frame; `tiled`: also run the detector on some tiles of it, if it is a wide shot."""
         # 1) Compare the picture with the one before.
         self._last_index = frame.index
         image = np.ascontiguousarray(frame.image)
@@ -164,19 +163,19 @@ class BaselineCommentator(Commentator):
                 before = None
             elif view.soon:
                 view.changed = changed_places(before.grey, view.grey, view.camera)
-        # 3) Find what is in it, and what of that was there before.
+        # 3) Find the things in it, and which of them were there before.
         self._shot.looks += 1
         if min(image.shape[:2]) >= MIN_PICTURE_PX:
             view.boxes = nameable(detector.detect(image, WEAK))
             if tiled and needs_tiles(view.boxes, image.shape[1]):
-                # The same tiles in two looks running, then the next ones: a thing needs two looks.
+                # The same tiles in two successive looks, then the next ones: a thing must be seen twice.
                 turn = self._tiled_looks // 2
                 view.boxes, view.covered = look_into_tiles(detector, image, view.boxes, turn)
                 self._tiled_looks += 1
         self._shot.follow(before, view)
 
     def _remember(self, fact: Fact, sentence: str, now_s: float) -> None:
-        """Take note that a sentence was said."""
+        """Note that a sentence was said."""
         self._phrasing.remember(fact.kind, sentence)
         remember(self._shot, fact, now_s)
         if fact.kind == "bare shot":

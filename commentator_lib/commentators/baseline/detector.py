@@ -26,7 +26,7 @@ INPUT_PX = 300
 # What the graph's box offsets are scaled by: centre y, centre x, height, width.
 _VARIANCES = (0.1, 0.1, 0.2, 0.2)
 _NMS_IOU = 0.5
-# A box that lies in another of its class by this share of its area is a part of the same thing.
+# A box that lies with this share of its area in another of its class is a part of the same thing.
 _INSIDE = 0.75
 
 COCO = {
@@ -126,22 +126,27 @@ class Detection:
 
     @property
     def width(self) -> float:
+        """Its width, in fractions of the picture's width."""
         return self.x1 - self.x0
 
     @property
     def height(self) -> float:
+        """Its height, in fractions of the picture's height."""
         return self.y1 - self.y0
 
     @property
     def area(self) -> float:
+        """Its area, in fractions of the picture's area."""
         return max(0.0, self.width) * max(0.0, self.height)
 
     @property
     def cx(self) -> float:
+        """The x of its centre, in fractions of the picture's width."""
         return (self.x0 + self.x1) / 2
 
     @property
     def cy(self) -> float:
+        """The y of its centre, in fractions of the picture's height."""
         return (self.y0 + self.y1) / 2
 
 
@@ -175,10 +180,10 @@ def decode_boxes(encoded: np.ndarray, anchors: np.ndarray) -> np.ndarray:
 
 
 def suppress(found: list[Detection], kept: list[Detection] | None = None) -> list[Detection]:
-    """Suppress what is no maximum of its class, best score first; boxes in `kept` stay and come before all others.
+    """Return the boxes without duplicates (non-maximum suppression), best score first, after those in `kept`.
 
-    A box goes when it overlaps a kept one of its class by an IoU over 0.5, or when most of it lies within
-    one: the detector, and still more a tile of a wide shot, sees a part of a large thing as another thing.
+    A box is dropped when it overlaps a kept one of its class by an IoU over 0.5, or when most of it lies within one:
+    the detector often takes a part of a large thing for another thing, and in a tile of a wide shot even more often.
     """
     kept = list(kept or [])
     for box in sorted(found, key=lambda d: (-d.score, d.x0, d.y0)):
@@ -191,8 +196,8 @@ def suppress(found: list[Detection], kept: list[Detection] | None = None) -> lis
 def tiles(width_px: int, height_px: int) -> list[tuple[int, int, int, int]]:
     """Return overlapping squares (x0, y0, x1, y1) in px for a wide shot, left to right.
 
-    Their side is 62 % of the height and they stand in a row around 55 % of it, where a wide shot has its
-    people: a second row for sky and lawn would double the cost.
+    Their side is 62 % of the height, and they form one row, centred at 55 % of the height, where a wide shot shows
+    people. A second row, for sky and lawn, would double the cost.
     """
     side = max(1, min(width_px, round(0.62 * height_px)))
     top = max(0, min(height_px - side, round(0.55 * height_px - side / 2)))
@@ -230,7 +235,7 @@ def from_tile(
 
 
 def model_file(name: str, folder: Path | None = None) -> Path:
-    """Return the path of a model file. FileNotFoundError names the file that is missing."""
+    """Return the path of a model file. Raise FileNotFoundError, which names the file, where it is missing."""
     path = (folder or MODELS) / name
     if not path.is_file():
         raise FileNotFoundError(
@@ -240,7 +245,7 @@ def model_file(name: str, folder: Path | None = None) -> Path:
 
 
 class Detector:
-    """Loads its model on construction (FileNotFoundError when a file is missing); one thread at a time."""
+    """Loads its model on construction; for one thread at a time. Raise FileNotFoundError where a file is missing."""
 
     def __init__(self, folder: Path | None = None) -> None:
         graph = model_file("ssdlite_mobilenet_v2_coco.onnx", folder)

@@ -1,4 +1,4 @@
-"""What is worth saying of the newest view, each fact with the evidence it rests on, and what was said of it.
+"""Find what is worth saying about the newest view, choose among it, and remember what was said.
 
 Facts claim only what stays true if the detector missed something: "no longer in view" rather than "has left".
 """
@@ -42,7 +42,7 @@ class Fact:
 def find_facts(shot: Shot, view: View, text: Text | None, bare_shot_at_s: float | None) -> list[Fact]:
     """Return all that could be said of the newest view and has not been, the most important first.
 
-    `text` is a new text on screen; `bare_shot_at_s` is when a cut to a shot with nothing in it was last told.
+    `text` is a new text on screen; `bare_shot_at_s` is when a cut to a shot with nothing in it was last mentioned.
     """
     now_s = view.at_s
     present = [t for t in shot.things if t.present]
@@ -70,22 +70,22 @@ def _bare_shot_due(shot: Shot, view: View, told_at_s: float | None) -> bool:
 
 
 def _news(shot: Shot, view: View, present: list[Thing]) -> list[Fact]:
-    """Things not spoken of yet: those that came, those of a kind not named yet, and more of a kind."""
+    """Return facts about things not mentioned yet: new ones, those of a kind not named yet, and more of a kind."""
     new = [t for t in present if not t.said]
     facts = []
-    # 1) Those that came into view.
+    # 1) Things that came into view.
     for thing in new:
         if thing.entered and shot.looks > 1:
             slots = {"thing": subject(thing, shot.things, first=True), "where": where(thing.box)}
             facts.append(Fact("arrive", ("arrive", thing.label, where(thing.box)), slots, [thing]))
-    # 2) Those of a kind that was not named.
+    # 2) Things of a kind that was not named yet.
     counts = {label: sum(t.label == label for t in present) for label in {t.label for t in new}}
     unnamed = [t for t in present if t.label in counts and not shot.said_count.get(t.label)]
     if unnamed:
         kind = "more" if shot.said_count else "scene"
         labels = tuple(sorted({t.label for t in unnamed}))
         facts.append(Fact(kind, ("scene", labels), {"things": phrase(unnamed, view.boxes)}, unnamed))
-    # 3) More of a kind than were named.
+    # 3) More things of a kind than were named.
     for label in sorted(counts):
         if counts[label] > shot.said_count.get(label, 0) > 0:
             some = [t for t in present if t.label == label]
@@ -108,10 +108,10 @@ def _motions(shot: Shot, present: list[Thing]) -> list[Fact]:
 
 
 def _departures(shot: Shot, view: View) -> list[Fact]:
-    """Kinds that were named and of which nothing is left.
+    """Return facts about kinds that were named and of which nothing is left.
 
-    Not seen in two looks, no weak box of the kind anywhere, and the place looks different. A camera that moved
-    makes places incomparable.
+    They were not seen in two looks, there is no weak box of the kind anywhere, and their place looks different. After a
+    camera motion places cannot be compared.
     """
     facts = []
     for label, count in sorted(shot.said_count.items()):
@@ -140,14 +140,14 @@ def _camera(shot: Shot, view: View) -> list[Fact]:
     if abs(camera.dx) < CLEAR or shot.panning == np.sign(camera.dx):
         return []
     if camera.dx * shot.dx_before < 0 or abs(shot.dx_before) < CLEAR / 2:
-        return []  # one pair alone may be something large that passes
-    # Content that goes left is a camera that goes right.
+        return []  # a single pair of looks may show something large that passes
+    # Where the content moves left, the camera moves right.
     way = "right" if camera.dx < 0 else "left"
     return [Fact("camera", ("camera", way), {"way": way})]
 
 
 def _stir(view: View, present: list[Thing]) -> list[Fact]:
-    """Motion where nothing is known: only if it is in one place, and no box covers it."""
+    """Return motion that no known thing explains, if it is in one place and no box covers it."""
     changed = view.changed  # (108, 192) bool
     if changed is None or not view.camera.still or present:
         return []
@@ -182,7 +182,7 @@ def choose(facts: Sequence[Fact], phrasing: Phrasing, max_words: int) -> list[tu
 
 
 def remember(shot: Shot, fact: Fact, now_s: float) -> None:
-    """Take note in the shot that a fact was said."""
+    """Note in the shot that a fact was said."""
     shot.said_at_s[fact.key] = now_s
     if fact.kind in ("shot", "bare shot"):
         shot.announce = False

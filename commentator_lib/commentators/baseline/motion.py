@@ -1,8 +1,8 @@
 """How the baseline commentator judges motion between two looks: the camera's, a cut, and the places that changed.
 
-`scene.camera_motion` undoes the camera's motion to the pixel between frames a second apart. Here the question is
-whether to speak of it, so what counts is how sure it is and how many points were found again. Points are followed
-by the method of Lucas and Kanade (1981), forth and back.
+`scene.camera_motion` undoes the camera's motion between frames a second apart, to the pixel. This file decides whether
+to mention the motion, so it measures how sure it is and how many points were found again. Points are tracked by the
+method of Lucas and Kanade (1981), forwards and backwards.
 """
 
 from __future__ import annotations
@@ -31,22 +31,24 @@ class Camera:
 
     @property
     def clear(self) -> bool:
-        """Sure enough to tell of it, or to tell of motion against it. A taxi that passes blurred lights
-        left a quarter of the points, which then agreed on a pan that was none."""
+        """Whether it is sure enough to be mentioned, or to measure other motion against it.
+
+        With only a quarter of the points found (a taxi before blurred lights), they agreed on a pan that did not exist.
+        """
         return self.sure and (self.tracked >= 0.4 or abs(self.dx) < STILL)
 
     @property
     def still(self) -> bool:
-        """Too little motion for parallax: near things shift against far ones when the camera travels."""
+        """Whether it is too small for parallax, by which near things shift against far ones when the camera travels."""
         return self.sure and max(abs(self.dx), abs(self.dy), abs(self.scale - 1)) < 0.01
 
 
 def is_cut(before: np.ndarray, after: np.ndarray, colours_shared: float, camera: Camera) -> bool:
     """Return whether two grey thumbnails (H, W) belong to different shots.
 
-    A pan changes every pixel but its points are found again; a passing bus loses the points but leaves
-    colours and layout. Only a cut changes all of them. Pictures without structure have no points, and
-    are judged by their colours alone.
+    A pan changes every pixel, but its points are found again. A passing bus hides the points, but colours and layout
+    stay. Only a cut changes all of them. Pictures without structure have no points and are judged by their colours
+    alone.
     """
     if camera.points < 8:
         return colours_shared < 0.4
@@ -68,15 +70,15 @@ def likeness(before: np.ndarray, after: np.ndarray) -> float:
 def camera_motion(before: np.ndarray, after: np.ndarray) -> Camera:
     """Return the whole picture's motion between two grey thumbnails (H, W) uint8.
 
-    The median of tracked points, and sure only if most points and at least three quarters of the picture
-    agree: one large thing that passes must not be taken for a pan. No RANSAC, so no random numbers.
+    It is the median over tracked points, and sure only if most points and at least three quarters of the picture agree:
+    one large thing that passes must not be taken for a pan. Unlike RANSAC it needs no random numbers.
     """
     import cv2
 
     points = cv2.goodFeaturesToTrack(before, 120, 0.01, 7)
     if points is None or len(points) < 8:
         return Camera(points=0 if points is None else len(points))
-    # 1) Follow points forth and back; found are those that come back to where they were.
+    # 1) Track points forwards and backwards; keep those that come back to where they were.
     there, ok_there, error = _follow(before, after, points)
     back, ok_back, _ = _follow(after, before, there)
     p, q, r = points.reshape(-1, 2), there.reshape(-1, 2), back.reshape(-1, 2)
@@ -86,13 +88,13 @@ def camera_motion(before: np.ndarray, after: np.ndarray) -> Camera:
     if found.sum() < 10:
         return Camera(tracked=tracked, points=len(p))
     p, q = p[found], q[found]
-    # 2) The picture's shift is what most of them agree on.
+    # 2) The picture's shift: their median.
     height, width = before.shape
     shift = np.median(q - p, axis=0)
     agrees = np.abs(q - p - shift).max(axis=1) < 0.02 * width
     quarter = (p[:, 0] > width / 2).astype(int) + 2 * (p[:, 1] > height / 2)
     agreeing = sum(bool((quarter == k).sum() >= 2 and agrees[quarter == k].mean() > 0.5) for k in range(4))
-    # 3) Its growth: how far the points spread, those near their centre left out.
+    # 3) Its growth: how far the points spread, without those near their centre.
     away = np.abs(p - p.mean(axis=0)).max(axis=1) > 0.1 * width
     scale = 1.0
     if away.sum() >= 6:
@@ -103,7 +105,7 @@ def camera_motion(before: np.ndarray, after: np.ndarray) -> Camera:
 
 
 def _follow(before: np.ndarray, after: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Follow points (N, 1, 2) from one picture to another: (where they are, whether they were found, errors)."""
+    """Track points (N, 1, 2) from one picture to another; return (positions, whether they were found, errors)."""
     import cv2
 
     # The stubs do not know that None lets OpenCV make the array of results itself.
@@ -111,8 +113,10 @@ def _follow(before: np.ndarray, after: np.ndarray, points: np.ndarray) -> tuple[
 
 
 def changed_places(before: np.ndarray, after: np.ndarray, camera: Camera) -> np.ndarray | None:
-    """Return the mask (H, W) bool of where `after` differs from `before` once the camera's motion is taken out;
-    None when that motion is not known. What the camera brought into view counts as changed."""
+    """Return the mask (H, W) bool of the places where `after` differs from `before` after undoing the camera's motion.
+
+    Return None when that motion is not known. What the camera brought into view counts as changed.
+    """
     if not camera.sure:
         return None
     import cv2

@@ -1,4 +1,4 @@
-"""From facts to sentences: things in words, and the way of saying it that was not just heard."""
+"""Turn facts into sentences: name the things, and choose a wording that was not used just before."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ _RECENT_SENTENCES = 5
 
 
 def where(box: Detection) -> str:
-    """
+    """Return on which side of the picture a box is, in words.
+
     >>> where(Detection("car", 0.9, 0.0, 0.2, 0.3, 0.6))
     'on the left'
     """
@@ -32,7 +33,7 @@ def phrase(things: Sequence[Thing], boxes: Sequence[Detection], place: bool = Tr
         kinds.setdefault(thing.label, []).append(thing)
     phrases = []
     for label, alike in list(kinds.items())[:3]:
-        # One that is alive on a weak box is not counted twice.
+        # A thing that is confirmed by a weak box is not counted twice.
         weak = [b for b in boxes if b.label == label and not strong(b)]
         more = any(all(iou(b, t.box) == 0 for t in alike) for b in weak)
         words = quantity(label, len(alike), more)
@@ -57,9 +58,9 @@ def subject(thing: Thing, things: Sequence[Thing], first: bool) -> str:
 
 
 class Phrasing:
-    """The ways of saying each kind of fact in turn, none that was heard among the last five sentences.
+    """Chooses wordings of each kind of fact by turns, and none that was among the last five sentences.
 
-    `seed` decides only which way comes first.
+    `seed` decides only which wording comes first.
     """
 
     def __init__(self, seed: int) -> None:
@@ -81,6 +82,6 @@ class Phrasing:
         return next((s for s in said if s not in self._recent), said[0])
 
     def remember(self, kind: str, sentence: str) -> None:
-        """Take note that a sentence was said."""
+        """Note that a sentence was said."""
         self._recent.append(sentence)
         self._turn[kind] += 1

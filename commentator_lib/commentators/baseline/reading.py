@@ -1,7 +1,7 @@
 """Text seen on screen: when to read, which readings agree, and what has been said of them.
 
-A reading costs as much as ten looks, so it is rare; and a text may be said only when it was read alike on two
-frames, since OCR imagines words on textures.
+A reading costs as much as ten looks, so it is rare. A text may be said only when two frames gave the same reading,
+since OCR imagines words on textures.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _TEXT_AGAIN_S = 120.0
 
 @dataclass(slots=True)
 class Text:
-    """A text that was read, as it is shown; `twice`: on two frames alike."""
+    """A text that was read, as it is shown; `twice`: on two frames, with the same result."""
 
     shown: str
     frame_index: int
@@ -44,7 +44,7 @@ class TextMemory:
     def read(self, read_text: ReadText, view: View, shot_frames: Sequence[Frame]) -> None:
         """Read the newest of the shot's frames if it is time to, and the one before it if that can confirm a text."""
         self._texts = {k: t for k, t in self._texts.items() if view.at_s - t.at_s < _TEXT_AGAIN_S}
-        # 1) Not so soon after the last reading, and not the same picture again while nothing waits for a second one.
+        # 1) Skip it soon after the last reading, and on the same picture unless a text waits for a second reading.
         if self._read_at_s is not None and 0 <= view.at_s - self._read_at_s < _READ_EVERY_S:
             self._read_now = []
             return
@@ -52,7 +52,7 @@ class TextMemory:
         if self._read_grey is not None and not waiting:
             if difference(self._read_grey, view.grey) < 2 * SAME_PICTURE:
                 return
-        # 2) Read the newest frame, then one more where that may make a text sure.
+        # 2) Read the newest frame, then one more if that may confirm a text.
         self._read_at_s, self._read_grey = view.at_s, view.grey
         self._read_now = self._read_one(read_text, shot_frames[-1])
         if len(shot_frames) > 1 and any(not self._texts[form].twice for form in self._read_now):

@@ -1,7 +1,7 @@
 """How the baseline commentator reads text on screen: the OCR extra as a function, and which readings may count.
 
-OCR imagines words on textures, so a reading counts only above a score. It is said only when two frames were read
-alike: that rule stands in reading.py, which knows the frames.
+OCR imagines words on textures, so a reading counts only above a score. reading.py, which knows the frames, adds the
+rule that a text is said only when two frames gave the same reading.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def readable_form(text: str) -> str:
 def believable(text: str, score: float) -> bool:
     """Return whether a reading may count at all.
 
-    Only Latin letters and digits: the embedded voice reads no other script, and on textures the OCR
-    imagines Chinese characters. Short texts must score higher, and long ones make no short sentence.
+    Only Latin letters and digits count: the embedded voice reads no other script, and on textures the OCR imagines
+    Chinese characters. Short texts must score higher; long ones do not fit into a short sentence.
     """
     form = readable_form(text)
     if len(form) < 2 or len(text) > _LONGEST_TEXT:

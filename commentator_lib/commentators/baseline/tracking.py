@@ -1,7 +1,7 @@
-"""Things followed from look to look within one shot, and what a shot remembers of them.
+"""Follow things from look to look within one shot, and remember what was said of them.
 
-A thing is matched to the box that continues it best (`boxes.same_thing`), best pairs first; the camera's motion is
-taken out before. What finds no box is kept for four more looks, since detectors miss things now and then.
+A thing is matched to the box that continues it best (`boxes.same_thing`), best pairs first, after undoing the camera's
+motion. A thing without a box is kept for four more looks, since detectors miss things now and then.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from commentator_lib.commentators.baseline.detector import Detection, iou
 from commentator_lib.commentators.baseline.motion import STILL
 from commentator_lib.commentators.baseline.views import View
 
-_ONCE = 0.65  # a box that may be named after one look, right after a cut
+_ONCE = 0.65  # least score of a box that may be named after one look, right after a cut
 _ONCE_TILED = 0.75
 _ONCE_WITHIN_S = 1.2
-CLEAR = 0.06  # a motion between two looks that may be told, in fractions of the picture's width
+CLEAR = 0.06  # least motion between two looks that may be mentioned, in fractions of the picture's width
 _AT_EDGE = 0.06
 _MOST_MISSES = 4
 _MOST_THINGS = 40
@@ -37,19 +37,21 @@ class Thing:
     once: bool  # may be named after one look
     hits: int = 1
     misses: int = 0
-    shift: float = 0.0  # of the picture's width, camera subtracted, between the last two looks
-    growth: float = 1.0  # between the last two looks, camera taken out
-    grew_before: float = 1.0  # between the two before
+    shift: float = (
+        0.0  # in fractions of the picture's width, without the camera's motion, between the last two looks
+    )
+    growth: float = 1.0  # between the last two looks, without the camera's zoom
+    grew_before: float = 1.0  # between the two looks before those
     moved_with_camera: float = 0.0  # how far the camera went since it was last seen
     said: bool = False
 
     def stand(self) -> None:
-        """Take it that no motion is known between the last two looks."""
+        """Clear its motion between the last two looks, where it is not known."""
         self.grew_before, self.shift, self.growth = self.growth, 0.0, 1.0
 
     @property
     def present(self) -> bool:
-        """Whether it is seen now, and sure enough to be named."""
+        """Whether it is seen now, and certain enough to be named."""
         return self.misses == 0 and (self.hits >= 2 or self.once)
 
 
@@ -59,19 +61,20 @@ class Shot:
 
     index: int  # of its first frame
     at_s: float
-    announce: bool = False  # it began with a cut that nobody has told of
+    announce: bool = False  # it began with a cut that was not mentioned yet
     looks: int = 0
     things: list[Thing] = field(default_factory=list)
     said_at_s: dict[tuple, float] = field(default_factory=dict)  # by the key of the fact
-    said_count: dict[str, int] = field(default_factory=dict)  # how many of a label were named
-    panning: int = 0  # the sign of the pan that was told, until the camera stands
+    said_count: dict[str, int] = field(default_factory=dict)  # by label: how many were named
+    panning: int = 0  # the sign of the pan that was mentioned; 0 once the camera stands still
     dx_before: float = 0.0  # the camera's motion one pair of looks ago
 
     def said_recently(self, key: tuple, now_s: float) -> bool:
+        """Return whether the fact of this key was said so recently that it must not be said again."""
         return key in self.said_at_s and now_s - self.said_at_s[key] < SAY_AGAIN_S
 
     def see_again(self) -> None:
-        """Look at the same picture again: no motion, no second proof, but what was missing is still missing."""
+        """Take in the same picture again: nothing moved, nothing is confirmed, and missing things are still missing."""
         for thing in self.things:
             thing.stand()
             thing.misses += thing.misses > 0
@@ -109,7 +112,7 @@ def _carry_on(things: list[Thing], view: View, pair: bool) -> set[int]:
         taken_things.add(i)
         taken_boxes.add(k)
         thing, box = things[i], view.boxes[k]
-        # 2) Judge its motion. A thing with a rival close by may be the rival: its motion says nothing.
+        # 2) Measure its motion, unless a rival of its class is so close that the two may have been confused.
         rivals = [s for s, a, b in scores if (a == i) != (b == k) and s > score - 0.3]
         clear = pair and camera.clear and thing.misses == 0 and strong(box) and strong(thing.box)
         thing.stand()
@@ -118,11 +121,11 @@ def _carry_on(things: list[Thing], view: View, pair: bool) -> set[int]:
             if edges[0] * edges[1] > 0 and min(abs(e) for e in edges) >= CLEAR / 2:
                 thing.shift = sum(edges) / 2
             thing.growth = growth(thing.box, box, camera)
-        # 3) It is seen here now.
+        # 3) Note where it is seen now.
         thing.box, thing.misses, thing.moved_with_camera = box, 0, 0.0
         thing.patch = crop(view.grey, box).copy()
         thing.hits += strong(box)
-    # 4) The others were missed, where this view could have shown them.
+    # 4) Count the others as missed, if this view could have shown them.
     for i, thing in enumerate(things):
         if i not in taken_things:
             thing.stand()
@@ -136,7 +139,7 @@ def _new_thing(box: Detection, before: View | None, view: View, shot_at_s: float
     """Return a thing that no earlier one explains, and whether it came into view just now."""
     tiled = box.area <= SMALL and view.covers(box)
     near = before is not None and any(iou(box, b) > 0.1 for b in before.boxes if b.label == box.label)
-    # In mid-picture it is rather the detector that was late than the thing that came.
+    # In the middle of the picture the detector was probably late, and the thing did not just come.
     at_edge = box.x0 < _AT_EDGE or box.x1 > 1 - _AT_EDGE
     entered = (
         before is not None

@@ -1,4 +1,4 @@
-"""What is kept of each picture until the next one, and how two of them are compared."""
+"""The features that are kept of each picture until the next one, and how those of two pictures are compared."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from commentator_lib.commentators.baseline.motion import Camera
 
 _THUMB = (192, 108)  # width, height in px
 SAME_PICTURE = 1.0  # grey levels of mean difference below which a picture adds no evidence
-_PAIR_S = 1.6  # looks farther apart than this show no motion
+_PAIR_S = 1.6  # between looks farther apart than this motion is not measured
 
 
 @dataclass(slots=True)
@@ -60,7 +60,7 @@ def difference(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def same_picture(before: View, view: View) -> bool:
-    """Return whether a view shows the very picture of the one before."""
+    """Return whether a view shows exactly the picture of the one before."""
     return same_shape(before, view) and difference(before.grey, view.grey) < SAME_PICTURE
 
 

@@ -1,7 +1,7 @@
 """How the baseline commentator says things: sentence templates, and the little grammar that they need.
 
-They stand apart from what is seen, so that a sentence can be checked by reading it. Each kind of fact can be said in
-several ways, all true of the same evidence, since a line that is heard twice in a minute sounds like a machine.
+They are kept apart from the detection, so that a sentence can be checked by reading it. Each kind of fact has several
+wordings, all true of the same evidence, since a line that is heard twice in a minute sounds like a machine.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 _PLURALS = {"person": "people", "bus": "buses", "couch": "couches"}
 NUMBERS = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five"}
-# What a sentence can be about, each with ways to say it. All ways are true of the same evidence.
+# What a sentence can be about, each with its wordings. All wordings are true of the same evidence.
 TEMPLATES = {
     "shot": [
         "New shot: {things}.",
@@ -59,7 +59,8 @@ TEMPLATES = {
 
 
 def article(name: str) -> str:
-    """
+    """Return a noun with its indefinite article.
+
     >>> article("animal"), article("car")
     ('an animal', 'a car')
     """
@@ -67,11 +68,12 @@ def article(name: str) -> str:
 
 
 def plural(name: str) -> str:
+    """Return the plural of a noun."""
     return _PLURALS.get(name, name + "s")
 
 
 def quantity(name: str, count: int, maybe_more: bool = False) -> str:
-    """A number of things in words; `maybe_more` where there are signs of others.
+    """Return a number of things in words; `maybe_more`: there are signs of others.
 
     >>> quantity("person", 2), quantity("car", 2, True), quantity("car", 9)
     ('two people', 'at least two cars', 'several cars')
@@ -84,9 +86,10 @@ def quantity(name: str, count: int, maybe_more: bool = False) -> str:
 
 
 def side(x: float) -> str:
-    """`x` in fractions of the picture's width."""
+    """Return where a place is, in words; `x` in fractions of the picture's width."""
     return "on the left" if x < 0.38 else "on the right" if x > 0.62 else "in the middle"
 
 
 def join(phrases: Sequence[str]) -> str:
+    """Return phrases as a list in a sentence: "a, b and c"."""
     return phrases[0] if len(phrases) == 1 else ", ".join(phrases[:-1]) + " and " + phrases[-1]

@@ -18,8 +18,8 @@ TOKEN2WAV_FILES = ("campplus.onnx", "flow.pt", "flow.yaml", "hift.pt", "speech_t
 
 REFERENCE_RATE_HZ = 16_000
 SHORTEST_REFERENCE_S = 1.0
-# Token2wav's attention buffer holds 1000 frames at 50 a second: the recording, the 2 s of sound behind it that it
-# keeps, and a chunk with its lookahead must fit into these 20 s.
+# Token2wav's attention buffer holds 1000 frames, 50 for each second. The recording, the 2 s of sound after it that are
+# kept, and a chunk with its lookahead must fit into these 20 s.
 LONGEST_REFERENCE_S = 15.0
 QUIETEST_REFERENCE_DBFS = -50.0
 
@@ -30,8 +30,8 @@ _LFS_POINTER = b"version https://git-lfs"
 def find_assets(checkpoint: Checkpoint, assets_path: str = "") -> Path:
     """Return the folder that holds token2wav/ with the voice's files.
 
-    Looked for in `assets_path` if it is given; else in the checkpoint, then in the BF16 checkpoint beside it. Raise
-    CommentatorError that names the missing files and the folders that were searched.
+    Search in `assets_path` if it is given; else in the checkpoint, then in the BF16 checkpoint beside it. Raise
+    CommentatorError, which names the missing files and the folders that were searched.
     """
     if assets_path:
         given = Path(assets_path).expanduser()
@@ -115,10 +115,10 @@ def read_reference_audio(path: Path) -> np.ndarray:
     samples, rate_hz, duration_s = _decode(path)
     length = f"the reference recording {path} is {duration_s:.1f} s long"
     if duration_s < SHORTEST_REFERENCE_S:
-        raise CommentatorError(f"{length}, too short to know a voice by: give one of 3 to 10 s")
+        raise CommentatorError(f"{length}, too short to learn a voice from: give one of 3 to 10 s")
     if duration_s > LONGEST_REFERENCE_S:
         raise CommentatorError(
-            f"{length}, and the voice can hold {LONGEST_REFERENCE_S:.0f} s beside what it says: cut it to 3 to 10 s"
+            f"{length}, and the voice has room for {LONGEST_REFERENCE_S:.0f} s at most: cut it to 3 to 10 s"
         )
     level_dbfs = 10 * np.log10(np.mean(np.square(samples, dtype=np.float64)) + 1e-20)
     if level_dbfs < QUIETEST_REFERENCE_DBFS:

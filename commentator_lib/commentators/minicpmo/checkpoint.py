@@ -1,4 +1,4 @@
-"""Read what a MiniCPM-o 4.5 checkpoint is before a minute is spent on loading it.
+"""Find out what a MiniCPM-o 4.5 checkpoint holds before a minute is spent on loading it.
 
 Only names, JSON and the headers of weight files are read, so a missing file is reported at once and in one line.
 Nothing here imports PyTorch or transformers: `commentator check` runs it on machines that have neither.
@@ -50,12 +50,12 @@ class Checkpoint:
 
     @property
     def dtype(self) -> str:
-        """The dtype that it computes in, by PyTorch's name: AWQ's kernels know float16 only."""
+        """The name of the PyTorch dtype that it computes in; AWQ's kernels support float16 only."""
         return "float16" if self.quantization == "awq" else "bfloat16"
 
     @property
     def label(self) -> str:
-        """The name that people know it by: "BF16" or "AWQ INT4"."""
+        """Its name for people: "BF16" or "AWQ INT4"."""
         return "AWQ INT4" if self.quantization == "awq" else "BF16"
 
 
@@ -74,7 +74,7 @@ PUBLISHED_AWQ = Checkpoint(Path(AWQ_HUB_ID), "awq", 4, 128, {"llm": 6_095_000_00
 
 
 def inspect_checkpoint(folder: Path) -> Checkpoint:
-    """Return what the checkpoint in `folder` is.
+    """Return the description of the checkpoint in `folder`.
 
     Raise CommentatorError, one line that says what to do, for a folder without a checkpoint, with another model's
     checkpoint, with half a download, or with a quantization other than AWQ with 4 bits.
@@ -143,7 +143,7 @@ def _check_architecture(folder: Path, config: dict) -> None:
     version = str(config.get("version") or "4.5")
     if version.startswith(("1", "2", "3")):
         raise CommentatorError(
-            f"{folder} is MiniCPM-o {version}, whose code is another: set model_path to {BF16_HUB_ID} or {AWQ_HUB_ID}"
+            f"{folder} is MiniCPM-o {version}, whose code differs: set model_path to {BF16_HUB_ID} or {AWQ_HUB_ID}"
         )
 
 

@@ -4,9 +4,9 @@ The model's own `chat()` gives text at the end. Its `streaming_generate()` write
 writes the next ten. Here the language model writes in the inference thread, token by token, and a second thread turns
 the text into sound beside it, on a CUDA stream of its own.
 
-Text is given out with the sound that says it, so that captions, and what is taken for heard, keep step with the voice.
-A voice that fails takes only the sound. A comment for which the GPU's memory does not suffice fails, and frees the
-caches; the next comment can have that memory.
+Text is given out with the sound that says it, so that captions and the record of what was heard keep step with the
+voice. Where the voice fails, only the sound is lost. A comment for which the GPU's memory does not suffice fails and
+frees the caches, so that the next comment has that memory.
 """
 
 from __future__ import annotations
@@ -61,17 +61,18 @@ class MiniCPMOCommentator(Commentator):
 
     @property
     def has_voice(self) -> bool:
-        """Whether it speaks itself: if it was loaded with its voice, or before that, if it shall be."""
+        """Whether it speaks itself: it was loaded with its voice, or will be."""
         return self._settings.speech if self._engine is None else self._engine.loaded.vocoder is not None
 
     @property
     def engine(self) -> Engine:
-        """What runs after `warm_up`. Raise RuntimeError before it, and after `close`."""
+        """The parts that `warm_up` loaded. Raise RuntimeError before `warm_up` and after `close`."""
         if self._engine is None:
             raise RuntimeError("the model is not loaded: call warm_up first")
         return self._engine
 
     def expect_frames(self, width: int, height: int) -> None:
+        """Note the size of the frames (pixels) that will come: `warm_up` makes its comments with it."""
         self._frame_size = width, height
 
     def warm_up(self) -> None:
@@ -90,7 +91,7 @@ class MiniCPMOCommentator(Commentator):
         except (torch.OutOfMemoryError, MemoryError):
             self.close()
             raise CommentatorError(
-                "the model fits into the GPU's memory, and not even a short comment does beside it: "
+                "the model fits into the GPU's memory, but not even a short comment fits beside it: "
                 "end what else uses it, set speech=false, or take the AWQ INT4 checkpoint"
             ) from None
 
@@ -136,7 +137,7 @@ class MiniCPMOCommentator(Commentator):
             yield from self._comment(request)
             self._capture_new_shapes()
         except torch.OutOfMemoryError:
-            # Not raised here: this error holds the frames of the call, and they hold the tensors.
+            # Raised below: this error refers to the call's stack frames, and they refer to the tensors.
             problem = "the GPU's memory did not suffice for this comment; its caches were freed"
         finally:
             if problem:
@@ -152,7 +153,7 @@ class MiniCPMOCommentator(Commentator):
             return
         try:
             self.engine.capture_new_shapes()
-        except RuntimeError as error:  # too little memory among them; the comment itself was given
+        except RuntimeError as error:  # too little memory, for example; the comment itself was given
             self._captures_new_shapes = False
             warn_of_slowness("what was new in a comment", error)
 
@@ -199,7 +200,7 @@ class MiniCPMOCommentator(Commentator):
         text = TextStream(self.engine.loaded.processor.tokenizer)
         ids: list[int] = []  # the comment's tokens
         hiddens: list[Tensor] = []  # their hidden states (1, 1, H); the last token's comes later
-        sent = 0  # tokens that the voice has got
+        sent = 0  # tokens that were handed to the voice
         given = 0  # tokens whose text was given out
         has_words = False  # "..." is never spoken
 
@@ -210,11 +211,11 @@ class MiniCPMOCommentator(Commentator):
             return CommentChunk(text.push(*new), sound, problem=piece.problem)
 
         yield started
-        # 1) the first token, before the voice's thread takes interpreter time too
+        # 1) take the first token before the voice's thread starts, which takes interpreter time too
         first = next(tokens)
         with speaker.comment(clock):
             for token, hidden in chain([first], tokens):
-                # 2) a chunk of text to the voice whenever it is complete
+                # 2) hand a chunk of text to the voice whenever one is complete
                 if hidden is not None:
                     hiddens.append(hidden)
                 last = token is None
@@ -224,17 +225,17 @@ class MiniCPMOCommentator(Commentator):
                     if has_words:
                         speaker.say(ids[sent : len(hiddens)], torch.cat(hiddens[sent:], dim=1), last)
                         sent = len(hiddens)
-                # 3) the token is counted, and what has been spoken is given out with its text
+                # 3) count the token, and give out what has been spoken, with its text
                 if token is not None:
                     ids.append(token)
                     yield CommentChunk("", None, 1)
                 for piece in speaker.ready():
                     yield chunk_of(piece)
-            # 4) the rest of the speech
+            # 4) give out the rest of the speech
             if has_words:
                 for piece in speaker.rest():
                     yield chunk_of(piece)
-        # 5) text that was not spoken
+        # 5) give out text that was not spoken
         yield CommentChunk(text.push(*ids[given:]) + text.rest(), stage_times=clock.times)
 
     def _has_words(self, ids: list[int]) -> bool:

@@ -107,7 +107,7 @@ class Writer:
     def generate(
         self, embeds: list[Tensor], *, max_new_tokens: int, stops: list[int], suppressed: list[int]
     ) -> Generator[tuple[int | None, Tensor | None], None, None]:
-        """Yield (token id, hidden state of the token before) as they come; last (None, hidden state of the last token).
+        """Yield (token id, hidden state of the token before) for each token, then (None, that of the last token).
 
         `embeds` are the prompt's embeddings (1, n, H), taken in one after another. The hidden state (1, 1, H) of a
         token, which the talker needs, exists only once the token has been taken in; its text need not wait for that.

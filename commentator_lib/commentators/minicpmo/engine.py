@@ -46,7 +46,7 @@ class Engine:
     """A model that is ready to comment.
 
     `writer` has room for PROMPT_ROOM positions; `plain_writer`, without graphs, takes longer prompts (both may be the
-    same). `vision` is None where the model's own code must see, `speaker` None where the model shall not speak.
+    same). `vision` is None where the model's own code encodes pictures, `speaker` None where the model does not speak.
     """
 
     loaded: Loaded
@@ -65,7 +65,7 @@ class Engine:
 
 
 def build_engine(loaded: Loaded, settings: Settings, graphs: bool) -> Engine:
-    """Build what runs for a comment from a loaded model. With `graphs` on a GPU: by CUDA graphs, 4 bits shrunk.
+    """Build the engine of a loaded model. With `graphs`, on a GPU, use CUDA graphs and shrink 4-bit weights.
 
     Raise CommentatorError for a voice that cannot be loaded, torch.OutOfMemoryError for too little memory.
     """

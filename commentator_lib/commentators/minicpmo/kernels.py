@@ -156,11 +156,13 @@ def _place(
     NORMED: tl.constexpr,
 ):
     """Write one head of one token to its place: a query or a key after norm and rotation, a value as it is."""
+    # 1) read the head, in two halves
     row, head = tl.program_id(0), tl.program_id(1)
     size: tl.constexpr = 2 * HALF
     half = tl.arange(0, HALF)[None, :]
     source = joined + row * (HEADS + 2 * KV_HEADS) * size + head * size
     low, high = tl.load(source + half), tl.load(source + HALF + half)
+    # 2) norm and rotation, for a query or a key
     position = tl.load(positions + row)
     if head < HEADS + KV_HEADS:
         weight = query_norm if head < HEADS else key_norm
@@ -175,8 +177,9 @@ def _place(
             NORMED,
             queries.dtype.element_ty,
         )
-    if head < HEADS:
-        target = queries + (row * HEADS + head) * size
+        # 3) write it to its place
+        if head < HEADS:
+            target = queries + (row * HEADS + head) * size
     elif head < HEADS + KV_HEADS:
         target = keys + (head - HEADS) * stride + position * size
     else:
@@ -213,6 +216,7 @@ def _attend_one(
     JOINED: tl.constexpr,
 ):
     """Attend to one part of one head's cache for all its queries; the program that finishes last joins the parts."""
+    # 1) the head's queries after norm and rotation: (ROWS, size)
     head, part = tl.program_id(0), tl.program_id(1)
     size: tl.constexpr = 2 * HALF
     group: tl.constexpr = HEADS // KV_HEADS
@@ -228,6 +232,7 @@ def _attend_one(
     high = tl.load(source + HALF, mask=real[:, None], other=0.0)
     low, high = rotate_heads(low, high, query_norm, turn[0], turn[1], epsilon, HALF, NORMED, kind)
     query = tl.reshape(tl.permute(tl.join(low, high), (0, 2, 1)), (ROWS, size))
+    # 2) attention to this part of the cache, block by block, with a running maximum
     peak = tl.full([ROWS], float("-inf"), tl.float32)
     total = tl.zeros([ROWS], tl.float32)
     found = tl.zeros([ROWS, size], tl.float32)
@@ -245,7 +250,8 @@ def _attend_one(
         total = total * fade + tl.sum(weights, 1)
         found = found * fade[:, None] + tl.dot(weights.to(kind), value, input_precision="ieee")
         peak = higher
-    if part == (now // BLOCK) % PARTS:  # the token itself, which is not in the cache yet
+    # 3) one part adds the token itself, which is not in the cache yet, and writes its key and value
+    if part == (now // BLOCK) % PARTS:
         own = joined + (HEADS + head) * size
         key_low, key_high = tl.load(own + half)[None, :], tl.load(own + HALF + half)[None, :]
         key_low, key_high = rotate_heads(
@@ -263,11 +269,13 @@ def _attend_one(
         total = total * fade + weight
         found = found * fade[:, None] + weight.to(kind).to(tl.float32)[:, None] * value.to(tl.float32)
         peak = higher
+    # 4) leave this part's result for the others
     row = (head * group + rows) * PARTS + part
     tl.store(sums + row[:, None] * size + columns[None, :], found, mask=real[:, None])
     tl.store(peaks + row, peak, mask=real)
     tl.store(totals + row, total, mask=real)
     tl.debug_barrier()  # all is written before the part is counted as arrived
+    # 5) the last part to arrive joins all results
     if tl.atomic_add(arrived + head, 1, sem="acq_rel") == PARTS - 1:
         tl.store(arrived + head, 0)
         one = tl.arange(0, JOINED)
@@ -302,10 +310,12 @@ def attend_one(
 
     It attends to all places before `position` (1,) and to the token itself, whose key and value are written.
     """
+    # 1) the output and the sizes
     heads, kv_heads, size = shape.heads, shape.kv_heads, shape.head_dim
     out = torch.empty(1, heads * size, device=joined.device, dtype=joined.dtype)  # (1, heads · d)
     query_norm, key_norm, normed = _norms(joined, layer)
     group = triton.next_power_of_2(heads // kv_heads)
+    # 2) one program for each part of each head's cache
     launch(
         _attend_one,
         (kv_heads, _PARTS),

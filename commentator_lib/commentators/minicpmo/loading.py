@@ -67,7 +67,7 @@ class Loaded:
     """A loaded model. Its vocoder is loaded later, by `load_voice`, when there is room for it on the GPU.
 
     `model` and `processor` are objects of the checkpoint's own code (MiniCPMO, MiniCPMOProcessor). `make_vocoder` is
-    None for a model that shall not speak.
+    None for a model that does not speak.
     """
 
     model: Any
@@ -77,7 +77,7 @@ class Loaded:
     vocoder: Vocoder | None = None
 
     def load_voice(self) -> None:
-        """Load the vocoder, unless it is there or the model shall not speak. Raise as `load_vocoder` does."""
+        """Load the vocoder, unless it is loaded or the model does not speak. Raise what `load_vocoder` raises."""
         if self.vocoder is None and self.make_vocoder is not None:
             self.vocoder = self.make_vocoder()
 
@@ -132,12 +132,13 @@ def import_gate() -> Iterator[None]:
 
 def _load_model(checkpoint: Checkpoint, device: torch.device, speech: bool) -> tuple[Any, Any]:
     """Return (model, processor), objects of the checkpoint's own code."""
+    # 1) Load with all its faults fixed.
     folder = str(checkpoint.folder)
     try:
         with (
             import_gate(),
             quietly(),
-        ):  # transformers lists the audio encoder's weights, which are left out on purpose
+        ):  # transformers would list the audio encoder's weights, which are left out on purpose
             config = AutoConfig.from_pretrained(folder, trust_remote_code=True)
             config.init_vision, config.init_audio, config.init_tts = True, False, speech
             fix_quantisation(config, checkpoint, device)
@@ -153,6 +154,7 @@ def _load_model(checkpoint: Checkpoint, device: torch.device, speech: bool) -> t
                 output_loading_info=True,
             )
             processor = AutoProcessor.from_pretrained(folder, trust_remote_code=True)
+    # 2) Say in one line why it does not load.
     except ImportError as error:
         raise CommentatorError(
             f"the model's code needs a package that is not here: {first_line(error)}; "
@@ -165,6 +167,7 @@ def _load_model(checkpoint: Checkpoint, device: torch.device, speech: bool) -> t
             f"{folder} cannot be loaded with transformers {transformers.__version__} (its code is written for 4.51): "
             f"{type(error).__name__}: {first_line(error)}"
         ) from error
+    # 3) Refuse a checkpoint without all its weights.
     missing = sorted(name for name in info["missing_keys"] if not name.startswith(_AUDIO_ENCODER))
     if missing:
         raise CommentatorError(
@@ -207,7 +210,7 @@ def fix_position_table(model: Any) -> None:
     resampler._set_2d_pos_cache(resampler.max_size, device=device)
     if not _has_positions(resampler.pos_embed):
         raise CommentatorError(
-            "the resampler's position table is empty and cannot be rebuilt: vision would be blind"
+            "the resampler's position table is empty and cannot be rebuilt: the model would not see where things are"
         )
 
 
@@ -234,7 +237,7 @@ def load_vocoder(model: Any, assets: Path, reference: np.ndarray, float16: bool)
     except ImportError as error:
         raise CommentatorError(
             f"the voice needs a package that is not here: {first_line(error)}; pip install the extra minicpmo, then "
-            "pip install --no-deps minicpmo-utils==1.0.6 (README), or set speech=false"
+            "pip install --no-deps minicpmo-utils==1.0.6 (docs/install.md), or set speech=false"
         ) from error
     except (CommentatorError, torch.OutOfMemoryError):
         raise

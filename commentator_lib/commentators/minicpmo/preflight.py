@@ -1,4 +1,4 @@
-"""Check all that can be checked before MiniCPM-o is loaded, and say how it will be loaded."""
+"""Check all that can be checked before MiniCPM-o is loaded, and choose how it will be loaded."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def check_and_make_loader(settings: Settings) -> Callable[[], Loaded]:
         if not torch.cuda.is_available():
             raise CommentatorError(
                 f"MiniCPM-o needs a GPU, and PyTorch {torch.__version__} sees none: commentator=baseline needs none; "
-                "device=cpu runs it all the same, far below real time"
+                "device=cpu also runs it, but far below real time"
             )
         shrink = can_shrink(torch.cuda.get_device_capability())
         free_bytes, total_bytes = torch.cuda.mem_get_info()

@@ -1,4 +1,4 @@
-"""A request as what the language model takes in: pictures and words as embeddings."""
+"""Turn a request into the language model's input: pictures and words as embeddings."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def embed_request(
 ) -> Prompt:
     """Return the request as embeddings. `speech`: in the form that the model was trained to speak in.
 
-    A picture is cut into at most `max_slice_nums` slices. Frames of one size that are not cut are seen by `vision`,
+    A picture is cut into at most `max_slice_nums` slices. Frames of one size that are not cut are encoded by `vision`,
     all others by the model's own code.
     """
     vision = engine.vision
@@ -56,7 +56,7 @@ def _embed_by_vision(
     import torch
 
     model, processor, device = engine.loaded.model, engine.loaded.processor, engine.loaded.device
-    # 1) the GPU encodes the pictures while the words become tokens here
+    # 1) encode the pictures on the GPU, and meanwhile turn the words into tokens here
     with clock.stage("vision", wait=False):
         seen = vision.encode(request.frames)  # (pictures · queries, H)
     with clock.stage("preprocess", wait=False):
@@ -66,7 +66,7 @@ def _embed_by_vision(
         text = _chat_text(processor, request, speech).replace(_PICTURE, image)
         ids, bounds, *_ = processor._convert(text, _MAX_PROMPT_TOKENS)
         ids = ids[None].to(device, non_blocking=True)  # (1, n)
-    # 2) pictures into their places among the words
+    # 2) put the pictures into their places among the words
     with clock.stage("vision"), torch.inference_mode():
         places = torch.cat([torch.arange(start, end) for start, end in bounds])  # (pictures · queries,)
         embeds = model.llm.model.embed_tokens(ids)  # (1, n, H)

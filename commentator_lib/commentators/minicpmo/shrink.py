@@ -17,7 +17,7 @@ from commentator_lib.commentators.minicpmo.shortlist import ShortlistHead
 
 
 def shrink_awq_model(model: Any) -> bool:
-    """Shrink an AWQ model in place, and turn the rest of it from float16 to bfloat16. Return whether it was done.
+    """Shrink an AWQ model in place, and convert the rest of it from float16 to bfloat16. Return whether it was done.
 
     `model` is the checkpoint's own class (MiniCPMO). It is left alone where the GPU cannot do it, and where one of its
     layers does not fit the int4 kernel.
@@ -30,7 +30,7 @@ def shrink_awq_model(model: Any) -> bool:
     llm.model.embed_tokens = HostTable(llm.model.embed_tokens.weight)
     if hasattr(model, "tts"):
         model.tts.emb_text = HostTable(model.tts.emb_text.weight)
-        model.tts.model.embed_tokens = nn.Identity()  # never asked: the talker is given embeddings
+        model.tts.model.embed_tokens = nn.Identity()  # never used: the talker is given embeddings
     llm.lm_head = ShortlistHead(llm.lm_head.weight)
     torch.cuda.empty_cache()
     replace_awq_layers(llm, names)

@@ -30,7 +30,7 @@ _MAX_TOKENS = 4608
 
 @dataclass(frozen=True, slots=True)
 class TalkerSampling:
-    """How the next audio token is sampled; at least `at_least` of the likeliest are kept, whatever `top_p` says."""
+    """How the next audio token is sampled; `at_least` of the likeliest are kept even where `top_p` keeps fewer."""
 
     temperature: float = 0.8
     top_p: float = 0.85

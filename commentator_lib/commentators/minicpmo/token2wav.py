@@ -68,8 +68,8 @@ def write_wav(path: Path, samples: np.ndarray) -> Path:
 def make_stream_caches(token2wav: Any, path: str) -> Any:
     """Return the caches that Token2wav makes of the reference recording at `path`: dicts of tensors.
 
-    In half precision `set_stream_cache` fails: it gives the float32 speaker vector and mel frames to layers that were
-    halved, where `stream` runs under autocast. It is then run under the same autocast.
+    In half precision `set_stream_cache` fails, since it gives the float32 speaker vector and mel frames to float16
+    layers; `stream` runs under autocast. So it is run under the same autocast.
     """
     with torch.inference_mode():
         try:
@@ -108,7 +108,7 @@ def shrink_flow_buffers(reference_s: float) -> Iterator[None]:
 
 
 def take_buffers(decoder: Any) -> list[tuple[nn.Module, str, torch.Size]]:
-    """Free the flow decoder's buffers; return whose they were, their names and their shapes."""
+    """Free the flow decoder's buffers; return (module, name, shape) of each."""
     taken = []
     for part in (decoder, decoder.estimator):
         for name in _BUFFERS:

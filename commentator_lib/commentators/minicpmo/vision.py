@@ -1,4 +1,4 @@
-"""Pictures into the language model's embeddings on the GPU, from the pixels on, as one CUDA graph.
+"""Turn pictures into the language model's embeddings on the GPU, from the pixels on, as one CUDA graph.
 
 The model's own code resizes each picture with Pillow and numpy on the CPU, builds position numbers in a loop that waits
 for the GPU, and computes attention with separate kernels. Here the frames go to the GPU as they are. The numbers are
@@ -95,7 +95,7 @@ class Vision:
 
     @staticmethod
     def supports(model: Any, processor: Any) -> bool:
-        """Return whether the model sees by SigLIP and a resampler, and its processor is MiniCPM's own."""
+        """Return whether the model has SigLIP and a resampler, and its processor is MiniCPM's own."""
         layers = getattr(getattr(model.vpm, "encoder", None), "layers", None)
         return (
             layers is not None

@@ -1,4 +1,4 @@
-"""Sound from audio tokens: MiniCPM-o's Token2wav, second by second, in the voice of a recording.
+"""Turn audio tokens into sound: MiniCPM-o's Token2wav, second by second, in the voice of a recording.
 
 The model's own `init_token2wav_cache` leaves a temporary file behind on every call, and its streaming loop is part of
 its text loop. So the Token2wav object is called directly; token2wav.py fixes its faults.

@@ -1,4 +1,4 @@
-"""The events of a streamed chat as pieces of a comment: words, thoughts, token counts, times."""
+"""Turn the events of a streamed chat into pieces of a comment: words, thoughts, token counts, times."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Event:
 
 
 def parse_event(data: str) -> Event:
-    """Read an event's data. OpenAIServerError for bad JSON, JSON that is no chat's, and an error of the server."""
+    """Return an event's content. Raise OpenAIServerError for bad JSON, JSON of no chat, and an error of the server."""
     try:
         event = json.loads(data)
     except ValueError:
@@ -54,19 +54,19 @@ def _text(value: Any) -> str:
 
 
 def _count(value: Any) -> int | None:
-    """Return a token count; None for what is none: a wrong count is no reason to lose a comment."""
+    """Return a token count, None for a value that is no count: a wrong count must not cost a comment."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 class ThoughtFilter:
-    """Text without a <think>…</think> in front, as reasoning models send it, however it is cut."""
+    """Removes a <think>…</think> at the start of a text, which reasoning models send, however the text is cut."""
 
     def __init__(self) -> None:
         self._held = ""
         self._past = False
 
     def push(self, text: str) -> str:
-        """Return what may be said of the text so far, beyond what was given before."""
+        """Return the text that may be said now and was not returned before."""
         if self._past:
             return text
         self._held += text
@@ -84,13 +84,13 @@ class ThoughtFilter:
         return self._held
 
     def rest(self) -> str:
-        """Return what was held back, taken for the start of a thought, and is none."""
+        """Return the text that was held back as the possible start of a thought."""
         return "" if self._past or self._held.lstrip().startswith("<think>") else self._held
 
 
 @dataclass(slots=True)
 class Answer:
-    """What has come of one try so far."""
+    """What one try has received so far."""
 
     thought: ThoughtFilter = field(default_factory=ThoughtFilter)
     counted: int = 0  # tokens counted in chunks so far, one a delta
@@ -120,7 +120,7 @@ class Answer:
         return CommentChunk(text, None, 1)
 
     def end(self, asked_s: float) -> None:
-        """Take the times, once the stream has ended."""
+        """Record the times once the stream has ended; `asked_s` is when the request was sent."""
         whole_s = time.perf_counter() - asked_s
         if self.prefill_s is None:
             self.prefill_s = whole_s

@@ -10,7 +10,7 @@ from commentator_lib.commentators.openai.login import KEY_VARIABLE, Login, is_lo
 
 
 def read_key() -> str:
-    """Return the key of the environment, "" for none. CommentatorError for one that cannot be sent."""
+    """Return the key of the environment, "" for none. Raise CommentatorError for one that cannot be sent."""
     key = os.environ.get(KEY_VARIABLE, "").strip()
     if not (key.isascii() and key.isprintable()):
         raise CommentatorError(f"{KEY_VARIABLE} holds characters that no key has: set it anew")
@@ -18,7 +18,7 @@ def read_key() -> str:
 
 
 def open_client(base: str, key: str, login: Login | None, timeout_s: float) -> Any:
-    """Return an httpx client that sends the login, else the key. CommentatorError for a proxy that cannot be used."""
+    """Return an httpx client that sends the login, else the key. Raise CommentatorError for an unusable proxy."""
     import httpx
 
     try:

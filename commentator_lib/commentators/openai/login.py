@@ -1,8 +1,8 @@
-"""Where a server is, who asks it, and what of that must be seen nowhere.
+"""A server's address and login, and how its secrets are kept out of logs and messages.
 
-The key comes from the environment variable OPENAI_API_KEY alone and is in no setting, log or message; what a server
-says is cleaned of it before it is shown. A name and password in the URL are sent instead of the key and hidden in the
-same way.
+The key comes from the environment variable OPENAI_API_KEY alone and is in no setting, log or message; it is removed
+from a server's answers before they are shown. A name and password in the URL are sent instead of the key and hidden
+in the same way.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from commentator_lib.commentators.base import CommentatorError
 KEY_VARIABLE = "OPENAI_API_KEY"
 NO_URL = "api_base_url is no http or https URL: for example http://127.0.0.1:8000/v1"
 _LONGEST_MESSAGE = 300
-# Below this a "key" is a placeholder such as "-" or "x", and hiding it would blot out the message.
+# A shorter "key" is a placeholder such as "-" or "x", and hiding it would make messages unreadable.
 _SHORTEST_SECRET = 4
 
 
@@ -33,8 +33,8 @@ class Login:
 def split_login(url: str) -> tuple[str, Login | None]:
     """Return (the URL without name, password and closing slash; its login, or None).
 
-    CommentatorError, without the URL, for what is no http(s) URL, for one with a query (a key in it would
-    stand in logs), and for a password whose own @ or / hides where it ends.
+    Raise CommentatorError, without the URL, for what is no http(s) URL, for one with a query (a key in it would
+    appear in logs), and for a password with an unescaped @ or /, whose end cannot be found.
     """
     try:
         parts = urlsplit(url)
@@ -64,7 +64,7 @@ def is_loopback(url: str) -> bool:
 
 
 def secrets_of(key: str, login: Login | None) -> list[str]:
-    """Return all that must not be shown, in every form in which it is sent."""
+    """Return the secrets that must not be shown, in every form in which they are sent."""
     if login is None:
         return [key]
     basic = base64.b64encode(f"{login.user}:{login.password}".encode()).decode()
@@ -74,7 +74,7 @@ def secrets_of(key: str, login: Login | None) -> list[str]:
 def hider(secrets: Iterable[str]) -> Callable[[str], str]:
     """Return a function that turns a text into one printable line of at most 300 characters, its secrets hidden.
 
-    They are hidden before the line is cut, so that no half of one is left. What is shorter than 4 characters is no
+    They are hidden before the line is cut, so that no part of one is left. Texts shorter than 4 characters are not
     secret.
     """
     found = sorted({s for s in secrets if len(s) >= _SHORTEST_SECRET}, key=len, reverse=True)

@@ -15,7 +15,7 @@ _JPEG_QUALITY = 85
 
 
 def data_url(frame: Frame) -> str:
-    """Return a frame as a JPEG in a data URL, its longer side at most 768 px. cv2.error if it is no picture."""
+    """Return a frame as a JPEG in a data URL, its longer side at most 768 px. Raise cv2.error if it is no picture."""
     import cv2
 
     image = frame.image

@@ -20,7 +20,8 @@ def model_names(status: int, content: bytes) -> list[str] | None:
 def choose_model(wanted: str, there: Sequence[str] | None, base: str) -> str:
     """Return the model to ask for; `there` None: the server gives no list.
 
-    CommentatorError where the server lacks it, or where there is a choice to be made.
+    An empty `wanted` takes the only model. Raise CommentatorError where the server lacks the model, or where there is
+    not exactly one to take.
     """
     if not wanted:
         if there and len(there) == 1:

@@ -1,11 +1,11 @@
-"""Requests that a server refuses or breaks off, and what it says of them."""
+"""Requests that a server refuses or breaks off, and the reasons that it gives."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
 
-# HTTP statuses that may be over in a moment: too many requests, and a server that starts, restarts or is overrun.
+# HTTP statuses that may be over in a moment: too many requests, and a server that starts, restarts or is overloaded.
 PASSING = {429, 500, 502, 503, 504}
 
 

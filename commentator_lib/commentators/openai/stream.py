@@ -1,9 +1,9 @@
-"""Server-sent events taken apart, from bytes.
+"""Parse server-sent events from bytes.
 
-Not with the package httpx-sse: it gives nothing until an event is complete, so a comment could not be cancelled while
-pings and half events come; it keeps an event that never ends without bound; and it drops a last event that has no
-blank line behind it. Nor from httpx's own lines, which also end at U+2028 and U+0085: these may stand in the middle of
-a comment.
+The package httpx-sse is not used: it gives nothing until an event is complete, so a comment could not be cancelled
+while pings and half events come; it keeps an event that never ends without a limit; and it drops a last event without
+a blank line behind it. httpx's own lines are not used either: they also end at U+2028 and U+0085, which may occur in
+the middle of a comment.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def sse_events(packets: Iterable[bytes]) -> Iterator[str]:
     """Yield the data of each event in a stream of bytes, however they are cut; "" for a packet that completes none.
 
     An event of several data lines comes in one piece. The last one needs no blank line behind it, but one
-    that was cut short is left out. OpenAIServerError for an event of more than a megabyte.
+    that was cut short is left out. Raise OpenAIServerError for an event of more than a megabyte.
     """
     held = b""
     data: list[str] = []
@@ -44,7 +44,7 @@ def sse_events(packets: Iterable[bytes]) -> Iterator[str]:
             if data and (not text or found == DONE):
                 yield "\n".join(data)
                 completed, data = True, []
-            if found == DONE:  # nothing comes after it: its blank line need not be waited for
+            if found == DONE:  # nothing comes after it, so do not wait for its blank line
                 yield found
                 return
             if found:

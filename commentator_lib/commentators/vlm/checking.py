@@ -1,4 +1,4 @@
-"""What can be wrong with a checkpoint, its packages or its device, told in one line before minutes go into loading."""
+"""Check a checkpoint, its packages and its device before loading, which takes minutes; each fault is one line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WORKING_SHARE = 0.2
 def check_before_loading(settings: Settings) -> tuple[Path, str]:
     """Check all that can be checked without loading weights; return (checkpoint folder, "cuda" or "cpu").
 
-    CommentatorError, one line with what to do, for packages, checkpoint, architecture, device, or memory.
+    Raise CommentatorError, one line with a fix, for packages, checkpoint, architecture, device, or memory.
     """
     # 1) The checkpoint's files.
     folder = find_checkpoint(settings.model_path)
@@ -83,7 +83,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 
 def minicpmo_problem(config: dict[str, Any]) -> str:
-    """Return "" unless it is MiniCPM-o, which has a commentator of its own."""
+    """Return the problem of a MiniCPM-o checkpoint, which has a commentator of its own; "" for all others."""
     names = [config.get("model_type"), *(config.get("architectures") or ())]
     if any(str(name).lower() == "minicpmo" for name in names):
         return "is MiniCPM-o, which speaks with a voice of its own: set commentator=minicpmo"
@@ -93,7 +93,7 @@ def minicpmo_problem(config: dict[str, Any]) -> str:
 def architecture_problem(
     config: dict[str, Any], image_text_types: Collection[str], known_types: Collection[str], version: str
 ) -> str:
-    """Return "" for a model that this transformers runs on pictures and text; else what it is, and what to do."""
+    """Return "" for a model that this transformers runs on pictures and text, else what it is and a fix."""
     model_type = str(config.get("model_type") or "")
     if model_type in image_text_types:
         return ""
@@ -131,7 +131,7 @@ def explain_missing_memory(
 ) -> str:
     """Return "" where the model fits, else one line: what it needs, what is free, what would fit.
 
-    `needed_bytes` by device, "cuda" and "cpu"; `gpu_bytes` and `machine_bytes` are (free, all); no GPU is None.
+    `needed_bytes` is by device, "cuda" and "cpu"; `gpu_bytes` and `machine_bytes` are (free, all), None without a GPU.
     """
     free_bytes, total_bytes = machine_bytes if device == "cpu" or gpu_bytes is None else gpu_bytes
     needed = needed_bytes[device]

@@ -1,8 +1,8 @@
 """Any image-text model that transformers loads, as a commentator: SmolVLM2, Qwen2.5-VL, Qwen3-VL and many more.
 
-It has no voice of its own: the embedded one speaks each sentence as soon as it is complete, so text must come token
-by token, and a comment must end between two tokens when it is overtaken. `pipeline("image-text-to-text")` offers
-neither, so `generation.Generation` runs the model's `generate` in a thread.
+It has no voice of its own: the embedded one speaks each sentence as soon as it is complete. So text must come token by
+token, and a comment that is overtaken must end between two tokens. `pipeline("image-text-to-text")` can do neither, so
+`generation.Generation` runs the model's `generate` in a thread.
 
 The code that a checkpoint brings along is never run: what transformers does not know itself is refused.
 """
@@ -38,8 +38,8 @@ from commentator_lib.settings import Settings
 class VLMCommentator(Commentator):
     """The model that `settings.model_path` names, on a GPU or a CPU.
 
-    The constructor loads no weights. It raises CommentatorError, one line with what to do, for what can be checked
-    without them: packages, checkpoint, architecture, device, memory.
+    The constructor loads no weights. It raises CommentatorError, one line with a fix, for faults that show without
+    them: packages, checkpoint, architecture, device, memory.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -53,12 +53,12 @@ class VLMCommentator(Commentator):
     def warm_up(self) -> None:
         """Load the model and write two tokens, so that the first comment is not slower than the others.
 
-        CommentatorError for a model that cannot be loaded, or that cannot be asked about a picture.
+        Raise CommentatorError for a model that cannot be loaded, or that cannot be asked about a picture.
         """
         if self._loaded is not None:
             return
         grey = Frame(0, 0.0, 0.0, np.full((360, 640, 3), 127, np.uint8))
-        problem = ""  # raised further down: the tracebacks of these errors hold the model
+        problem = ""  # raised below: the tracebacks of these errors refer to the model
         try:
             self._loaded = load(self._folder, self._device, self._settings.max_slice_nums)
             for _ in self._comment(CommentRequest([grey], "Say hello.", 2), timeout_s=None):
@@ -106,7 +106,9 @@ class VLMCommentator(Commentator):
             if not out_of_memory(error):
                 raise
             problem = first_sentence(error)
-        if problem:  # raised here: the error above holds the call's frames, and they hold the tensors
+        if (
+            problem
+        ):  # raised here: the error above refers to the call's stack frames, and they refer to the tensors
             free_gpu()
             raise MemoryError(
                 f"the memory did not suffice for this comment ({problem}): its caches were freed; lower "

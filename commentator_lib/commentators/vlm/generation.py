@@ -1,8 +1,7 @@
-"""`generate` of transformers as an iterator of tokens that can be closed between two of them.
+"""Run `generate` of transformers as an iterator of tokens that can be closed between two of them.
 
-A loop of our own over the model's forward would do the same, but how a cache is laid out and what goes into the next
-step differs from model to model and from version to version. So `generate` itself runs in a thread: it hands over
-each token as it is picked, and asks after each whether to stop.
+A loop over the model's forward would have to know each model's cache and inputs, which change from version to version.
+So `generate` itself runs in a thread: it hands over each token as it is picked, and asks after each whether to stop.
 """
 
 from __future__ import annotations
@@ -36,6 +35,7 @@ class Generation:
 
     @property
     def running(self) -> bool:
+        """Whether the thread runs."""
         return self._thread is not None and self._thread.is_alive()
 
     @property
@@ -49,10 +49,10 @@ class Generation:
         return self._times_s[-1] - self._times_s[1] if len(self._times_s) > 1 else 0.0
 
     def tokens(self, timeout_s: float | None, **options: Any) -> Generator[int]:
-        """Yield token ids as they come; what `generate` raises is raised here, after the tokens before it.
+        """Yield token ids as they come; errors of `generate` are raised here, after the tokens before them.
 
-        Closing the iterator stops it at its next token and waits for that. TimeoutError when none comes for
-        `timeout_s`; None waits for ever.
+        Closing the iterator stops `generate` at its next token and waits for that. Raise TimeoutError when no token
+        comes for `timeout_s` seconds; None waits for ever.
         """
         self._times_s.append(time.perf_counter())
         self._thread = threading.Thread(target=self._run, args=(options,), name="generation", daemon=True)
@@ -101,7 +101,7 @@ class Generation:
         self._prompt_came = True
 
     def end(self) -> None:
-        """Do nothing, as a streamer: the thread's end says it."""
+        """Do nothing, as a streamer: the end of the thread marks the end."""
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **_: Any) -> torch.Tensor:
         """Return, as a stopping criterion, whether to stop: (1,) bool; `input_ids` (1, n)."""

@@ -1,4 +1,4 @@
-"""Loading a checkpoint with transformers, and the request as the model's inputs.
+"""Load a checkpoint with transformers, and turn a request into the model's inputs.
 
 The code that a checkpoint brings along is never run: what transformers does not know itself is refused.
 """
@@ -62,7 +62,7 @@ class Loaded:
 
 
 def load(folder: Path, device: str, max_tiles: int) -> Loaded:
-    """Load processor and model from `folder`. CommentatorError for what they lack; libraries' errors pass through."""
+    """Load processor and model from `folder`. Raise CommentatorError for what they lack; other errors pass through."""
     import torch
     import transformers
     from transformers.models.auto.modeling_auto import AutoModelForImageTextToText
@@ -138,7 +138,7 @@ def cut_into_tiles(processor: Any, max_tiles: int) -> None:
     """Let a processor that cuts pictures into tiles, as SmolVLM's does, make at most `max_tiles` of each, and the
     whole picture beside them. Others are left alone: Qwen's goes by the picture's pixels.
 
-    Its default, up to 17 a picture, makes thousands of tokens of four frames.
+    By default SmolVLM makes up to 17 tiles a picture, so that four frames become thousands of tokens.
     """
     pictures = processor.image_processor
     if not hasattr(pictures, "do_image_splitting"):

@@ -1,7 +1,7 @@
-"""Sampling a token, each comment from its own seed.
+"""Sample tokens, each comment with its own seed.
 
-`generate` samples from the one random generator of the whole process, and within the top k and top p of the
-checkpoint, which for Qwen2-VL leave nothing to choose from. So tokens are sampled here.
+`generate` uses the one random generator of the whole process, and the top k and top p of the checkpoint, which for
+Qwen2-VL leave only one token to choose from. So tokens are sampled here.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-# What is sampled from, whatever the model; these are MiniCPM-o's.
+# The same for every model; these values are MiniCPM-o's.
 _TOP_K = 100
 _TOP_P = 0.8
 
@@ -20,8 +20,7 @@ _TOP_P = 0.8
 def comment_seed(seed: int, comment: int) -> int:
     """Return the seed of a session's n-th comment.
 
-    Neighbouring seeds of sessions share none of theirs, and a comment that is cut off changes nothing for those
-    after it.
+    Sessions with neighbouring seeds share no comment seed, and a comment that is cut off does not change the next ones.
     """
     return (seed * 1_000_003 + comment) % 2**63
 

@@ -92,7 +92,10 @@ def test_the_position_table_is_rebuilt_only_where_it_is_empty(loaded, monkeypatc
     loading.fix_position_table(model)
     assert torch.allclose(model.resampler.pos_embed, before)
     model.resampler.pos_embed.zero_()
-    with monkeypatch.context() as patch, pytest.raises(CommentatorError, match="vision would be blind"):
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(CommentatorError, match="would not see where things are"),
+    ):
         patch.setattr(model.resampler, "_set_2d_pos_cache", lambda *_a, **_k: None)
         loading.fix_position_table(model)
     loading.fix_position_table(model)

@@ -79,7 +79,7 @@ def test_too_little_memory_for_a_first_word_is_one_line_and_leaves_nothing_behin
     with monkeypatch.context() as patch:
         patch.setattr(commentator, where, too_large)
         with pytest.raises(
-            CommentatorError, match="not even a short comment does beside it: .* speech=false"
+            CommentatorError, match="not even a short comment fits beside it: .* speech=false"
         ):
             commentator.warm_up()
     assert commentator._engine is None
