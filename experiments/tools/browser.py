@@ -14,6 +14,7 @@ import secrets
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -59,13 +60,17 @@ class Server:
         return f"http://127.0.0.1:{self.port}/lab/tree/{notebook}?token={self.token}&reset"
 
 
-def _home(folder: Path) -> dict[str, str]:
-    """Return the environment of a server that shares no directory with the user's own."""
+def _home(folder: Path, runtime: str) -> dict[str, str]:
+    """Return the environment of a server that shares no directory with the user's own.
+
+    Kernels listen on sockets in `runtime`, whose path must be short: a socket's may have 107 characters.
+    """
     home = folder / ".home"
     notices = home / "config" / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
     notices.mkdir(parents=True, exist_ok=True)
     (notices / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')  # or a dialog asks
-    own = {f"JUPYTER_{name}_DIR": str(home / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
+    own = {f"JUPYTER_{name}_DIR": str(home / name.lower()) for name in ("CONFIG", "DATA")}
+    own["JUPYTER_RUNTIME_DIR"] = runtime
     own["IPYTHONDIR"] = str(home / "ipython")
     python_path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     return {**os.environ, **own, "HOME": str(home), "PYTHONPATH": python_path}
@@ -81,7 +86,8 @@ def _free_port() -> int:
 def _serving(folder: Path, command: list[str], port: int, token: str) -> Iterator[Server]:
     """Run a server until the block ends. Raise RuntimeError with the end of its log if it does not start."""
     log_path = folder / ".home" / "server.log"
-    environment = _home(folder)
+    runtime = tempfile.TemporaryDirectory(prefix="jupyter-")
+    environment = _home(folder, runtime.name)
     with open(log_path, "ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", *command], cwd=folder, env=environment, stdout=log, stderr=log
@@ -103,6 +109,7 @@ def _serving(folder: Path, command: list[str], port: int, token: str) -> Iterato
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(10)
+        runtime.cleanup()
 
 
 @contextlib.contextmanager
