@@ -1,4 +1,4 @@
-"""The match benchmark's arithmetic, and that the benchmarks' page quotes what was measured."""
+"""The match benchmark's arithmetic, and that the docs' page of benchmarks quotes the measured results."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def runs(latencies):
-    """Three runs a policy; `latencies(policy)` are each run's first-sound latencies."""
+    """Return three runs per policy; `latencies(policy)` gives the first-sound latencies of a run's cycles."""
     rows = []
     for policy in bench_match.POLICIES:
         for k in range(3):

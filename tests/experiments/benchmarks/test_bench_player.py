@@ -1,4 +1,4 @@
-"""What bench_player makes of its measurements; the measuring itself is in test_browser and the benchmark."""
+"""What bench_player computes from its measurements; the measuring needs a browser and is not tested here."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def test_clip_flashes_when_the_caller_says(tmp_path):
     assert onsets(np.array([f.pts_s for f in frames]), lit) == pytest.approx([1.0, 2.72], abs=0.041)
 
 
-def a_run(folder, pieces):
-    """A run folder with one comment made of these pieces of int16."""
+def write_run(folder, pieces):
+    """Write a run folder with one comment, whose sound consists of these pieces of int16 samples."""
     events, at = [], 0
     for piece in pieces:
         events.append({"kind": "sound", "cycle": 1, "at_s": 0.0, "at_sample": at, "samples": len(piece)})
@@ -49,17 +49,18 @@ def a_run(folder, pieces):
     (folder / "events.jsonl").write_text("".join(json.dumps(e) + "\n" for e in events))
 
 
-def heard(samples):
+def tap_sound(samples):
+    """Return samples in the form in which tap.js gives the sound of a page."""
     return {"first": 0, "missing": [], "base64": base64.b64encode(samples.tobytes()).decode()}
 
 
 def test_sound_is_compared_to_the_sample(tmp_path):
     rng = np.random.default_rng(3)
     voice = (3000 * rng.standard_normal(3 * RATE)).astype(np.int16)
-    a_run(tmp_path, [voice[:RATE], voice[RATE:]])
+    write_run(tmp_path, [voice[:RATE], voice[RATE:]])
     quiet = np.zeros(RATE, np.int16)
-    assert check_sound(tmp_path, heard(np.concatenate([quiet, voice, quiet]))) == (1, 1, 0)
+    assert check_sound(tmp_path, tap_sound(np.concatenate([quiet, voice, quiet]))) == (1, 1, 0)
     with_hole = np.concatenate([quiet, voice[:RATE], np.zeros(200, np.int16), voice[RATE:], quiet])
-    checked, exact, worst = check_sound(tmp_path, heard(with_hole))
+    checked, exact, worst = check_sound(tmp_path, tap_sound(with_hole))
     assert (checked, exact) == (1, 0) and worst > 1000
-    assert check_sound(tmp_path, heard(np.concatenate([quiet, voice[: 2 * RATE + 500]]))) == (0, 0, 0)
+    assert check_sound(tmp_path, tap_sound(np.concatenate([quiet, voice[: 2 * RATE + 500]]))) == (0, 0, 0)

@@ -1,4 +1,4 @@
-"""The benchmarks run, print their one JSON object last, and hold what the README promises of them."""
+"""The benchmarks run, print one JSON object as the last line, and meet the bounds that the README promises."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def bench(name, *arguments):
+    """Run a benchmark as a command; return its JSON object."""
     done = subprocess.run(
         [sys.executable, "-m", f"experiments.{name}", *map(str, arguments)],
         cwd=ROOT,
@@ -70,7 +71,7 @@ def test_bad_arguments_end_with_2(name, arguments):
 
 
 @pytest.mark.slow
-def test_eye_prints_what_it_says_and_what_it_costs():
+def test_the_baseline_prints_what_it_says_and_what_it_costs():
     result = bench("bench_baseline", "--seconds", 8, "--every", 2)
     for costs in result.values():
         assert costs["comments"] == 4 and 0 < costs["comment_ms"]["mean"] <= costs["comment_ms"]["max"]

@@ -1,4 +1,4 @@
-"""The course of the scripted match keeps the rules of time, and people move as people do."""
+"""The course of the scripted match follows the rules of time, and people move as fast as people can."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The truth of a clip: written, read back, and refused where it is not that clip's."""
+"""The truth of a clip: it is written, read back, and refused for another clip."""
 
 from __future__ import annotations
 

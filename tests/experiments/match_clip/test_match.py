@@ -1,4 +1,4 @@
-"""The files of the scripted match are whole, and its command says what it made."""
+"""The files of the scripted match are complete, and its command prints what it wrote."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.experiments.match_clip.conftest import change, draw, write_script
 
 
 @pytest.mark.slow
-def test_the_clip_is_what_the_script_says(made):
-    folder, clip, truth = made
+def test_the_clip_is_what_the_script_says(rendered):
+    folder, clip, truth = rendered
     assert clip.parent == folder and clip.name == f"match-144p-20s-seed5-v{match.RENDER_VERSION}.mp4"
     assert truth == write_script(20, 5).truth == load_events(match.events_path(clip), clip)
     source = FileSource(clip)
@@ -34,34 +34,34 @@ def test_the_clip_is_what_the_script_says(made):
 
 
 @pytest.mark.slow
-def test_two_renders_are_the_same_file(made, tmp_path):
-    _, clip, _ = made
+def test_two_renders_are_the_same_file(rendered, tmp_path):
+    _, clip, _ = rendered
     again = tmp_path / "again.mp4"
     match.render(match.write_script(20, 5), again, 144)
     assert again.read_bytes() == clip.read_bytes()
 
 
-def test_a_clip_that_is_there_is_not_rendered_again(made, monkeypatch):
-    folder, clip, truth = made
+def test_a_clip_that_is_there_is_not_rendered_again(rendered, monkeypatch):
+    folder, clip, truth = rendered
     monkeypatch.setattr(match, "render", lambda *_, **__: pytest.fail("rendered again"))
     assert match.match_clip(20, 5, 144, folder) == (clip, truth)
 
 
-def small_match(monkeypatch):
-    """A script whose drawing costs nothing, for what concerns files alone."""
+def draw_black_frames(monkeypatch):
+    """Draw black frames, which take no time, in tests of files only."""
     monkeypatch.setattr(
         match, "draw", lambda script, index, width, height: np.zeros((height, width, 3), np.uint8)
     )
 
 
 @pytest.mark.slow
-def test_events_of_another_clip_are_not_believed(made, monkeypatch, tmp_path):
-    small_match(monkeypatch)
-    _, clip, _ = made
+def test_events_of_another_clip_are_not_believed(rendered, monkeypatch, tmp_path):
+    draw_black_frames(monkeypatch)
+    _, clip, _ = rendered
     other, _ = match.match_clip(20, 6, 144, tmp_path)
     with pytest.raises(EventsError, match="SHA-256"):
         load_events(match.events_path(clip), other)
-    # One that lies there under the right name makes both anew.
+    # If the events file of another clip has the right name, both files are rendered again.
     match.events_path(other).write_bytes(match.events_path(clip).read_bytes())
     again, truth = match.match_clip(20, 6, 144, tmp_path)
     assert truth.seed == load_events(match.events_path(again), again).seed == 6
@@ -82,7 +82,7 @@ def test_an_interrupted_render_leaves_nothing_that_looks_whole(tmp_path, monkeyp
 
 @pytest.mark.slow
 def test_a_render_killed_before_its_events_is_made_again(tmp_path, monkeypatch):
-    small_match(monkeypatch)
+    draw_black_frames(monkeypatch)
     clip, truth = match.match_clip(20, 0, 144, tmp_path)
     match.events_path(clip).unlink()
     assert match.match_clip(20, 0, 144, tmp_path) == (clip, truth)
@@ -102,15 +102,15 @@ def test_a_height_that_cannot_be_made(tmp_path, height):
 
 
 def run_command(monkeypatch, *arguments) -> int:
-    """The exit code of `python -m experiments.match` with these arguments, run in this process."""
+    """Run `python -m experiments.match` with these arguments in this process; return the exit code."""
     monkeypatch.setattr(sys, "argv", ["match", *map(str, arguments)])
     with pytest.raises(SystemExit) as ended:
         run_app(match.app, "match")
     return int(ended.value.code)
 
 
-def test_the_command_prints_paths_and_events(made, capsys, monkeypatch):
-    folder, clip, truth = made
+def test_the_command_prints_paths_and_events(rendered, capsys, monkeypatch):
+    folder, clip, truth = rendered
     arguments = ["--seconds", "20", "--seed", "5", "--height", "144", "--out", str(folder)]
     assert run_command(monkeypatch, *arguments) == 0
     lines = capsys.readouterr().out.splitlines()

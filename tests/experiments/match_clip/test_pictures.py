@@ -1,4 +1,4 @@
-"""The pictures of the scripted match follow its truth."""
+"""The pictures of the scripted match show what its truth says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sweep says, on tables small enough to check by hand."""
+"""The analysis of sweeps, on tables small enough to check by hand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from experiments.measuring import analysis
 
 
 def results(values, clips=("a", "b"), seeds=(0, 1), **more):
-    """One row a (stride, clip, seed); `values(stride, clip, seed)` gives missed_3s."""
+    """Return one row per (stride, clip, seed); `values(stride, clip, seed)` gives missed_3s."""
     return pd.DataFrame(
         [
             {
@@ -56,7 +56,7 @@ def test_a_readable_table_tells_spread_and_number_of_runs():
 def test_pareto_front_by_hand():
     table = pd.DataFrame(
         {"x": [1, 2, 3, 2, 1, np.nan], "y": [3, 2, 1, 3, 3, 0]}
-    )  # (2, 3) is beaten; the twin of (1, 3) is not
+    )  # (2, 3) is not on the front; both rows (1, 3) are
     assert analysis.pareto_front(table, ["x", "y"]).tolist() == [True, True, True, False, True, False]
 
 
@@ -69,7 +69,7 @@ def test_a_clear_winner_is_recommended_without_doubt():
     assert found.table.missed_3s_low.iloc[0] >= 0 and found.table.missed_3s_high.iloc[0] <= 0.01
 
 
-def test_a_toss_up_is_told_as_one():
+def test_a_close_result_is_reported_as_uncertain():
     rng = np.random.default_rng(1)
     noise = rng.normal(0, 1, (4, 4, 12))
     table = results(
@@ -82,7 +82,7 @@ def test_a_toss_up_is_told_as_one():
 
 
 def test_objectives_count_by_their_range():
-    # Stride 1 is best in the one, stride 3 in the other, stride 2 nearly best in both.
+    # Stride 1 is best in one objective, stride 3 in the other, stride 2 nearly best in both.
     table = results(lambda stride, clip, seed: {1: 0.0, 2: 0.1, 3: 1.0}[stride])
     table["busy_share"] = table.frame_stride.map({1: 100.0, 2: 10.0, 3: 0.0})
     found = analysis.recommend(table, ["frame_stride"], ["missed_3s", "busy_share"])

@@ -1,4 +1,4 @@
-"""Every measure against a case that was worked by hand."""
+"""Every measure, compared with a case that was computed by hand."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from experiments.measuring.events import Comment
 
 
 def said(from_s, text="They pass it about.", length_s=2.0, delay_s=0.0):
+    """Return a comment that starts at `from_s` on the viewer's clock, `delay_s` later on the camera's."""
     return Comment(from_s, from_s + length_s, from_s + delay_s, from_s + delay_s + length_s, text)
 
 
-# 0–10 action, 10–20 nothing, 20–30 action
+# 0 to 10 s action, 10 to 20 s nothing, 20 to 30 s action
 STRETCHES = (Stretch("action", 0, 10), Stretch("nothing", 10, 20), Stretch("action", 20, 30))
 
 
-# --- the rule of names
+# --- which words name an event
 
 
 @pytest.mark.parametrize(
@@ -72,15 +73,15 @@ def test_what_names_a_score(text, scores):
     assert naming.scores_named(text) == scores
 
 
-# --- pairs
+# --- pairs of events and comments
 
 
 def test_pairs_are_one_to_one_and_as_many_as_possible():
-    # One naming between two events serves only the nearer one.
+    # One naming between two events is paired with the nearer one only.
     assert events.pair([10.0, 14.0], [13.0]) == [(1, 0)]
-    # 11 is nearest to 10, but then 10.5 would be left without; all three of |1|+|0.5|… are taken instead.
+    # As many pairs as possible: each event gets a naming, although 11 is nearer to 10.5 than to 10.
     assert events.pair([10.0, 10.5], [11.0, 12.0]) == [(0, 0), (1, 1)]
-    # Two pairs with a larger sum beat one with a small one: 4.9 before, and 9 after.
+    # Two pairs with errors of 5.1 s and −1 s are better than the one pair with −1 s alone.
     assert sorted(events.pair([10.0, 20.0], [15.1, 19.0])) == [(0, 0), (1, 1)]
 
 
@@ -146,7 +147,7 @@ def test_f1_by_the_second():
     speak, silent = speech.speak_silent_f1([(0, 5), (12, 15)], STRETCHES, 30)
     assert speak == pytest.approx(2 * 5 / (2 * 5 + 3 + 15))
     assert silent == pytest.approx(2 * 7 / (2 * 7 + 15 + 3))
-    # Less than half a second of speech does not make it a spoken second.
+    # A second with less than half a second of speech does not count as spoken.
     assert speech.speak_silent_f1([(0, 0.4)], STRETCHES, 30)[0] == 0
 
 
@@ -182,7 +183,7 @@ def test_words_and_realtime_factor():
 def test_slew_frozen_and_repeated():
     captured = np.array([0.0, 0.04, 0.08, 0.12])
     assert picture.slew(captured, captured * 1.1).tolist() == pytest.approx([0.1] * 3)
-    # 40 ms frames; one stands for 200 ms, so 160 of them too long; 60 ms is still within two frame times.
+    # Frames of 40 ms: one is shown for 200 ms, 160 ms too long; 60 ms is less than two frame times.
     assert picture.frozen_s(np.array([0.0, 0.04, 0.24, 0.30]), 0.04) == pytest.approx(0.16)
     assert picture.repeated_frames(np.array([0, 1, 1, 2, 1])) == 2
 
@@ -192,11 +193,11 @@ def test_slew_frozen_and_repeated():
 
 def test_repetition_of_four_grams():
     first = "the red team attacks again"  # the-red-team-attacks, red-team-attacks-again
-    second = "The red team attacks!"  # one 4-gram, and it was there: share 1
-    third = "something else is on screen"  # two, neither was there: share 0
+    second = "The red team attacks!"  # one 4-gram, said before: share 1
+    third = "something else is on screen"  # two 4-grams, both new: share 0
     assert speech.repetition([first, second, third]) == 0.5
     assert math.isnan(speech.repetition([first, "too short"]))
-    # Six comments later it counts as new.
+    # After five other comments it counts as new.
     others = [f"comment number {k} stands here" for k in "abcde"]
     assert speech.repetition([first, *others, first]) < speech.repetition([first, *others[:4], first])
 
@@ -205,10 +206,10 @@ def test_repetition_of_four_grams():
 
 
 def run_table(*rows):
-    made = []
+    records = []
     for k, row in enumerate(rows):
-        made.append(vars_of(CycleRecord(cycle=k + 1, **row)))
-    return cycles_frame(made)
+        records.append(vars_of(CycleRecord(cycle=k + 1, **row)))
+    return cycles_frame(records)
 
 
 def vars_of(record):
@@ -216,7 +217,7 @@ def vars_of(record):
 
 
 TWO_COMMENTS = run_table(
-    # its newest frame is of 12.0 s, heard at 15.0 where the picture is 2.5 s late: on screen 12.5
+    # newest frame captured at 12.0 s, heard at 15.0 s with a picture delay of 2.5 s: on screen at 12.5 s
     dict(
         outcome="spoken",
         frame_newest_captured_s=12.0,
@@ -274,7 +275,7 @@ def test_a_run_worked_by_hand():
     assert row["response_latency_median_s"] == pytest.approx(5.0)
     assert row["false_triggers_per_min"] == 0
     assert row["comments_per_min"] == 4 and row["cycles_per_min"] == 6
-    # on screen: 12.5–14.5 and 23.9–26.9: action has only the latter's 3 s of 20
+    # speech on screen: 12.5–14.5 s and 23.9–26.9 s; only the second is in action: 3 of 20 s
     assert row["dead_air_share"] == pytest.approx(17 / 20)
     assert row["time_diff_s"] == pytest.approx((10 + 3.9) / 2)
     assert row["redundancy"] == 0.5 and row["coverage"] == 0.5

@@ -1,4 +1,4 @@
-"""Figures: they show what they were given, name their axes with units, and are saved under the run's id."""
+"""Figures: they show their data, label their axes with units, and are saved under the run's id."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_heat_maps_write_mean_and_spread_into_each_cell(table):
     assert len(texts(figure)) == 2 * 2 * 6
     row = means.iloc[0]
     assert f"{row.dead_air_share:.2f}\n±{row.dead_air_share_std:.2f}" in texts(figure)
-    assert texts(figure).count("–") == 4  # what was not measured is no number
+    assert texts(figure).count("–") == 4  # cells without a measurement
     labels = {ax.get_xlabel() for ax in figure.axes} | {ax.get_ylabel() for ax in figure.axes}
     assert {"frame stride, frames", "change threshold, of 255", "dead air in action, share"} <= labels
     assert [len(ax.patches) for ax in figure.axes[:4]] == [0, 1, 0, 1]  # the mark

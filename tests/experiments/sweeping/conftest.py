@@ -1,4 +1,4 @@
-"""Small sweep files, and what the tests read from a journal."""
+"""Small sweep files, the sweep command, and helpers that read a journal."""
 
 from __future__ import annotations
 
@@ -28,13 +28,15 @@ change_threshold = [0, 10]
 MANY = SMALL.replace("[0, 1]", str(list(range(30)))).replace("duration_s = 20", "duration_s = 24")
 
 
-def written(tmp_path, text=SMALL, name="small"):
+def write_sweep_file(tmp_path, text=SMALL, name="small"):
+    """Write a sweep file and return its path."""
     path = tmp_path / f"{name}.toml"
     path.write_text(text)
     return path
 
 
 def command(*arguments, **more):
+    """Run `python -m experiments.sweep` and return the finished process."""
     return subprocess.run(
         [sys.executable, "-m", "experiments.sweep", *map(str, arguments)],
         cwd=ROOT,
@@ -50,13 +52,14 @@ def lines(path):
 
 
 def without_time(rows):
+    """Return key → row without its wall time, which differs from run to run."""
     return {r["key"]: {k: v for k, v in r.items() if k not in ("wall_s",)} for r in rows}
 
 
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory):
-    """(sweep, results folder): the small sweep, run once by two processes; nothing may be written there."""
+    """(sweep, results folder) of the small sweep, run once by two processes. Tests must not write to the folder."""
     folder = tmp_path_factory.mktemp("small")
-    found = load_sweep(written(folder))
+    found = load_sweep(write_sweep_file(folder))
     run_sweep(found, folder / "out", n_jobs=2, progress=False)
     return found, folder / "out"

@@ -1,4 +1,4 @@
-"""Costs fitted to logs: known ones are found again, and the error on unseen runs is one."""
+"""Costs fitted to logs: known costs are found again, and the reported error is that on unseen runs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TRUTH = Truth(240.0, (), (Stretch("action", 0.0, 240.0),), ("RED", "BLU"))
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """Four what-if runs with 1, 2, 5 and 10 frames a comment, their costs drawn from KNOWN."""
+    """Four what-if runs with 1, 2, 5 and 10 frames per comment, with costs sampled from KNOWN."""
     pictures = np.random.default_rng(0).integers(0, 255, (1500, 36, 64, 3), dtype=np.uint8)
     root = tmp_path_factory.mktemp("runs")
     for k, frames in enumerate((1, 2, 5, 10)):
@@ -50,7 +50,7 @@ def test_fit_finds_a_line_and_no_negative_cost():
     assert fit([x, z], 2 + 0.5 * x + 0.25 * z) == pytest.approx([2, 0.5, 0.25])
     assert fit([x], 10 - 0.1 * x)[1] == 0
     constant = fit([np.full(50, 66.0)], np.full(50, 3.0))
-    assert constant == pytest.approx([3.0, 0.0])  # what never varies is left to the intercept
+    assert constant == pytest.approx([3.0, 0.0])  # a constant column gets 0
     assert predict(np.array([1.0, 2.0]), [np.array([3.0])]) == pytest.approx([7.0])
 
 
@@ -63,25 +63,25 @@ def test_known_costs_are_found_again(folders):
     assert cost.speech_per_output_token_s == pytest.approx(0.3, rel=0.02)
     assert cost.image_tokens_per_frame == pytest.approx(66)
     assert result["against"] == "image tokens"
-    # The error on runs left out is the noise that was drawn: 0.67 · 0.05 s in the median.
+    # The error on runs left out is the sampled noise, whose median is 0.67 standard deviations: 0.67 · 0.05 s.
     assert result["error_on_unseen_runs"]["first_sound_s"]["median_s"] == pytest.approx(0.034, abs=0.015)
     assert "scripted costs, nothing measured" in cost.source
 
 
 def test_the_error_is_on_runs_left_out():
-    """A run that behaves otherwise must show: its own data are not in the fit that predicts it."""
-    same = [made_timings(1.0), made_timings(1.0)]
-    other = made_timings(2.0)
+    """A run with other costs must have a large error: its own data are not in the fit that predicts it."""
+    same = [synthetic_timings(1.0), synthetic_timings(1.0)]
+    other = synthetic_timings(2.0)
     errors = unseen_errors([*same, other])["first_sound_s"]
     assert np.abs(errors[20:]) == pytest.approx(np.full(10, 1.0))
     assert np.abs(unseen_errors(same)["first_sound_s"]).max() < 1e-9
 
 
-def made_timings(first_s):
+def synthetic_timings(first_s):
     from experiments.sweeping.calibrate import Timings
 
     ten = np.full(10, 1.0)
-    return Timings("made", 264 * ten, np.arange(10.0) + 5, first_s * ten, 3 * ten, 4 * ten)
+    return Timings("synthetic", 264 * ten, np.arange(10.0) + 5, first_s * ten, 3 * ten, 4 * ten)
 
 
 def test_without_image_tokens_frames_are_counted(folders):

@@ -16,7 +16,7 @@ import pytest
 from experiments.sweeping.jobs import load_sweep
 from experiments.sweeping.run_jobs import run_sweep
 from experiments.sweeping.sweep_file import Sweep, SweepError, make_sweep
-from tests.experiments.sweeping.conftest import MANY, ROOT, command, lines, without_time, written
+from tests.experiments.sweeping.conftest import MANY, ROOT, command, lines, without_time, write_sweep_file
 
 
 def free_port():
@@ -27,7 +27,7 @@ def free_port():
 
 @contextlib.contextmanager
 def cluster(workers=2, threads=1):
-    """A Dask scheduler and workers on loopback, each a process; yields (address, worker processes)."""
+    """Start a Dask scheduler and workers on loopback, each a process. Yield (address, worker processes)."""
     address = f"tcp://127.0.0.1:{free_port()}"
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "10s"}
     dask = [sys.executable, "-m", "dask"]
@@ -93,7 +93,7 @@ def wait_for_workers(address, count):
 @pytest.mark.slow
 def test_a_cluster_gives_the_same_rows_and_outlives_a_worker(tmp_path):
     pytest.importorskip("distributed")
-    found = load_sweep(written(tmp_path, MANY))
+    found = load_sweep(write_sweep_file(tmp_path, MANY))
     with cluster() as (address, workers):
         journal = tmp_path / "out" / "runs.jsonl"
 
@@ -121,7 +121,7 @@ def test_a_cluster_gives_the_same_rows_and_outlives_a_worker(tmp_path):
 def test_no_cluster_is_one_line(tmp_path):
     pytest.importorskip("distributed")
     for address in (f"tcp://127.0.0.1:{free_port()}", "nonsense://x"):
-        done = command(written(tmp_path), "--out", tmp_path / "out", "--cluster", address)
+        done = command(write_sweep_file(tmp_path), "--out", tmp_path / "out", "--cluster", address)
         assert done.returncode == 2 and "no Dask scheduler answers" in done.stderr, done.stderr
         assert "Traceback" not in done.stderr
 

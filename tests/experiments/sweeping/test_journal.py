@@ -1,4 +1,4 @@
-"""Results folders: whose they are, and who may write."""
+"""Results folders: a folder of something else is refused, and one sweep at a time may write."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import pytest
 from experiments.sweeping.jobs import load_sweep
 from experiments.sweeping.journal import Journal, load_results
 from experiments.sweeping.sweep_file import SweepError
-from tests.experiments.sweeping.conftest import written
+from tests.experiments.sweeping.conftest import write_sweep_file
 
 
 def test_folders_that_are_something_else_are_left_alone(tmp_path):
-    found = load_sweep(written(tmp_path))
+    found = load_sweep(write_sweep_file(tmp_path))
     other = tmp_path / "other"
     other.mkdir()
     (other / "thesis.txt").write_text("mine")
@@ -35,7 +35,7 @@ def test_folders_that_are_something_else_are_left_alone(tmp_path):
 
 
 def test_two_sweeps_do_not_write_to_one_folder(tmp_path):
-    found = load_sweep(written(tmp_path))
+    found = load_sweep(write_sweep_file(tmp_path))
     journal = Journal(tmp_path / "out", found)
     with pytest.raises(SweepError, match="another sweep is writing"):
         Journal(tmp_path / "out", found)

@@ -1,4 +1,4 @@
-"""Sweeps: that nothing finished is ever lost or done twice."""
+"""Sweeps: no finished run is ever lost or done twice."""
 
 from __future__ import annotations
 
@@ -18,12 +18,20 @@ from experiments.sweeping.jobs import load_sweep, plan_jobs
 from experiments.sweeping.journal import load_results
 from experiments.sweeping.run_jobs import run_sweep
 from experiments.sweeping.sweep_file import Sweep, SweepError
-from tests.experiments.sweeping.conftest import MANY, ROOT, SMALL, command, lines, without_time, written
+from tests.experiments.sweeping.conftest import (
+    MANY,
+    ROOT,
+    SMALL,
+    command,
+    lines,
+    without_time,
+    write_sweep_file,
+)
 
 
 @pytest.mark.slow
 def test_runs_are_appended_and_skipped(tmp_path):
-    path = written(tmp_path)
+    path = write_sweep_file(tmp_path)
     done = command(path, "--out", tmp_path / "out", "--jobs", 1)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout.strip().splitlines()[-1])
@@ -34,8 +42,8 @@ def test_runs_are_appended_and_skipped(tmp_path):
     assert (tmp_path / "out" / "runs.jsonl").read_bytes() == before
     table = load_results(tmp_path / "out")
     assert len(table) == 8 and set(table.frame_stride) == {1, 2} and table.dead_air_share.between(0, 1).all()
-    # A larger grid adds to it; a smaller one shows only its own.
-    more = written(tmp_path, SMALL.replace("[0, 10]", "[0, 10, 30]"), "more")
+    # A larger grid adds runs; with a smaller one only its own runs are shown.
+    more = write_sweep_file(tmp_path, SMALL.replace("[0, 10]", "[0, 10, 30]"), "more")
     grown = run_sweep(load_sweep(more), tmp_path / "out", n_jobs=1, progress=False)
     assert (grown["done"], grown["skipped"]) == (4, 8)
     assert len(load_results(tmp_path / "out")) == 12
@@ -48,7 +56,9 @@ def test_results_can_be_read_when_the_cost_file_has_gone_or_changed(tmp_path):
     from experiments.sweeping.costs import load_cost, save_cost
 
     save_cost(load_cost("minicpmo_h100"), tmp_path / "mine.toml")
-    found = load_sweep(written(tmp_path, SMALL.replace("minicpmo_h100", str(tmp_path / "mine.toml"))))
+    found = load_sweep(
+        write_sweep_file(tmp_path, SMALL.replace("minicpmo_h100", str(tmp_path / "mine.toml")))
+    )
     run_sweep(found, tmp_path / "out", n_jobs=1, progress=False)
     (tmp_path / "mine.toml").unlink()
     assert len(load_results(tmp_path / "out")) == 8
@@ -79,7 +89,7 @@ def start(path, out, **more):
 
 
 def wait_for_rows(path, count, process):
-    """Wait as long as the sweep runs: how soon its first rows come depends on what else the machine does."""
+    """Wait for rows as long as the sweep runs: when the first ones come depends on the load of the machine."""
     while not path.exists() or path.read_bytes().count(b"\n") < count:
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.02)
@@ -87,7 +97,7 @@ def wait_for_rows(path, count, process):
 
 @pytest.mark.slow
 def test_after_a_kill_nothing_is_lost_and_nothing_is_done_twice(tmp_path):
-    path, journal = written(tmp_path, MANY), tmp_path / "out" / "runs.jsonl"
+    path, journal = write_sweep_file(tmp_path, MANY), tmp_path / "out" / "runs.jsonl"
     process = start(path, tmp_path / "out")
     try:
         wait_for_rows(journal, 6, process)
@@ -110,7 +120,7 @@ def test_after_a_kill_nothing_is_lost_and_nothing_is_done_twice(tmp_path):
 
 @pytest.mark.realtime
 def test_ctrl_c_leaves_everything_written(tmp_path):
-    path, journal = written(tmp_path, MANY), tmp_path / "out" / "runs.jsonl"
+    path, journal = write_sweep_file(tmp_path, MANY), tmp_path / "out" / "runs.jsonl"
     process = start(path, tmp_path / "out")
     try:
         wait_for_rows(journal, 4, process)
@@ -124,8 +134,8 @@ def test_ctrl_c_leaves_everything_written(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_that_failed_is_told_and_tried_again(tmp_path, monkeypatch):
-    found = load_sweep(written(tmp_path))
+def test_a_run_that_failed_is_counted_and_tried_again(tmp_path, monkeypatch):
+    found = load_sweep(write_sweep_file(tmp_path))
     monkeypatch.setattr(run_job, "run_what_if", lambda job: (_ for _ in ()).throw(RuntimeError("no luck")))
     result = run_sweep(found, tmp_path / "out", n_jobs=1, progress=False)
     assert result["failed"] == 8 and len(load_results(tmp_path / "out")) == 0
@@ -136,7 +146,7 @@ def test_a_run_that_failed_is_told_and_tried_again(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_replay_runs_the_real_eye_and_keeps_the_run(tmp_path):
+def test_replay_runs_the_baseline_and_keeps_the_run(tmp_path):
     found = Sweep(name="replay", mode="replay", settings={"speech": True}, duration_s=20, height=180)
     result = run_sweep(found, tmp_path / "out", progress=False)
     assert result["failed"] == 0, lines(tmp_path / "out" / "runs.jsonl")
@@ -148,7 +158,7 @@ def test_replay_runs_the_real_eye_and_keeps_the_run(tmp_path):
 
 @pytest.mark.slow
 def test_workers_that_die_do_not_take_the_sweep_with_them(tmp_path):
-    """Killed from outside: a replay run is a failed row, a what-if sweep ends with a line and goes on later."""
+    """A replay run whose process is killed is a failed row; a what-if sweep ends with one line and can go on later."""
     found = Sweep(name="replay", mode="replay", duration_s=60, height=180)
     with killed_after_a_line("out/*/cycles.jsonl", "spawn_main", tmp_path):
         result = run_sweep(found, tmp_path / "out", progress=False)
@@ -157,7 +167,7 @@ def test_workers_that_die_do_not_take_the_sweep_with_them(tmp_path):
     again = run_sweep(found, tmp_path / "out", progress=False)
     assert (again["done"], again["failed"]) == (1, 0) and len(list(tmp_path.glob("out/*-killed-*"))) == 1
 
-    many = load_sweep(written(tmp_path, MANY))
+    many = load_sweep(write_sweep_file(tmp_path, MANY))
     with killed_after_a_line("many/runs.jsonl", "popen_loky", tmp_path):
         with pytest.raises(SweepError, match="a worker died.*go on"):
             run_sweep(many, tmp_path / "many", n_jobs=2, progress=False)
@@ -168,7 +178,7 @@ def test_workers_that_die_do_not_take_the_sweep_with_them(tmp_path):
 
 @contextlib.contextmanager
 def killed_after_a_line(pattern, program, folder):
-    """Kill a process of ours whose command line names `program`, once a file has a whole line."""
+    """Kill a child process whose command line contains `program` as soon as a file has a complete line."""
 
     def kill():
         deadline = time.monotonic() + 60

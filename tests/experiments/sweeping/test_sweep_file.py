@@ -1,4 +1,4 @@
-"""What a sweep file may say, and how it is refused."""
+"""What a sweep file may contain, and how a bad one is refused."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from commentator_lib.settings import SettingsError
 from experiments.sweeping import jobs
 from experiments.sweeping.jobs import load_sweep, plan_jobs
 from experiments.sweeping.sweep_file import SweepError
-from tests.experiments.sweeping.conftest import ROOT, SMALL, command, written
+from tests.experiments.sweeping.conftest import ROOT, SMALL, command, write_sweep_file
 
 
 def test_every_combination_is_one_job_with_a_key_of_its_own(tmp_path):
-    found = plan_jobs(load_sweep(written(tmp_path)))
+    found = plan_jobs(load_sweep(write_sweep_file(tmp_path)))
     assert len(found) == 8 and len({j.key for j in found}) == 8
     assert found[0].settings == {"commentator": "scripted", "frame_stride": 1, "change_threshold": 0}
 
 
 def test_a_key_depends_on_all_that_makes_a_run(tmp_path, monkeypatch):
-    first = plan_jobs(load_sweep(written(tmp_path)))[0].key
+    first = plan_jobs(load_sweep(write_sweep_file(tmp_path)))[0].key
     for old, new in (
         ("duration_s = 20", "duration_s = 21"),
         ("minicpmo_h100", "rtx4090_published"),
         ("[grid]", "[settings]\npause_s = 0.5\n[grid]"),
         ("[grid]", "[spotter]\nmisread = 0.5\n[grid]"),
     ):
-        assert plan_jobs(load_sweep(written(tmp_path, SMALL.replace(old, new))))[0].key != first, new
+        assert plan_jobs(load_sweep(write_sweep_file(tmp_path, SMALL.replace(old, new))))[0].key != first, new
     monkeypatch.setattr(jobs, "RENDER_VERSION", 0)  # other pictures of the same match
-    assert plan_jobs(load_sweep(written(tmp_path)))[0].key != first
+    assert plan_jobs(load_sweep(write_sweep_file(tmp_path)))[0].key != first
 
 
 @pytest.mark.parametrize(
@@ -74,14 +74,14 @@ def test_bad_files_are_named_in_one_line(case, tmp_path):
     text = SMALL.replace('costs = ["minicpmo_h100"]', "") if case == "no film" else SMALL
     assert old in text
     with pytest.raises((SweepError, SettingsError), match=message) as error:
-        load_sweep(written(tmp_path, text.replace(old, new)))
+        load_sweep(write_sweep_file(tmp_path, text.replace(old, new)))
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.slow
 def test_the_command_ends_with_2_and_makes_nothing(tmp_path):
-    bad = written(tmp_path, SMALL.replace("[1, 2]", "[]"))
-    good = written(tmp_path, name="good")
+    bad = write_sweep_file(tmp_path, SMALL.replace("[1, 2]", "[]"))
+    good = write_sweep_file(tmp_path, name="good")
     for arguments in ([bad], [tmp_path / "none.toml"], [good, "--jobs", 0]):
         done = command(*arguments, "--out", tmp_path / "out")
         assert done.returncode == 2 and "Traceback" not in done.stderr and done.stderr.count("\n") == 1
@@ -95,7 +95,7 @@ def test_events_of_another_clip_are_refused(tmp_path):
     clip = make_clip(tmp_path / "clip.mp4")
     save_events(Truth(1.0, (), (Stretch("action", 0.0, 1.0),)), tmp_path / "clip.events.json", clip)
     text = SMALL.replace('"what-if"', '"replay"').replace('costs = ["minicpmo_h100"]', f'clips = ["{clip}"]')
-    load_sweep(written(tmp_path, text))
+    load_sweep(write_sweep_file(tmp_path, text))
     make_clip(clip, frames=10)
     with pytest.raises(SweepError, match="another clip"):
-        load_sweep(written(tmp_path, text))
+        load_sweep(write_sweep_file(tmp_path, text))

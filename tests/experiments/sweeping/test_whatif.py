@@ -1,4 +1,4 @@
-"""What-if runs: costs from a file, a spotter that names only what its frames show, tiny pictures."""
+"""What-if runs: costs from a file, tiny pictures, and a spotter that names only what its frames show."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ def request(*times_s, cap=150, hint="normal"):
 
 
 def words(spotter, *times_s, **more):
+    """Return what the spotter says to frames of these times."""
     return "".join(c.text for c in spotter.comment(request(*times_s, **more))).strip()
 
 
@@ -145,7 +146,7 @@ def test_a_whole_run_in_virtual_time():
     ).run()
     row = metrics.measure(session.log.cycles, TRUTH)
     assert 0 <= row["corner_response_error_median_s"] <= 3
-    # The goal was on screen between two looks: the frames of the first end before it, of the second begin after.
+    # No comment had a frame of the goal: the frames of one end before it, those of the next begin after it.
     looks = session.log.cycles[session.log.cycles.infer_s.notna()]
     seen = (looks.decide_s - looks.frame_oldest_age_s <= 13.0) & (looks.frame_newest_captured_s >= 10.0)
     assert row["goal_recall_3s"] == 0.0 and not seen.any()

@@ -1,4 +1,4 @@
-"""The one way of command lines: what ends with which exit code, and with how many lines."""
+"""Command lines: each kind of error has its exit code and its number of lines on stderr."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from experiments.tools.command_line import help_text, new_app, run_app
 
 
 def run(monkeypatch, capsys, error=None, arguments=()) -> tuple[int, str]:
-    """(exit code, stderr) of an app whose only command raises `error`."""
+    """Run an app whose only command raises `error`; return (exit code, stderr)."""
     app = new_app()
 
     @app.command()

@@ -1,4 +1,4 @@
-"""The README's moving picture: the right stretch of a video, at the right rate and size."""
+"""The README's moving picture: the right part of a video, at the right rate and size."""
 
 from __future__ import annotations
 

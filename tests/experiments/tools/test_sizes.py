@@ -1,4 +1,4 @@
-"""The table of sizes: what counts as too long, and that a reason is found in a file's head."""
+"""The table of sizes: what counts as too long, and that the reason is found in a file's docstring."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is sent to a tracker: against doubles with the trackers' own signatures, since neither is required."""
+"""What is sent to a tracker. Doubles with the trackers' signatures are used, since neither need be installed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from experiments.sweeping.sweep import SweepError, load_sweep, run_sweep
 from experiments.tools import track
 from tests.conftest import what_if
-from tests.experiments.sweeping.test_sweep import written
+from tests.experiments.sweeping.conftest import write_sweep_file
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -91,7 +91,7 @@ def test_a_run_goes_to_wandb_and_is_closed_even_when_that_fails(run_folder, monk
 
 @pytest.mark.slow
 def test_a_sweep_is_one_entry_a_row(tmp_path):
-    run_sweep(load_sweep(written(tmp_path)), tmp_path / "out", n_jobs=1, progress=False)
+    run_sweep(load_sweep(write_sweep_file(tmp_path)), tmp_path / "out", n_jobs=1, progress=False)
     found = list(track.entries(tmp_path / "out"))
     assert len(found) == 8 and {e.parameters["frame_stride"] for e in found} == {1, 2}
     assert all("dead_air_share" in e.measures and "frame_stride" not in e.measures for e in found)
@@ -100,7 +100,7 @@ def test_a_sweep_is_one_entry_a_row(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("to", ["mlflow", "wandb", "tensorboard"])
 def test_what_is_not_there_is_one_line(run_folder, tmp_path, to):
-    (tmp_path / "wandb").mkdir()  # what the tracker leaves behind must not be taken for it
+    (tmp_path / "wandb").mkdir()  # a folder that the tracker leaves must not count as the package
     code = f"""
 import sys
 for name in ("mlflow", "wandb"):  # also where one is installed
