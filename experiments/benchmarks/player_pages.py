@@ -20,7 +20,7 @@ def say(line: str) -> None:
 
 
 def open_page(browser, server: Server, notebook: str):
-    """Return a page of its own context that shows the notebook, with tap.js running in it."""
+    """Return a page in a new browser context that shows the notebook, with tap.js running in it."""
     context = browser.new_context(
         viewport={"width": 1500, "height": 1200}, permissions=["camera", "microphone"]
     )

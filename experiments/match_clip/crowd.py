@@ -69,6 +69,7 @@ def _draw_supporter(image, x, y, scale, shirt, skin, hair, arms: float, wave: fl
     `arms` above 0.6: both are raised; above 0.85: with a scarf between them. `wave` is the arms' swing, −1 to 1.
     """
 
+    # 1) the body
     def at(dx_m, dy_m):
         return int((x + dx_m * scale) * ONE_PX), int((y + dy_m * scale) * ONE_PX)
 
@@ -80,6 +81,7 @@ def _draw_supporter(image, x, y, scale, shirt, skin, hair, arms: float, wave: fl
     )
     cv2.fillConvexPoly(image, corners, shirt, cv2.LINE_AA, SHIFT)
     dark = mix(shirt, (0, 0, 0), 0.25)
+    # 2) the arms
     if scale < 16:
         arms = -1.0  # too small to be seen
     if arms > 0.6:
@@ -93,6 +95,7 @@ def _draw_supporter(image, x, y, scale, shirt, skin, hair, arms: float, wave: fl
         for side in (-1, 1):
             limb(at(0.22 * side, 0.34), at(0.25 * side, 0.66), 0.11, dark)
             limb(at(0.25 * side, 0.66), at((0.06 + 0.03 * wave) * side, 0.6), 0.09, skin)
+    # 3) the head, with a face where it is large enough
     radius = round(0.14 * scale * ONE_PX)
     cv2.circle(image, at(0, -0.02), radius, hair, -1, cv2.LINE_AA, SHIFT)
     cv2.ellipse(

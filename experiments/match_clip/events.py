@@ -133,7 +133,7 @@ def load_events(path: Path | str, clip: Path | str | None = None) -> Truth:
             raise EventsError(f"cannot read the clip {clip}: {error.strerror}") from None
         if digest != table["clip"]["sha256"]:
             raise EventsError(
-                f"{path} tells of another clip than {clip}: their SHA-256 differ; "
+                f"{path} belongs to another clip than {clip}: their SHA-256 differ; "
                 "make both again with `python -m experiments.match`"
             )
     return truth

@@ -69,7 +69,7 @@ LINE_UP = np.array(
     float,
 )
 
-# The share of the ball's way along x that each player follows: forwards follow less.
+# How far each player follows the ball along x, as a share of its movement: forwards follow less.
 _FOLLOW = np.array([0.6] * 5 + [0.6] * 4 + [0.42] * 2)
 
 _CORNER_ATTACK = np.array(
@@ -112,13 +112,13 @@ def formations(ball_xy: np.ndarray, modes: list[Formation], frames: int) -> np.n
     # 1) in open play everybody follows the ball
     places = np.empty((frames, 22, 2))
     for team in range(2):
-        way, who = attack_direction(team), slice(team * 11, team * 11 + 11)
-        own_x = way * ball_xy[:, :1]
+        direction, who = attack_direction(team), slice(team * 11, team * 11 + 11)
+        own_x = direction * ball_xy[:, :1]
         x = np.clip(_FOLLOW * own_x + 0.85 * LINE_UP[:, 0], -46, 47)
         y = 0.78 * LINE_UP[:, 1] + 0.3 * ball_xy[:, 1:]
         x[:, 0] = -50.5 + 0.09 * (own_x[:, 0] + HALF_LENGTH_M)
         y[:, 0] = 0.07 * ball_xy[:, 1]
-        places[:, who, 0], places[:, who, 1] = way * x, y
+        places[:, who, 0], places[:, who, 1] = direction * x, y
     # 2) kick-offs and corners have their own formations, faded in and out
     time_s = np.arange(frames) / FPS
     for mode in modes:
@@ -133,13 +133,13 @@ def formations(ball_xy: np.ndarray, modes: list[Formation], frames: int) -> np.n
             weight = 1 - ramp((t - mode.to_s) / mode.fade_out_s)
         wanted = np.empty((22, 2))
         for team in range(2):
-            way, who = attack_direction(team), slice(team * 11, team * 11 + 11)
+            direction, who = attack_direction(team), slice(team * 11, team * 11 + 11)
             if mode.kind == "kick-off":
                 own = LINE_UP * (0.8, 0.9) - (7, 0)
                 own[:, 0] = np.minimum(own[:, 0], -1.5)
                 own[9:] = (-9.5, -7.0), (-9.3, 8.0)
                 own[0] = (-50, 0)
-                wanted[who] = own * (way, 1)
+                wanted[who] = own * (direction, 1)
             else:
                 attacks = team == mode.team
                 end = attack_direction(mode.team)

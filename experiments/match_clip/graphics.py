@@ -32,6 +32,7 @@ def scoreboard_box(height: int) -> tuple[int, int, int, int]:
 
 
 def draw_scoreboard(image, codes: tuple[str, str], colours, score: tuple[int, int], clock: str) -> None:
+    """Draw the clock, the team codes with their colours, and the score at the top left of the image (H, W, 3)."""
     unit = image.shape[0] / 360
     y0, y1 = 14 * unit, 40 * unit
     middle = (y0 + y1) / 2
@@ -79,6 +80,7 @@ def draw_caption(image, heading: str, line: str, colour: Colour, icon: str, shar
 
 
 def draw_replay_tag(image) -> None:
+    """Draw the label "REPLAY" at the top right."""
     height, width = image.shape[:2]
     unit = height / 360
     wide = text_mask("REPLAY", round(21 * unit)).shape[1]

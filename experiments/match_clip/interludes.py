@@ -15,6 +15,7 @@ from experiments.match_clip.world import BALL_RADIUS_M, DEJECTED, HALF_LENGTH_M,
 
 
 def open_match(director: Director) -> None:
+    """Start the match: the ball on the centre spot, a caption with the teams, the first kick-off."""
     kick_s = on_frame(director.rng.uniform(1.6, 2.6))
     director.touches.append(Touch(0.0, (0.0, 0.0, BALL_RADIUS_M), how="place"))
     director.add_caption(
@@ -24,17 +25,19 @@ def open_match(director: Director) -> None:
 
 
 def _play_kick_off(director: Director, kick_s: float, team: int, from_s: float) -> None:
-    way = attack_direction(team)
+    direction = attack_direction(team)
     director.modes.append(
         Formation("kick-off", kick_s - 1.0 if from_s else 0.0, kick_s, 6.5 if from_s else 0.0, 5.0)
     )
     kicker, mate = team * 11 + 9, team * 11 + 10
-    director.errands.append(Errand(mate, max(0.0, kick_s - 1.5), kick_s + 0.2, (-way * 1.5, 3.0)))
-    director.errands.append(Errand(kicker, max(0.0, kick_s - 1.5), kick_s, (-way * 0.4, 0.0)))
+    director.errands.append(Errand(mate, max(0.0, kick_s - 1.5), kick_s + 0.2, (-direction * 1.5, 3.0)))
+    director.errands.append(Errand(kicker, max(0.0, kick_s - 1.5), kick_s, (-direction * 0.4, 0.0)))
     director.touches.append(Touch(kick_s, (0.0, 0.0, BALL_RADIUS_M), team, kicker, how="place"))
     director.add_event("kick-off", kick_s, 2.0, team)
     side = director.rng.choice([-1, 1])
-    director.touch(kick_s + 1.5, -way * director.rng.uniform(9, 13), side * director.rng.uniform(3, 9), team)
+    director.touch(
+        kick_s + 1.5, -direction * director.rng.uniform(9, 13), side * director.rng.uniform(3, 9), team
+    )
 
 
 def play_between(
@@ -68,10 +71,10 @@ def play_between(
 
 
 def _play_goal_kick(director: Director, before: Block, from_s: float) -> None:
-    way = attack_direction(before.team)
+    direction = attack_direction(before.team)
     keeper = (1 - before.team) * 11
     spot = (
-        way * 47.0,
+        direction * 47.0,
         math.copysign(director.rng.uniform(4.5, 8), director.ball_place()[1]),
     )  # past the goal, not through it
     shooter = next(t.who for t in reversed(director.touches) if t.team == before.team and t.who >= 0)
@@ -83,7 +86,7 @@ def _play_goal_kick(director: Director, before: Block, from_s: float) -> None:
     kick_s = from_s + 2.2
     director.touch(kick_s, *spot, team=1 - before.team, who=keeper)
     director.touch(
-        kick_s + 1.7, way * director.rng.uniform(8, 16), director.rng.uniform(-16, 16), 1 - before.team
+        kick_s + 1.7, direction * director.rng.uniform(8, 16), director.rng.uniform(-16, 16), 1 - before.team
     )
 
 
@@ -104,16 +107,16 @@ def _pass_in_midfield(
 
 
 def _wait_for_corner(director: Director, block: Block, from_s: float, to_s: float) -> None:
-    way, side = attack_direction(block.team), _corner_side(director)
+    direction, side = attack_direction(block.team), _corner_side(director)
     kick_s = to_s + block.lead_s
-    spot = (way * (HALF_LENGTH_M - 0.4), side * (HALF_WIDTH_M - 0.4))
+    spot = (direction * (HALF_LENGTH_M - 0.4), side * (HALF_WIDTH_M - 0.4))
     shooter = next(touch.who for touch in reversed(director.touches) if touch.who >= 0) % 11
     taker = director.pick_player(block.team, from_s, tuple(k for k in (5, 6, 7, 8) if k != shooter))
     director.modes.append(Formation("corner", kick_s - 1.2, kick_s + 2.6, 4.4, 8.0, block.team, side))
-    run_up = (spot[0] + way * 0.5, spot[1] + side * 1.2)
+    run_up = (spot[0] + direction * 0.5, spot[1] + side * 1.2)
     director.errands.append(Errand(taker, kick_s - 1.8, kick_s - 0.7, run_up, 8.0))
     if director.take_cuts(2, 0.75):
-        director.cut(from_s + 0.7, "goal-line", side=way, near=-side)
+        director.cut(from_s + 0.7, "goal-line", side=direction, near=-side)
         director.touch(from_s + 0.9, *spot, how="place")
         director.cut(to_s + 0.1, "main")
     else:

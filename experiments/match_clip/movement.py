@@ -19,11 +19,11 @@ _SPRINT_M_S = 9.2
 def wander(rng: np.random.Generator, count: int, frames: int) -> np.ndarray:
     """Return small random movements (frames, count, 2) in metres, so that nobody stays exactly in formation."""
     time_s = np.arange(frames, dtype=float)[:, None, None] / FPS
-    way = np.zeros((frames, count, 2))
+    offset = np.zeros((frames, count, 2))
     for size_m, rates in ((1.6, (0.03, 0.08)), (0.5, (0.1, 0.2))):
         rate, start = rng.uniform(*rates, (count, 2)), rng.uniform(0, 2 * math.pi, (count, 2))
-        way += size_m * np.sin(2 * math.pi * rate * time_s + start)
-    return way
+        offset += size_m * np.sin(2 * math.pi * rate * time_s + start)
+    return offset
 
 
 def send_people(places: np.ndarray, errands: list[Errand]) -> None:
@@ -67,10 +67,10 @@ def limit_speed(places: np.ndarray) -> None:
     """
     step_m = _SPRINT_M_S / FPS
     for k in range(len(places) - 2, -1, -1):
-        way = places[k] - places[k + 1]
-        length = np.sqrt(np.einsum("ij,ij->i", way, way))
+        moved = places[k] - places[k + 1]
+        length = np.sqrt(np.einsum("ij,ij->i", moved, moved))
         if length.max() > step_m:
-            places[k] = places[k + 1] + way * np.minimum(1, step_m / np.maximum(length, 1e-9))[:, None]
+            places[k] = places[k + 1] + moved * np.minimum(1, step_m / np.maximum(length, 1e-9))[:, None]
 
 
 def name_touches(
@@ -111,8 +111,8 @@ def place_officials(ball_xy: np.ndarray) -> np.ndarray:
     places = np.empty((len(ball_xy), 5, 2))
     slow = gaussian_filter1d(ball_xy, 1.2 * FPS, axis=0, mode="nearest")
     places[:, 0] = slow * (0.74, 0.45) + (-1.0, 9.0)
-    for k, (way, y) in enumerate(((1, HALF_WIDTH_M + 0.9), (-1, -HALF_WIDTH_M - 0.9))):
-        places[:, 1 + k, 0] = way * np.clip(0.62 * way * slow[:, 0] + 18, 0, 46)
+    for k, (end, y) in enumerate(((1, HALF_WIDTH_M + 0.9), (-1, -HALF_WIDTH_M - 0.9))):
+        places[:, 1 + k, 0] = end * np.clip(0.62 * end * slow[:, 0] + 18, 0, 46)
         places[:, 1 + k, 1] = y
     places[:, 3], places[:, 4] = (-3.0, 36.3), (-1.9, 36.2)
     return places

@@ -143,6 +143,7 @@ def draw_shadows(image, bodies: np.ndarray, projection) -> None:
 
 
 def draw_card(image, hand, px_per_m: float, pose: int) -> None:
+    """Draw the card that a referee holds up: `hand` (2,) is where the hand is in the picture."""
     colour = (255, 222, 20) if pose == YELLOW else (225, 20, 30)
     card = hand + np.array([[-0.07, -0.03], [0.07, -0.05], [0.08, -0.24], [-0.06, -0.22]]) * px_per_m
     cv2.fillConvexPoly(image, fixed_point(card), colour, cv2.LINE_AA, SHIFT)

@@ -25,6 +25,7 @@ _LINE = (236, 242, 232)
 
 
 def draw_ground(image, projection, camera) -> None:
+    """Draw the grass, and the ground around it up to the horizon. `projection` (3, 4), `camera` (6,)."""
     height, width = image.shape[:2]
     # A camera without roll has a level horizon; above it a ray would meet the ground behind the camera.
     horizon = height / 2 + camera[5] * width * math.tan(camera[4])
@@ -53,8 +54,8 @@ def _polyline(points: list[tuple[float, float]], step_m: float = 4.0) -> np.ndar
     for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
         count = max(1, math.ceil(math.hypot(x1 - x0, y1 - y0) / step_m))
         t = np.linspace(0, 1, count + 1)[:, None]
-        way = np.array([[x0, y0, 0.0]]) + t * np.array([[x1 - x0, y1 - y0, 0.0]])
-        pieces.append(np.stack([way[:-1], way[1:]], axis=1))
+        points_m = np.array([[x0, y0, 0.0]]) + t * np.array([[x1 - x0, y1 - y0, 0.0]])
+        pieces.append(np.stack([points_m[:-1], points_m[1:]], axis=1))
     return np.concatenate(pieces)
 
 
@@ -89,6 +90,7 @@ _PITCH_LINES = _pitch_lines()
 
 
 def draw_lines(image, projection) -> None:
+    """Draw the lines of the pitch."""
     seen, depth = project(projection, _PITCH_LINES)
     height, width = image.shape[:2]
     inside = (depth > NEAR_M).all(axis=1)
@@ -133,6 +135,7 @@ _GOAL_BOX = np.concatenate([_GOAL_FRAME, _GOAL_NET]).reshape(-1, 3)
 
 
 def draw_goal(image, projection, side: int) -> None:
+    """Draw the left (`side` −1) or right (1) goal with a half transparent net."""
     mirror = np.array([side, 1, 1])
     box, depth = project(projection, _GOAL_BOX * mirror)
     if depth.min() < NEAR_M or box[:, 0].max() < 0 or box[:, 0].min() > image.shape[1]:
@@ -170,6 +173,7 @@ _FLAGS = np.array(
 
 
 def draw_flags(image, projection) -> None:
+    """Draw the four corner flags."""
     seen, depth = project(projection, _FLAGS)
     for (foot, top, tip, low), away in zip(seen, depth, strict=True):
         if away.min() < NEAR_M or not (0 < foot[0] < image.shape[1] and 0 < foot[1] < image.shape[0]):
@@ -181,6 +185,7 @@ def draw_flags(image, projection) -> None:
 
 
 def draw_ball(image, projection, ball: np.ndarray) -> None:
+    """Draw the ball at `ball` (3,) in metres, and its shadow."""
     radius_m = BALL_RADIUS_M * BALL_SCALE
     centre = ball + (0, 0, radius_m - BALL_RADIUS_M)
     (seen, shade), depth = project(projection, np.array([centre, (ball[0] + 0.3 * ball[2], ball[1], 0.0)]))

@@ -45,12 +45,12 @@ def play_block(director: Director, block: Block) -> None:
 
 
 def _play_attack(director: Director, block: Block) -> None:
-    way, shot_s = attack_direction(block.team), block.from_s + block.lead_s
+    direction, shot_s = attack_direction(block.team), block.from_s + block.lead_s
     x0, y0, _ = director.ball_place()
     shooter = director.pick_player(block.team, shot_s)
     y1 = float(np.clip(0.6 * LINE_UP[shooter % 11, 1] + director.rng.normal(0, 3), -10, 10))
     away = block.flight_s * director.rng.uniform(22, 27)  # metres to the goal
-    x1 = way * (HALF_LENGTH_M - float(np.clip(math.sqrt(max(away**2 - y1**2, 0)), 8, 20)))
+    x1 = direction * (HALF_LENGTH_M - float(np.clip(math.sqrt(max(away**2 - y1**2, 0)), 8, 20)))
     wing = director.rng.uniform(8, 20) * director.rng.choice([-1, 1])
     start_s = max(director.touches[-1].t_s, block.from_s - 0.5)
     count = max(2, round((shot_s - start_s) / 1.25))
@@ -64,20 +64,20 @@ def _play_attack(director: Director, block: Block) -> None:
 
 
 def _play_corner(director: Director, block: Block) -> None:
-    way, kick_s = attack_direction(block.team), block.from_s + block.lead_s
+    direction, kick_s = attack_direction(block.team), block.from_s + block.lead_s
     director.add_event("corner", kick_s, 2.5, block.team, director.touches[-1].who)
     director.add_caption(
         kick_s + 0.1, 2.0, "CORNER", director.teams[block.team].name, director.teams[block.team].shirt
     )
     shot_s = kick_s + block.cross_s
     shooter = director.pick_player(block.team, shot_s, (9, 10, 3, 2))
-    place = (way * director.rng.uniform(44.5, 47), director.rng.uniform(-4, 4), 2.1)
+    place = (direction * director.rng.uniform(44.5, 47), director.rng.uniform(-4, 4), 2.1)
     director.touches.append(Touch(shot_s, place, block.team, shooter, "loft", HEADER))
     _play_shot(director, block, shot_s, shooter)
 
 
 def _play_shot(director: Director, block: Block, shot_s: float, shooter: int) -> None:
-    rng, way = director.rng, attack_direction(block.team)
+    rng, direction = director.rng, attack_direction(block.team)
     line_s = on_frame(shot_s + block.flight_s)
     keeper = (1 - block.team) * 11
     director.add_event("shot", shot_s, block.flight_s + 1.0, block.team, shooter)
@@ -85,43 +85,43 @@ def _play_shot(director: Director, block: Block, shot_s: float, shooter: int) ->
     over = HALF_LENGTH_M + 0.12
     if block.outcome == "goal":
         y, z = side * rng.uniform(1.2, 3.1), rng.uniform(0.3, 2.0)
-        director.fly(line_s, way * over, y, z)
-        director.fly(line_s + 0.12, way * (HALF_LENGTH_M + 1.5), y * 1.02, z * 0.8)
-        director.fly(line_s + 0.6, way * (HALF_LENGTH_M + 1.2), y, BALL_RADIUS_M)
-        _dive(director, keeper, line_s + 0.08, y * 0.35, side if rng.random() < 0.7 else -side, way)
+        director.fly(line_s, direction * over, y, z)
+        director.fly(line_s + 0.12, direction * (HALF_LENGTH_M + 1.5), y * 1.02, z * 0.8)
+        director.fly(line_s + 0.6, direction * (HALF_LENGTH_M + 1.2), y, BALL_RADIUS_M)
+        _dive(director, keeper, line_s + 0.08, y * 0.35, side if rng.random() < 0.7 else -side, direction)
         _play_goal(director, block, line_s, shooter)
     elif block.outcome == "wide":
         y, z = side * rng.uniform(4.6, 7.5), rng.uniform(0.4, 3.0)
-        director.fly(line_s, way * over, y, z)
-        director.fly(line_s + 0.3, way * 56.8, y * 1.15, z * 0.6)
-        director.fly(line_s + 0.9, way * 55.6, y * 1.2, BALL_RADIUS_M)
-        _dive(director, keeper, line_s, side * 2.0, side, way)
+        director.fly(line_s, direction * over, y, z)
+        director.fly(line_s + 0.3, direction * 56.8, y * 1.15, z * 0.6)
+        director.fly(line_s + 0.9, direction * 55.6, y * 1.2, BALL_RADIUS_M)
+        _dive(director, keeper, line_s, side * 2.0, side, direction)
     else:
         y, z = side * rng.uniform(1.0, 2.8), rng.uniform(0.4, 1.6)
-        director.fly(line_s, way * (HALF_LENGTH_M - 1.0), y, z)
-        _dive(director, keeper, line_s, y * 0.6, side, way)
+        director.fly(line_s, direction * (HALF_LENGTH_M - 1.0), y, z)
+        _dive(director, keeper, line_s, y * 0.6, side, direction)
         if block.outcome == "behind":
-            director.fly(line_s + 0.24, way * (HALF_LENGTH_M - 0.6), side * 4.8, 0.8)  # round the post
-            director.fly(line_s + 0.6, way * 55.5, side * rng.uniform(7, 10), 0.4)
-            director.fly(line_s + 1.2, way * 57.0, side * rng.uniform(10, 12), BALL_RADIUS_M)
+            director.fly(line_s + 0.24, direction * (HALF_LENGTH_M - 0.6), side * 4.8, 0.8)  # round the post
+            director.fly(line_s + 0.6, direction * 55.5, side * rng.uniform(7, 10), 0.4)
+            director.fly(line_s + 1.2, direction * 57.0, side * rng.uniform(10, 12), BALL_RADIUS_M)
         else:
-            director.fly(line_s + 0.4, way * (HALF_LENGTH_M - 1.0), y, 0.3)
-            director.touch(line_s + 1.3, way * (HALF_LENGTH_M - 1.4), y, 1 - block.team, keeper)
+            director.fly(line_s + 0.4, direction * (HALF_LENGTH_M - 1.0), y, 0.3)
+            director.touch(line_s + 1.3, direction * (HALF_LENGTH_M - 1.4), y, 1 - block.team, keeper)
 
 
-def _dive(director: Director, keeper: int, line_s: float, y: float, side: int, way: int) -> None:
+def _dive(director: Director, keeper: int, line_s: float, y: float, side: int, direction: int) -> None:
     """Let the keeper dive towards `y` (m). `side`: which end of the goal, +1 or −1 along y.
 
-    The keeper looks out of the goal; so at the right goal (`way` 1) the end with the larger y is on his right.
+    The keeper looks out of the goal; so at the right goal (`direction` 1) the end with the larger y is on his right.
     """
-    director.errands.append(Errand(keeper, line_s, line_s + 1.0, (way * (HALF_LENGTH_M - 1.0), y), 4.0))
-    pose = DIVE_LEFT if side * way < 0 else DIVE_RIGHT
+    director.errands.append(Errand(keeper, line_s, line_s + 1.0, (direction * (HALF_LENGTH_M - 1.0), y), 4.0))
+    pose = DIVE_LEFT if side * direction < 0 else DIVE_RIGHT
     director.poses.append((keeper, line_s - 0.25, line_s + 1.1, pose))
 
 
 def _play_goal(director: Director, block: Block, goal_s: float, scorer: int) -> None:
     # 1) goal, banner and scoreboard
-    rng, team, way = director.rng, block.team, attack_direction(block.team)
+    rng, team, direction = director.rng, block.team, attack_direction(block.team)
     director.score = (director.score[0] + (team == 0), director.score[1] + (team == 1))
     director.add_event("goal", goal_s, BANNER_AFTER_S + BANNER_S, team, scorer, director.score)
     person = director.person_at(scorer, goal_s)
@@ -134,13 +134,13 @@ def _play_goal(director: Director, block: Block, goal_s: float, scorer: int) -> 
     replay_s = back_s - block.replay_s
     # 2) the scorer runs to the corner, five of his team follow; the keeper is dejected
     side = 1 if rng.random() < 0.5 else -1
-    party = (way * rng.uniform(42, 45), side * rng.uniform(20, 25))
+    party = (direction * rng.uniform(42, 45), side * rng.uniform(20, 25))
     director.errands.append(Errand(scorer, goal_s + 4.0, replay_s + 0.5, party, 6.0))
     director.poses.append((scorer, goal_s + 0.5, replay_s + 0.5, CELEBRATE))
     mates = [team * 11 + k for k in (10, 9, 8, 7, 6, 5) if team * 11 + k != scorer][:5]
     for k, mate in enumerate(mates):
         late_s = goal_s + 4.3 + 0.2 * k
-        spot = (party[0] - way * (1.3 + 0.5 * k), party[1] + 1.5 * (k - 2))
+        spot = (party[0] - direction * (1.3 + 0.5 * k), party[1] + 1.5 * (k - 2))
         director.errands.append(Errand(mate, late_s, replay_s + 0.5, spot, 6.0))
         director.poses.append((mate, goal_s + 0.7 + 0.1 * k, replay_s, CELEBRATE))
     director.poses.append(((1 - team) * 11, goal_s + 1.5, replay_s, DEJECTED))
@@ -154,7 +154,7 @@ def _play_goal(director: Director, block: Block, goal_s: float, scorer: int) -> 
         director.cut(then_s, "close-up", focus=(scorer,)) if first_crowd else director.cut(then_s, **crowd)
     angle = str(rng.choice(["behind", "line", "zoom"]))
     world_from = (goal_s + 0.75 - block.replay_s * SLOW_MOTION) * FPS
-    director.cut(replay_s, "replay", wipe=True, side=way, angle=angle, world_from=world_from)
+    director.cut(replay_s, "replay", wipe=True, side=direction, angle=angle, world_from=world_from)
     director.touch(replay_s + 0.5, 0.0, 0.0, how="place")
     director.cut(back_s, "main", wipe=True)
 

@@ -22,6 +22,8 @@ class MatchError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Team:
+    """A team: its code on the scoreboard (three letters), its name and its colours."""
+
     code: str
     name: str
     shirt: Colour
@@ -32,6 +34,8 @@ class Team:
 
 @dataclass(frozen=True, slots=True)
 class Person:
+    """A player or an official, with the colours of clothes, skin and hair."""
+
     number: int  # on the shirt; 0: none
     name: str
     shirt: Colour
@@ -61,6 +65,8 @@ class Shot:
 
 @dataclass(frozen=True, slots=True)
 class Caption:
+    """A caption from one frame of the clip up to another. `icon`: "", "yellow" or "red" (a card)."""
+
     from_frame: int
     to_frame: int
     heading: str

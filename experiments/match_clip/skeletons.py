@@ -60,7 +60,7 @@ def skeletons(xy, heading, phase, speed_m_s, pose, age_s, tall) -> np.ndarray:
     local[..., 2] += (0.08 - local[:, ANKLE : ANKLE + 2, 2].min(axis=1))[:, None]
     # 2) poses
     for k in np.flatnonzero(pose):
-        _strike_pose(local[k], int(pose[k]), float(age_s[k]))
+        _apply_pose(local[k], int(pose[k]), float(age_s[k]))
     local *= (PEOPLE_SCALE * np.asarray(tall))[:, None, None]
     # 3) to the axes of the world
     forward = np.stack([np.cos(heading), np.sin(heading)], axis=1)
@@ -76,7 +76,7 @@ def _limb_vector(angle, length_m: float, sideways) -> np.ndarray:
     return np.stack([np.sin(angle) * length_m, 0 * angle + sideways, -np.cos(angle) * length_m], axis=-1)
 
 
-def _strike_pose(local: np.ndarray, pose: int, age_s: float) -> None:
+def _apply_pose(local: np.ndarray, pose: int, age_s: float) -> None:
     """Change one skeleton (joints, 3) to a pose, `age_s` after the pose began."""
     if pose == KICK:
         angle = np.interp(age_s, [0, 0.16, 0.28, 0.5], [0, -1.0, 1.3, 0.3])

@@ -99,6 +99,7 @@ _WALL = np.full((2, 2, 3), (64, 68, 80), np.uint8)
 
 
 def draw_stands(image, faces, colours, cheer: float, index: int) -> None:
+    """Draw walls and crowd of the visible faces; `cheer` (0 to 1) says how lively the crowd is at frame `index`."""
     crowd_px = max(2, round(image.shape[0] / 44))
     for face, corners in faces:
         if face.kind == "wall":
@@ -111,6 +112,7 @@ def draw_stands(image, faces, colours, cheer: float, index: int) -> None:
 
 
 def draw_boards(image, faces) -> None:
+    """Draw the advertising boards of the visible faces."""
     board_px = max(4, round(image.shape[0] / 18))
     for face, corners in faces:
         if face.kind == "boards":

@@ -66,12 +66,14 @@ def _colour_distance(one: Colour, other: Colour) -> float:
 
 
 def choose_teams(rng: np.random.Generator) -> tuple[Team, Team]:
+    """Return two teams (home, away) whose shirts have clearly different colours."""
     home = _TEAMS[rng.integers(len(_TEAMS))]
     others = [team for team in _TEAMS if _colour_distance(team.shirt, home.shirt) > 170]
     return home, others[rng.integers(len(others))]
 
 
 def make_person(rng: np.random.Generator, team: Team, number: int, name: str) -> Person:
+    """Return a person in the team's colours, with random skin and hair."""
     skin, hair = _SKINS[rng.integers(len(_SKINS))], _HAIRS[rng.integers(len(_HAIRS))]
     return Person(number, name, team.shirt, team.shorts, team.socks, team.trim, skin, hair)
 

@@ -41,6 +41,7 @@ POLICY_COLOURS = {"playout": "tab:blue", "serial": "tab:orange"}
 
 
 def label(name: str) -> str:
+    """Return the axis label of a column."""
     return LABELS.get(name, name.replace("_", " "))
 
 
@@ -167,6 +168,7 @@ def knob_figure(
 
     Bars are one standard deviation; there is one line for each value of `by`.
     """
+    # 1) the panels
     columns = min(5, len(measures))
     rows = -(-len(measures) // columns)
     figure = _figure(2.9 * columns, 0.4 + 2.5 * rows, title)
@@ -174,6 +176,7 @@ def knob_figure(
     values = sorted(table[knob].unique())
     numbers = all(isinstance(v, int | float | np.number) for v in values)
     groups = [(None, table)] if by is None else list(table.groupby(by, sort=True))
+    # 2) one panel per measure; names instead of numbers on the x axis are spaced evenly
     for panel, measure in zip(panels, measures, strict=False):
         for value, part in groups:
             at = part[knob] if numbers else [values.index(v) for v in part[knob]]
@@ -196,6 +199,7 @@ def knob_figure(
         panel.set_ylabel(label(measure), fontsize=8)
         panel.tick_params(labelsize=7)
         panel.grid(alpha=0.3)
+    # 3) no empty panels, one legend
     for panel in panels[len(measures) :]:
         panel.remove()
     if by is not None:
