@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message, stripped; the name of its class where it has no message.
+    """Return the first line of an error's message, stripped; the name of its class where it has no message.
 
     >>> first_line(ValueError("no such file\\nsee the log"))
     'no such file'
@@ -14,7 +14,7 @@ def first_line(error: BaseException) -> str:
 
 
 def named_first_line(error: BaseException) -> str:
-    """`first_line` behind the name of the error's class, for errors that are not written for users.
+    """Return the name of the error's class and its `first_line`, for errors that are not written for users.
 
     >>> named_first_line(ValueError("no such file"))
     'ValueError: no such file'

@@ -1,4 +1,4 @@
-"""Files: the package's own, fingerprints, and writing so that a reader never sees half a file."""
+"""Files: those of the package, fingerprints, and writing so that a reader never sees half a file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def file_sha256(path: str | Path) -> str:
 
 
 def write_then_replace(path: Path, text: str) -> None:
-    """Write a text file whole or not at all: one that is read or killed meanwhile keeps its old content.
+    """Write a text file completely or not at all: a reader, and a process killed meanwhile, leave the old content.
 
     Raise OSError where it cannot be written.
     """

@@ -1,4 +1,4 @@
-"""JPEG pictures in memory, to and from a page or a server."""
+"""Encode and decode JPEG pictures in memory, for pages and servers."""
 
 from __future__ import annotations
 

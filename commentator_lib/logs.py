@@ -1,4 +1,4 @@
-"""Sends the library's log to the terminal and to a file, for the command line's `--verbose` and `--log-file`.
+"""Send the library's log to the terminal and to a file, for the command line's `--verbose` and `--log-file`.
 
 Each module of the library logs under its own name below "commentator_lib" and is quiet by default: a program that
 uses the library sets up `logging` as it likes.
@@ -19,7 +19,7 @@ _FORMAT = "{asctime} {levelname} {name}: {message}"
 
 
 class _RedactingFormatter(logging.Formatter):
-    """Hides passwords in URLs once more, for messages of other libraries' errors that hold an address."""
+    """Hides passwords in URLs, also in the messages of other libraries' errors."""
 
     def format(self, record: logging.LogRecord) -> str:
         return "\n".join(map(redact_url, super().format(record).split("\n")))
@@ -33,15 +33,15 @@ class _AboveProgressBar(logging.Handler):
 
         try:
             tqdm.write(self.format(record), file=sys.stderr)
-        except Exception:  # as logging's own handlers do: a line that cannot be written ends no run
+        except Exception:  # as logging's own handlers do: a line that cannot be written must not end a run
             self.handleError(record)
 
 
 def show_log(verbose: int, file: Path | None) -> None:
-    """Send the library's log to stderr (`verbose` 1: what happens, 2: details too) and to `file`.
+    """Send the library's log to stderr (`verbose` 1: level INFO, 2: level DEBUG too) and to `file`.
 
-    Nothing is shown for 0 and None. A file always gets what happens, and the details with `verbose` 2.
-    Raises typer.BadParameter where the file cannot be written.
+    With 0 and None nothing is shown. A file always gets level INFO, and level DEBUG with `verbose` 2. Raise
+    typer.BadParameter where the file cannot be written.
     """
     handlers: list[logging.Handler] = [_AboveProgressBar()] if verbose else []
     if file is not None:

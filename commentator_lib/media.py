@@ -1,8 +1,8 @@
 """Pictures and sound as the whole library passes them on, and how sound is converted.
 
-A frame carries two times: where it stands in the medium (`pts_s`) and when it was captured on the
-session's clock (`captured_at_s`). Only the second says how old a comment's frames are: in a file that is
-played twice, or from a camera that drops frames, the first does not.
+A frame carries two times: its position in the medium (`pts_s`) and when it was captured on the session's clock
+(`captured_at_s`). Only the second says how old a comment's frames are: the first does not, where a file is played
+twice or a camera drops frames.
 
 Sound is float32 mono at its own rate until it goes to a player, which takes 48 kHz int16. The resampler
 keeps its filter's state from chunk to chunk: resampling each chunk alone leaves a click at every border.
@@ -36,11 +36,12 @@ class AudioChunk:
 
     @property
     def duration_s(self) -> float:
+        """Its length in seconds."""
         return len(self.samples) / self.sample_rate_hz
 
 
 def to_int16(samples: np.ndarray) -> np.ndarray:
-    """Convert float32 (N,) in [-1, 1] to int16 (N,), clipped, not wrapped; NaN becomes silence. int16 passes."""
+    """Convert float32 (N,) in [-1, 1] to int16 (N,), clipped; NaN becomes silence. Return int16 unchanged."""
     if samples.dtype == np.int16:
         return samples
     finite = np.nan_to_num(np.asarray(samples, dtype=np.float32), posinf=1.0, neginf=-1.0)
@@ -48,7 +49,7 @@ def to_int16(samples: np.ndarray) -> np.ndarray:
 
 
 def to_float32(samples: np.ndarray) -> np.ndarray:
-    """Convert int16 (N,) to float32 (N,) in [-1, 1]; float32 passes."""
+    """Convert int16 (N,) to float32 (N,) in [-1, 1]. Return float32 unchanged."""
     if samples.dtype == np.int16:
         return samples.astype(np.float32) / 32768.0
     return np.asarray(samples, dtype=np.float32)
@@ -96,9 +97,9 @@ def trim_silence(
 ) -> AudioChunk:
     """Cut leading and trailing silence down to `keep_s` seconds, with short fades where it cuts.
 
-    Voices pad each utterance (the embedded one by 0.3 s before and 0.4 s after), and pacing would take
-    that for speech. A window counts as sound when its level is above `threshold_dbfs`. Sound that is
-    silent throughout comes back empty.
+    Voices pad each utterance (the embedded one by 0.3 s before and 0.4 s after), and pacing would count the
+    padding as speech. A window counts as sound when its level is above `threshold_dbfs`. Return no samples for
+    sound that is silent throughout.
     """
     # 1) The level of each window of `window_s`.
     x = to_float32(chunk.samples)

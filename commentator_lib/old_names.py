@@ -1,4 +1,4 @@
-"""Names of version 0.1 that go on working for one more version, each with a DeprecationWarning.
+"""Names of version 0.1 that still work in this version, each with a DeprecationWarning.
 
 Modules were moved and classes renamed in version 0.2. `from commentator_lib.desk import Desk` still finds what
 is now `commentator_lib.notebook.control_panel.ControlPanel`.
@@ -107,6 +107,6 @@ class _OldModules(MetaPathFinder, Loader):
 
 
 def install() -> None:
-    """Let the old module names be found; a second call does nothing."""
+    """Make the old module names importable; a second call does nothing."""
     if not any(isinstance(finder, _OldModules) for finder in sys.meta_path):
         sys.meta_path.append(_OldModules())

@@ -1,6 +1,6 @@
-"""Finds somebody's own commentator, voice or source by its name.
+"""Find a commentator, voice or source of another package by its name.
 
-Two kinds of names are looked for beside the built-in ones: entry points that an installed package declares,
+Besides the built-in names there are two kinds of names: entry points that an installed package declares,
 
     [project.entry-points."commentator_lib.commentators"]
     haiku = "my_package.haiku:HaikuCommentator"
@@ -27,7 +27,7 @@ _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*[.:][A-Za-z_]\w*")
 
 
 class PluginError(Exception):
-    """A class that cannot be found, imported or used; one line that says why."""
+    """A class cannot be found, imported or used; one line that says why."""
 
 
 @cache
@@ -50,7 +50,7 @@ def known_names(kind: Kind, built_in: dict[str, str]) -> dict[str, str]:
 
 
 def is_dotted(name: str) -> bool:
-    """Tell whether a name has the form of a class in a module.
+    """Return whether a name has the form of a class in a module.
 
     >>> is_dotted("my_package.haiku:Haiku"), is_dotted("my_package.Haiku"), is_dotted("hibari")
     (True, True, False)
@@ -68,7 +68,7 @@ def load_class(name: str, kind: Kind, base: type[T]) -> type[T]:
         found = point.load() if point is not None else _import(name)
     except PluginError:
         raise
-    except Exception as error:  # the import runs somebody else's code, which may fail in any way
+    except Exception as error:  # the import runs code of others, which may fail in any way
         raise PluginError(f"{name} cannot be imported: {named_first_line(error)}") from None
     if not isinstance(found, type):
         raise PluginError(f"{name} is no class: name a class")

@@ -1,4 +1,4 @@
-"""The nerdpudding project's four presets: sets of values that go well together."""
+"""The nerdpudding project's four presets: sets of values that work well together."""
 
 from __future__ import annotations
 

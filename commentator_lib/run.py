@@ -1,4 +1,4 @@
-"""One run: starts its parts on an event loop in a thread of its own, and ends them.
+"""One run: start its parts on an event loop in a thread of its own, and end them.
 
 In the caller's thread, or as a task on a notebook's own loop, a busy cell would stop the voice.
 """
@@ -26,12 +26,12 @@ from commentator_lib.stages.sampling import Counts, Progress, sample_each_second
 
 logger = logging.getLogger(__name__)
 
-# How long the end waits for a blocking call that does not return, before it leaves its thread behind.
+# Seconds that the end waits for a blocking call that does not return, before it leaves its thread behind.
 _STOP_WAIT_S = 5.0
 
 
 class LiveRun:
-    """What runs behind a LiveSession, and outlives its being dropped for the moment it takes to end.
+    """The run behind a LiveSession. When the session is dropped, the run still lives until it has ended.
 
     `main` is the run's thread; every other public member may be used from any thread.
     """
@@ -54,7 +54,7 @@ class LiveRun:
     # --- from other threads
 
     def call_on_loop(self, message: Callable[[CommentaryLoop], None]) -> None:
-        """Have `message` called on the loop's thread. Before the loop is up it waits, after its end it is lost."""
+        """Call `message` on the loop's thread. Before the loop is up it waits; after its end it is lost."""
         with self._lock:
             if self.state == "ended":
                 return
@@ -68,13 +68,13 @@ class LiveRun:
         """Let the run end soon; returns at once."""
         self._stop.set()
         try:
-            self.given.source.interrupt()  # a read that waits for a camera need not be waited for
-        except Exception as error:  # somebody else's code; the read is then waited for
+            self.given.source.interrupt()  # so that a read that waits for a camera returns
+        except Exception as error:  # code of others, which may fail in any way; then the read is waited for
             self._notes.append(f"interrupting the source: {named_first_line(error)}")
         self.call_on_loop(lambda loop: loop.stop())
 
     def change(self, changes: dict[str, Any]) -> None:
-        """Change settings from the next cycle on. Raise SettingsError for bad ones and for fixed ones."""
+        """Change settings from the next cycle on. Raise SettingsError for invalid ones and for fixed ones."""
         if fixed := changes.keys() & Settings.model_fields.keys() - live_settings():
             raise SettingsError(
                 f"{', '.join(sorted(fixed))} cannot be changed while a session runs: start a new one"
@@ -96,7 +96,7 @@ class LiveRun:
             self._parts.window.configure(settings.capture_fps, settings.window_frames)
 
     def progress(self) -> Progress:
-        """Return how far the run has come; after its end, how far it came."""
+        """Return how far the run has come, also after its end."""
         parts = self._parts
         if parts is None or self._loop is None:
             return self._at_end
@@ -110,7 +110,7 @@ class LiveRun:
     # --- the run's thread
 
     def main(self) -> None:
-        """Run until all has been said and shown, or somebody stops it. What breaks the run is kept in `error`."""
+        """Run until all has been said and shown, or the run is stopped. Keep the error that breaks it in `error`."""
         given, folder = self.given, self.given.log.folder or "in memory"
         logger.info("run begins: mode %s, commentator %s, log %s", given.mode, given.commentator.name, folder)
         loop = VirtualTimeLoop() if self.given.mode != "live" else asyncio.new_event_loop()
@@ -145,7 +145,7 @@ class LiveRun:
                 if self._stop.is_set():
                     return
             self._loaded = loading.result()
-            # 2) Put the parts together, and pass on what was told before they were there.
+            # 2) Put the parts together, and pass on the messages that came before they were there.
             parts = self._build(capture_worker, inference_worker)
             # 3) Run the stages side by side.
             sampling = sample_each_second(
@@ -199,7 +199,7 @@ class LiveRun:
         sampling: asyncio.Task[None],
         commentary: asyncio.Task[None],
     ) -> None:
-        """Wait until all has been said and shown, or somebody stops it. What fails here breaks the run."""
+        """Wait until all has been said and shown, or the run is stopped. An error here breaks the run."""
         waiting = {capture, display, sampling, commentary}
         while not commentary.done() or (display in waiting and not self._stop.is_set()):
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -209,7 +209,7 @@ class LiveRun:
                 self.state = "draining"
 
     def _end_without_log(self, parts: Parts) -> None:
-        """End the run because the disk is full: without a log there is no run."""
+        """End the run because its log cannot be written any more."""
         if not self._stop.is_set():
             self._stop.set()
             parts.commentary.stop()
@@ -225,7 +225,7 @@ class LiveRun:
         inference_worker.submit(close_each, self._notes, self.given.commentator, self.given.voice)
         for worker in (capture_worker, inference_worker):
             worker.close()
-        # Closing joins nothing; a call that hangs keeps its daemon thread, and is named.
+        # Closing does not wait; a call that hangs keeps its daemon thread and is reported.
         for worker, name in ((capture_worker, "source"), (inference_worker, "commentator")):
             if not worker.join(_STOP_WAIT_S):
                 self._notes.append(f"the {name} did not return within {_STOP_WAIT_S:g} s")
@@ -238,7 +238,7 @@ class LiveRun:
             if self._recorder.dropped:
                 self._notes.append(f"{self._recorder.dropped} frames were not recorded")
         self.given.log.finish(self._totals())
-        self._parts = None  # its frames must not wait for the session's handle to go
+        self._parts = None  # its frames must not stay in memory as long as the session's handle
         gc.collect()
 
     def _source_problem(self) -> str:

@@ -1,19 +1,19 @@
 """How much the scene changed, and how much to say about it.
 
-The mean difference of two pictures alone fails both ways: a camera pan changes every pixel and means nothing,
-a goal on the scoreboard changes a hundredth of them and means everything. So change is measured in three ways, on
-the 0–255 scale, and all three are logged:
+The mean difference of two pictures is not enough: a camera pan changes every pixel and matters little, a goal on the
+scoreboard changes a hundredth of them and matters much. So change is measured in three ways, on the scale 0–255, and
+all three are logged:
 
 - mean: over the whole picture, against the newest frame of the last inference (the nerdpudding project's).
 - block: the largest mean over any square block, a 27th of the picture wide, against the same frame.
 - compensated: the same block measure, against the picture one second ago as today's camera would have seen
-  it: the camera's own motion is estimated and undone first. Judged over one second only, since after a
-  longer pan little of the old picture is left. So that a change is not lost which happened while the
-  commentator was talking, its value at a decision is the largest since the last inference.
+  it: the camera's own motion is estimated and undone first. It covers one second only, since after a longer pan
+  little of the old picture is left. Its value at a decision is the largest since the last inference, so that a
+  change is not lost that happened while the commentator was talking.
 
 The two block measures are halved (see _BLOCK_SCALE), so that one threshold, 5.0 by default, serves all three.
-What the compensated measure cannot see through: parallax (things at different depths under a hand-held camera
-move differently), and light that changes much faster than 3 % a second.
+The compensated measure is misled by parallax (under a hand-held camera, things at different depths move differently)
+and by light that changes much faster than 3 % a second.
 
 Only small grey pictures are kept. Everything is deterministic: the camera's motion is found by phase
 correlation (Kuglin and Hines 1975), not by a method that draws samples.
@@ -34,7 +34,7 @@ from commentator_lib.media import Frame
 Measure = Literal["mean", "block", "compensated"]
 Intensity = Literal["minimal", "brief", "normal"]
 
-# On synthetic and real clips it is the one that reacts to every small change and skips pans (lab notes).
+# Of the three it alone reacts to every small change and skips pans, on synthetic and real clips (docs/lab_notes.md).
 DEFAULT_MEASURE: Measure = "compensated"
 NO_REFERENCE = 255.0
 
@@ -50,11 +50,11 @@ _DIGIT_PX = 11  # holes up to this width in what stands still on the screen belo
 _NOISE = 1.5  # no camera motion is looked for where the block difference is below this
 _LEAST_OVERLAP = 0.25  # share of the picture that must still be in view
 _SAME = 6.0  # difference up to which a place looks the same, sensor noise and all
-_LEAST_TEXTURE = 4.0  # a part with less spread than this has nothing to hold on to
-_LEAST_RESPONSE = 0.3  # of the phase correlation: below, what was found is chance
+_LEAST_TEXTURE = 4.0  # a part with a smaller standard deviation than this has too little detail to be matched
+_LEAST_RESPONSE = 0.3  # of the phase correlation: below this, the shift found is chance
 _LOOK_BACK_S = 1.0
-# With less movement than this (in pixels of the grey picture) the camera stands still. The picture is left as it
-# is then, since interpolating it would blur away small changes.
+# With less movement than this (in pixels of the grey picture) the camera counts as still. Then the picture is not
+# warped, since interpolation would blur small changes away.
 _STANDS_PX = 0.4
 # A motion that explains less than this share of the difference is no camera motion.
 _EXPLAINS = 0.7
@@ -100,7 +100,7 @@ class Features:
 
 
 def features(frame: Frame) -> Features:
-    """Return what is kept of `frame`; its own picture is not."""
+    """Return the features of a frame; its full picture is not kept."""
     import cv2
 
     image = frame.image
@@ -129,8 +129,8 @@ def block_change(new: Features, old: Features) -> float:
 def largest_block(difference: np.ndarray, valid: np.ndarray | None = None) -> float:
     """Return half of the largest block mean of `difference` (H, W) uint8, so 0–127.5.
 
-    Pixels that are not `valid` (H, W) bool count as 0. With the mean over the valid pixels alone a few noisy ones
-    would make a block.
+    Pixels that are not `valid` (H, W) bool count as 0: in a mean over the valid pixels alone, a few noisy pixels could
+    make a large block value.
     """
     import cv2
 
@@ -156,12 +156,13 @@ def compensated_change(new: Features, old: Features) -> float:
     if warp is None:
         return most
     seen, valid = _undo(old.grey, warp)
-    # 2) A cut aligns with nothing; then the motion found is a phantom, and undoing it would hide the cut.
+    # 2) At a cut no motion aligns the pictures: the one found is wrong, and undoing it would hide the cut.
     if cv2.absdiff(new.grey, seen)[valid].mean() > _EXPLAINS * plain[valid].mean():
         return most
-    # 3) What stands still on the screen while the camera moves (a scoreboard) leaves a ghost where undoing the
-    # motion puts it: what is there now was hidden, and cannot be judged. The ghost also falls on the board
-    # itself, so the board's own place, small holes filled, is judged all the same: a new digit is such a hole.
+    # 3) What stands still on the screen while the camera moves (a scoreboard) leaves a ghost at the place to which
+    # the undone motion carries it: what is there now was hidden before, so it is not compared. The ghost also
+    # covers a part of the board itself. So the board's own place is compared, with small holes filled: a new digit
+    # is such a hole.
     stands = (cv2.blur(plain, (5, 5)) < _SAME).astype(np.uint8)
     flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
     ghost = cv2.dilate(cv2.warpAffine(stands, warp, _GREY_SIZE, flags=flags), np.ones((7, 7), np.uint8))
@@ -175,7 +176,7 @@ def compensated_change(new: Features, old: Features) -> float:
 
 
 def _undo(old: np.ndarray, warp: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (`old` (H, W) as today's camera would have seen it, where that is known: bool (H, W))."""
+    """Return (`old` (H, W) as today's camera would have seen it, bool (H, W): where that is known)."""
     import cv2
 
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -187,19 +188,19 @@ def _undo(old: np.ndarray, warp: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def camera_motion(new: np.ndarray, old: np.ndarray) -> np.ndarray | None:
     """Return the affine map (2, 3) from pixels of `new` to pixels of `old`, both uint8 (180, 320).
 
-    None for a camera that stands still, or where no motion was found that explains the difference better than none.
+    Return None for a camera that stands still, or where no motion explains the difference better than none.
 
-    A phase correlation of the whole picture finds the pan, however far; a second one on the picture made
-    smaller is not misled by noise where there is no fine detail. Then the parts of a grid tell what zoom and
-    roll add to it: those with something moving in them disagree with the others and are left out of the fit.
-    All is done at half the size, in a quarter of the time: the misalignment that is left is below one pixel.
+    A phase correlation of the whole picture finds the pan, however far; a second one, on a smaller picture, is not
+    misled by noise where there is no fine detail. Then the shifts of the parts of a grid give zoom and roll: parts with
+    something moving in them disagree with the others and are left out of the fit. All is done at half the size, in a
+    quarter of the time: the misalignment that is left is below one pixel.
     """
     import cv2
 
     half = (_GREY_SIZE[0] // 2, _GREY_SIZE[1] // 2)
     a, b = (cv2.resize(x, half, interpolation=cv2.INTER_AREA) for x in (new, old))
     fa, fb = a.astype(np.float32), b.astype(np.float32)
-    if fa.std() < 1.0 or fb.std() < 1.0:  # nothing to hold on to
+    if fa.std() < 1.0 or fb.std() < 1.0:  # too little detail to be matched
         return None
 
     def miss(warp: np.ndarray) -> float:
@@ -215,7 +216,7 @@ def camera_motion(new: np.ndarray, old: np.ndarray) -> np.ndarray | None:
         pan = np.array([[1, 0, dx * shrink], [0, 1, dy * shrink]], np.float32)
         if (error := miss(pan)) < least:
             best, least = pan, error
-    # 2) Zoom and roll, by the parts of a grid; once more with what was found.
+    # 2) Zoom and roll, by the parts of a grid; then once more, starting from this result.
     for _ in range(2):
         seen, valid = _undo(b, best)
         more = _fit(*_part_shifts(fa, seen.astype(np.float32), valid))
@@ -264,7 +265,7 @@ def _shift(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
 def _fit(here: np.ndarray, there: np.ndarray) -> np.ndarray | None:
     """Return the map of shift, scale and roll (2, 3) from points to points (N, 2).
 
-    By least squares over those that agree within half a pixel; None where fewer than four do.
+    It is the least-squares fit of those points that agree within half a pixel; None where fewer than four do.
     """
     keep = np.ones(len(here), bool)
     for _ in range(4):
@@ -284,7 +285,7 @@ def _fit(here: np.ndarray, there: np.ndarray) -> np.ndarray | None:
 
 
 class SceneTracker:
-    """Follows the frames of the window; `push` on the capture thread, the rest on the loop's."""
+    """Follows the frames of the window. Call `push` on the capture thread, the other methods on the loop's."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -296,9 +297,9 @@ class SceneTracker:
     def push(self, frame: Frame) -> float:
         """Take a frame of the window; return its compensated change over the last second.
 
-        Since the last inference where that is shorter: what was inferred on is not news. 255.0 for the first frame
-        and where the picture's size changed. A source that shows the same array object again shows the same
-        picture: nothing is computed.
+        It is the change since the last inference if that was less than a second ago: older changes were commented.
+        Return 255.0 for the first frame and where the picture's size changed. For the same array object again
+        nothing is computed: it is the same picture.
         """
         # 1) The frame's features.
         with self._lock:
@@ -328,13 +329,13 @@ class SceneTracker:
         return change
 
     def mark_inference(self) -> None:
-        """Take the newest frame, which was inferred on, as the reference from now on."""
+        """Make the newest frame, which the commentator sees now, the reference from now on."""
         with self._lock:
             self._reference = self._recent[-1] if self._recent else None
             self._largest_compensated = 0.0 if self._recent else NO_REFERENCE
 
     def forget(self) -> None:
-        """Drop the reference: the next measure is 255 in all three."""
+        """Drop the reference: the next `measure` returns 255 for all three."""
         with self._lock:
             self._reference = None
             self._largest_compensated = NO_REFERENCE
@@ -351,7 +352,7 @@ class SceneTracker:
 
 
 def _a_second_before(recent: list[Features], now_s: float) -> Features | None:
-    """Return the frame nearest to one second ago; the last one where frames are further apart than that."""
+    """Return the features of the frame nearest to one second ago; the last one where frames are further apart."""
     if not recent:
         return None
     return min(recent, key=lambda f: (abs(now_s - f.captured_at_s - _LOOK_BACK_S), -f.captured_at_s))

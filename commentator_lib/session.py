@@ -1,4 +1,4 @@
-"""LiveSession: the handle that users hold on a running commentary. The public face of the library.
+"""LiveSession: start, steer and stop a commentary. The library's public interface.
 
     session = LiveSession("clip.mp4")
     session.start()                      # returns at once; a notebook cell stays free
@@ -6,8 +6,8 @@
     session.stop()
     session.log.cycles                   # a DataFrame
 
-What runs is a `LiveRun`, in a thread of its own. When a session is dropped without `stop`, its run ends, and
-its threads with it.
+The session starts a `LiveRun` in a thread of its own. When a session is dropped without `stop`, its run and its
+threads end.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What a progress bar or a status line shows. Times in seconds since the run's clock started; 0 before."""
+    """The state of a run for a progress bar or a status line. Times in seconds since its clock started; 0 before."""
 
     state: str  # starting · running · draining · ended
     now_s: float
@@ -139,8 +139,8 @@ class LiveSession:
             self._duration_s,
         )
         self._run = LiveRun(given, settings)
-        # The thread must not keep the handle alive, or a dropped session would never end. The finalizer of
-        # the run before would keep that run alive too.
+        # The thread must not refer to this object, or a dropped session would never end. The finalizer of the
+        # previous run would keep that run alive too.
         if self._finalizer is not None:
             self._finalizer.detach()
         self._finalizer = weakref.finalize(self, self._run.request_stop)
@@ -163,7 +163,7 @@ class LiveSession:
         return self
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait for the run to end by itself; False when `timeout_s` passed first. Re-raises what broke it."""
+        """Wait until the run ends by itself; False when `timeout_s` passed first. Raise the error that broke it."""
         if self._thread is None:
             raise RuntimeError("the session was not started")
         self._thread.join(timeout_s)
@@ -173,12 +173,12 @@ class LiveSession:
         return ended
 
     def run(self) -> LiveSession:
-        """Start, and wait for the end."""
+        """Start, wait for the end, and return the session. Raise the error that broke the run."""
         self.start().wait()
         return self
 
     def stop(self, timeout_s: float = 30.0) -> None:
-        """End the run now and wait until everything is written. Nothing happens when it has ended."""
+        """End the run now and wait until everything is written, `timeout_s` at most. Do nothing when it has ended."""
         self._run.request_stop()
         if self._thread is not None:
             self._thread.join(timeout_s)
@@ -191,14 +191,17 @@ class LiveSession:
 
     @property
     def running(self) -> bool:
+        """Whether a run is going on."""
         return self._thread is not None and self._thread.is_alive()
 
     @property
     def settings(self) -> Settings:
+        """The settings of the present run, or of the next one before the first start."""
         return self._run.settings
 
     @property
     def status(self) -> Status:
+        """The state of the run now."""
         run, progress = self._run, self._run.progress()
         return Status(
             state=run.state,
@@ -213,15 +216,15 @@ class LiveSession:
         )
 
     def set_instruction(self, text: str | None) -> None:
-        """What to watch for, or a question, in mid-stream; None idles the commentator."""
+        """Set what to watch for, or ask a question, also while it runs. None pauses the comments."""
         self._run.call_on_loop(lambda loop: loop.set_instruction(text))
 
     def set_profile(self, name: str) -> None:
-        """Switch the prompt profile. SettingsError when there is none of that name."""
+        """Switch the prompt profile, also while it runs. Raise SettingsError when there is none of that name."""
         self.update(profile=name)
 
     def update(self, **changes: Any) -> None:
-        """Change settings in mid-stream; they hold from the next cycle on. SettingsError for bad ones."""
+        """Change settings, also while it runs, from the next cycle on. Raise SettingsError for invalid ones."""
         self._run.change(changes)
 
 

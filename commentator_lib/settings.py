@@ -1,11 +1,11 @@
-"""Settings: every tunable with its unit, range and default.
+"""Settings: every setting with its unit, range and default.
 
-One place says what a setting is: the command line, the panel, TOML files, the environment, presets and the
-help text all read it here. Each field carries its group, its unit, and whether it may change while a session
-runs (`live`); a name that is misspelt or a value that is out of range is refused in one line.
+Each setting is defined here only: the command line, the panel, TOML files, the environment, presets and the help
+text all read it here. Each field has its group, its unit, and whether it may change while a session runs (`live`).
+A misspelt name or a value out of range is refused in one line.
 
 Priority, highest first: arguments, environment, settings file, preset, defaults. The environment names are
-those of the nerdpudding project, so that its users' set-ups go on working.
+those of the nerdpudding project, so that its users can keep their environment.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ _OLD_COMMENTATORS = {"basic-eye": "baseline"}
 
 
 class SettingsError(ValueError):
-    """A setting that is unknown, of the wrong type or out of range; one line that says how to fix it."""
+    """A setting is unknown, of the wrong type or out of range; one line that says how to fix it."""
 
 
 def _field(group: str, default: Any, env: str, unit: str = "", *, live: bool, **limits: Any) -> Any:
-    """Return a field of one group; `live`: it may be changed while a session runs. Its text stands below it."""
+    """Return a field of one group; `live`: it may be changed while a session runs. The line below describes it."""
     return Field(
         default,
         validation_alias=AliasChoices(env),
@@ -47,7 +47,7 @@ def _field(group: str, default: Any, env: str, unit: str = "", *, live: bool, **
     )
 
 
-# One maker of fields for each group; the names are what people read as headings.
+# For each group, the function that makes its fields; the groups' names are the headings in help texts.
 _sight = partial(_field, "what it sees")
 _timing = partial(_field, "when it speaks")
 _words = partial(_field, "what it says")
@@ -57,7 +57,7 @@ _run = partial(_field, "the run")
 
 
 class Settings(BaseSettings):
-    """All tunables. Build with keyword arguments or `load_settings`; change with `changed`."""
+    """All settings. Make them with keyword arguments or `load_settings`; change them with `changed`."""
 
     model_config = SettingsConfigDict(
         frozen=True,
@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     )
 
     capture_fps: float = _sight(2.0, "CAPTURE_FPS", "frames/s", live=True, ge=0.5, le=5)
-    """frames a second that go into the model's window"""
+    """frames per second that go into the model's window"""
     frames_per_inference: int = _sight(4, "FRAMES_PER_INFERENCE", "frames", live=True, ge=1, le=10)
     """frames that one comment sees"""
     frame_stride: int = _sight(2, "FRAME_STRIDE", "frames", live=True, ge=1, le=4)
@@ -77,11 +77,11 @@ class Settings(BaseSettings):
     window_frames: int = _sight(32, "WINDOW_SIZE", "frames", live=True, ge=1, le=512)
     """length of the window; at least frames × stride"""
     max_slice_nums: int = _sight(1, "MAX_SLICE_NUMS", "tiles", live=False, ge=1, le=9)
-    """image detail of models that cut pictures into tiles"""
+    """most tiles into which a model cuts a picture; more tiles show more detail"""
     picture_max_px: int = _sight(1280, "PICTURE_MAX_PX", "pixels", live=False, ge=64, le=7680)
     """longer side of the picture; larger sources are scaled down at capture"""
     change_threshold: float = _timing(5.0, "CHANGE_THRESHOLD", "of 255", live=True, ge=0, le=50)
-    """change below this skips the cycle; 0 never skips"""
+    """a cycle with less change than this is skipped; 0 never skips"""
     change_measure: Literal["mean", "block", "compensated"] = _timing(
         "compensated", "CHANGE_MEASURE", live=True
     )
@@ -91,7 +91,7 @@ class Settings(BaseSettings):
     policy: Literal["playout", "serial"] = _timing("playout", "PACING_POLICY", live=True)
     """pacing: playout prepares a comment while the last is heard; serial waits for its end"""
     pause_s: float = _timing(1.0, "TTS_PAUSE_AFTER", "s", live=True, ge=0, le=5)
-    """breathing pause between two comments"""
+    """pause between two comments"""
     interrupt_threshold: float = _timing(0.0, "INTERRUPT_THRESHOLD", "of 255", live=True, ge=0, le=255)
     """compensated change from which a new event may cut the comment being heard; 0 never cuts"""
     stale_after_s: float = _timing(30.0, "STALE_AFTER", "s", live=True, ge=0, le=600)
@@ -99,7 +99,7 @@ class Settings(BaseSettings):
     inference_timeout_s: float = _timing(60.0, "INFERENCE_TIMEOUT", "s", live=True, gt=0, le=3600)
     """longest wait for the next piece of a comment"""
     commentator: str = _words("baseline", "COMMENTATOR", live=False)
-    """who comments: baseline, minicpmo, vlm, openai, scripted, or your own package.module:Class"""
+    """the commentator: baseline, minicpmo, vlm, openai, scripted, or your own package.module:Class"""
     profile: str = _words("general", "COMMENTATOR_PROFILE", live=True)
     """prompt profile: general, sports, security, nature, descriptive"""
     instruction: str = _words("", "INSTRUCTION", live=True)
@@ -107,7 +107,7 @@ class Settings(BaseSettings):
     speech: bool = _words(True, "ENABLE_TTS", live=True)
     """speak the comments; false: text only"""
     voice: str = _words("hibari", "COMMENTATOR_VOICE", live=False)
-    """who speaks for commentators without a voice: hibari, or your own package.module:Class"""
+    """the voice of commentators without their own: hibari, or your own package.module:Class"""
     speech_max_new_tokens: int = _words(150, "TTS_MAX_NEW_TOKENS", "tokens", live=True, ge=64, le=512)
     """longest comment with speech"""
     text_max_new_tokens: int = _words(512, "MAX_NEW_TOKENS", "tokens", live=True, ge=128, le=1024)
@@ -117,9 +117,9 @@ class Settings(BaseSettings):
     delay_ema_alpha: float = _delay(0.2, "STREAM_DELAY_EMA_ALPHA", live=True, ge=0, le=1)
     """weight of a new latency in the serial policy's delay"""
     delay_quantile: float = _delay(0.95, "STREAM_DELAY_QUANTILE", live=True, gt=0, lt=1)
-    """share of comments that the playout delay lets be on time"""
+    """share of comments that are on time with the playout delay"""
     delay_margin_s: float = _delay(0.1, "STREAM_DELAY_MARGIN", "s", live=True, ge=0, le=5)
-    """added to that quantile"""
+    """margin that the playout delay adds to the quantile of latencies"""
     delay_max_s: float = _delay(15.0, "STREAM_DELAY_MAX", "s", live=True, gt=0, le=60)
     """longest picture delay"""
     slew_max: float = _delay(0.1, "STREAM_DELAY_SLEW", "s/s", live=True, gt=0, le=0.5)
@@ -135,15 +135,15 @@ class Settings(BaseSettings):
     assets_path: str = _model("", "ASSETS_PATH", live=False)
     """MiniCPM-o's assets folder, where the checkpoint and its neighbours have none"""
     reference_audio_path: str = _model("", "REF_AUDIO_PATH", live=False)
-    """recording of the voice to imitate"""
+    """recording of the voice that MiniCPM-o imitates; empty: the one in its assets"""
     vocoder_float16: bool = _model(False, "TTS_FLOAT16", live=False)
-    """vocoder in half precision"""
+    """run MiniCPM-o's vocoder in half precision"""
     api_base_url: str = _model("http://127.0.0.1:8000/v1", "OPENAI_BASE_URL", live=False)
-    """OpenAI-compatible server; its key: OPENAI_API_KEY"""
+    """address of the OpenAI-compatible server; its key comes from OPENAI_API_KEY"""
     api_timeout_s: float = _model(20.0, "API_TIMEOUT", "s", live=False, gt=0, le=600)
-    """longest silence of that server before it is asked again"""
+    """longest silence of that server before the request is repeated"""
     api_retries: int = _model(2, "API_RETRIES", "times", live=False, ge=0, le=10)
-    """how often it is asked again"""
+    """how often a request to that server is repeated"""
     seed: int = _run(0, "SEED", live=False, ge=0)
     """seed of everything that is random"""
 
@@ -170,10 +170,11 @@ class Settings(BaseSettings):
     def settings_customise_sources(
         cls, settings_cls, init_settings, env_settings, dotenv_settings, file_secret_settings
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (init_settings,)  # load_settings puts the layers together, with errors of our own
+        return (init_settings,)  # load_settings joins the layers, with errors of its own
 
     @property
     def max_new_tokens(self) -> int:
+        """The longest comment in tokens, with or without speech."""
         return self.speech_max_new_tokens if self.speech else self.text_max_new_tokens
 
     def changed(self, **changes: Any) -> Settings:
@@ -189,7 +190,7 @@ def _check_name(field: str, name: str, built_in: tuple[str, ...], kind: Kind) ->
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
-    """Return a hint at the nearest known name, or the whole list where none is near."""
+    """Return a hint that names the nearest known name, or all known names where none is near."""
     known = list(known)
     close = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
     return f": did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"
@@ -210,7 +211,7 @@ def _extra(field: str) -> dict[str, Any]:
 
 
 def setting_groups() -> dict[str, list[str]]:
-    """Return the names of all settings by group, in the order in which they are read best."""
+    """Return the names of all settings by group, in the order of the help text."""
     groups: dict[str, list[str]] = {}
     for name in _names():
         groups.setdefault(str(_extra(name)["group"]), []).append(name)
@@ -236,7 +237,7 @@ def _build(values: dict[str, Any], origin: dict[str, str] | None = None) -> Sett
         return Settings(**values)
     except ValidationError as error:
         first = error.errors()[0]
-        if not first["loc"]:  # a rule of ours about several settings
+        if not first["loc"]:  # a rule about several settings
             raise SettingsError(str(first.get("ctx", {}).get("error", first["msg"]))) from None
         name = _field_of(str(first["loc"][0]))
         raise SettingsError(
@@ -246,7 +247,7 @@ def _build(values: dict[str, Any], origin: dict[str, str] | None = None) -> Sett
 
 
 def _field_of(location: str) -> str:
-    """Return the setting that pydantic means: it names a bad value by its alias, the user knows the field."""
+    """Return the name of the setting that pydantic names by its alias."""
     for name in _names():
         if location in (name, env_name(name)):
             return name

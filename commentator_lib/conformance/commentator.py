@@ -1,4 +1,4 @@
-"""What every commentator must do."""
+"""Tests of what every commentator must do."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from commentator_lib.sources.synthetic import SyntheticSource
 
 
 class CommentatorConformance:
-    """Subclass it and write `make`. Give `width` and `height` (pixels) where yours wants other frames."""
+    """Subclass it and write `make`. Set `width` and `height` (pixels) if your commentator needs other frames."""
 
     width = 64
     height = 36
@@ -26,7 +26,7 @@ class CommentatorConformance:
         raise NotImplementedError
 
     def request(self, frames: int = 4, speech: bool = True) -> CommentRequest:
-        """Return what it is asked in these tests: moving noise, and an instruction."""
+        """Return the request of these tests: moving noise, and an instruction."""
         rng = np.random.default_rng(0)
         shape = (self.height, self.width, 3)
         images = [rng.integers(0, 256, shape, dtype=np.uint8) for _ in range(frames)]

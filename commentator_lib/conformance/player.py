@@ -1,4 +1,4 @@
-"""What every player must do."""
+"""Tests of what every player must do."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from commentator_lib.sources.synthetic import SyntheticSource
 
 
 class PlayerConformance:
-    """Subclass it and write `make`. Time is virtual in these tests, so that seconds take none."""
+    """Subclass it and write `make`. These tests run in virtual time, so that no test waits."""
 
     def make(self) -> Player:
         """Return a new player."""
@@ -88,7 +88,7 @@ class PlayerConformance:
             assert any(row["outcome"] == "spoken" for row in session.log.cycle_rows)
 
     def _run(self, use: Callable[[PlayerGroup], Awaitable[None]]) -> None:
-        """Use a new player in virtual time; what it raises fails the test."""
+        """Call `use` with a new player in virtual time; an error of the player fails the test."""
 
         def failed(_name: str, error: Exception) -> None:
             raise error

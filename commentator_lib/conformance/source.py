@@ -1,4 +1,4 @@
-"""What every source must do."""
+"""Tests of what every source must do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every voice must do."""
+"""Tests of what every voice must do."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from commentator_lib.voices.base import Voice
 
 
 class VoiceConformance:
-    """Subclass it and write `make`. Give `sentence` where your voice speaks another language."""
+    """Subclass it and write `make`. Set `sentence` if your voice speaks another language."""
 
     sentence = "Two red cars pass on the left."
 

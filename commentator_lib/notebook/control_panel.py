@@ -42,7 +42,9 @@ _SWITCH_INTERVAL_S = 0.001
 
 
 class ControlPanel(VBox):
-    """`source`, `settings`, `commentator`, `voice` and `duration_s` are as in LiveSession; a commentator given as an
+    """A widget with a player and its controls.
+
+    `source`, `settings`, `commentator`, `voice` and `duration_s` are as in LiveSession; a commentator given as an
     object replaces the choice of one. Runs are logged under `runs_dir` (None: in memory only). `camera` is an
     ipywebrtc MediaStream for "browser camera", for example one of a room's; by default the camera of the page.
 
@@ -81,7 +83,7 @@ class ControlPanel(VBox):
         deliver_while_busy(self)
 
     def _connect_controls(self) -> None:
-        """Let each control do what it says."""
+        """Connect each control with what it does."""
         controls = self._controls
         for button, action in (
             (controls.start, self._start_in_background),
@@ -99,31 +101,32 @@ class ControlPanel(VBox):
         controls.commentator.observe(lambda _change: self._try(self._choose_commentator), "value")
 
     def _try(self, action: Callable[[], Any]) -> None:
-        """Do what the user asked a control for; show an error as a line."""
+        """Run the action of a control; show an error as one line."""
         if self._controls.showing:
             return
         try:
             action()
-        except Exception as error:  # a click has no caller who could be told
+        except Exception as error:  # a click has no caller that could get the error
             self.say(error_line(error), wrong=True)
 
     def say(self, text: str, wrong: bool = False) -> None:
-        """Write one line below the controls; `wrong` for a mistake or a fault, which is announced at once."""
+        """Show one line below the controls; `wrong`: a mistake or a fault, which is announced at once."""
         self._controls.say(text, wrong)
 
     # --- a run
 
     @property
     def running(self) -> bool:
+        """Whether a run is going on."""
         return self.session is not None and self.session.running
 
     @property
     def settings(self) -> Settings:
-        """The settings of the run that is going on, else of the next."""
+        """The settings of the present run, or of the next if there is none."""
         return self._settings
 
     def start(self) -> LiveSession:
-        """Start a run of what the controls say and return at once. Raise what LiveSession raises."""
+        """Start a run with what the controls show; return at once. Raise what LiveSession raises."""
         with self._lock:
             if self.running:
                 raise SettingsError("a run is going on: stop it first")
@@ -145,8 +148,7 @@ class ControlPanel(VBox):
         return session
 
     def _start_in_background(self) -> None:
-        """Start on a thread of its own: a stream may take seconds to open, and the thread of the click must not
-        wait for it."""
+        """Start on a thread of its own, since a stream may take seconds to open and a click must not wait for it."""
         self._controls.start.disabled = True
 
         def work() -> None:
@@ -184,7 +186,7 @@ class ControlPanel(VBox):
         return self._camera.source()
 
     def _release_camera(self) -> None:
-        """Switch the camera's light off, unless the user gave the stream."""
+        """Switch the camera off, unless the user gave the stream."""
         for widget in (self._camera, self._own_stream):
             if widget is not None:
                 widget.close()
@@ -198,7 +200,9 @@ class ControlPanel(VBox):
                 if not shown and session.status.frames_shown:
                     shown = True
                     self.say("Running.")
-        except Exception as error:  # what broke the run is shown to the user; nobody joins this thread for it
+        except (
+            Exception
+        ) as error:  # the error that broke the run is shown to the user; no caller waits for this thread
             problem = error_line(error)
         problem = problem or session.log.problem or session.log.header.get("source_problem", "")
         where = f" Log: {session.log.folder}" if session.log.folder is not None else ""
@@ -210,7 +214,7 @@ class ControlPanel(VBox):
             fill_output(output, session, reports)
 
     def stop(self) -> None:
-        """End the run. Return at once; the last line says when everything is written."""
+        """End the run; return at once. The line below the controls says when everything is written."""
         if self.session is not None and self.session.running:
             self.session.stop(0)
             self.say("Stopping …")
@@ -222,10 +226,10 @@ class ControlPanel(VBox):
         self._watcher.join(timeout_s)
         return not self._watcher.is_alive()
 
-    # --- settings, of the run that is going on and of the next
+    # --- settings of the present run and of the next
 
     def ask(self, text: str | None = None) -> None:
-        """Let the commentator watch for this, or answer it, now; empty text: the profile's own instruction."""
+        """Let the commentator watch for `text`, or answer it, now; without text, follow the profile's instruction."""
         if text is not None:
             self._controls.instruction.value = text
         words = self._controls.instruction.value.strip()
@@ -256,18 +260,20 @@ class ControlPanel(VBox):
         self.say(f"Saved to {self._controls.file.value}")
 
     def load(self) -> None:
-        """Read the settings from that file; a run that is going on takes those that may change while it runs."""
+        """Read the settings from the file named in the control; the present run takes those that may change."""
         loaded = load_settings(self._controls.file.value)
         self._update_session(**{name: getattr(loaded, name) for name in live_settings()})
         self._settings = loaded
         self._controls.show(loaded)
         self.say(f"Loaded {self._controls.file.value}")
 
-    # --- what is drawn when a run is over
+    # --- reports of a run that has ended
 
     def when_over(self, *reports: Report) -> Output:
-        """Return an output that shows what `reports` make of the session (figures, tables, text) each time a run
-        ends; at once, if one has ended already."""
+        """Return an output that shows what `reports` return for the session (figures, tables, text).
+
+        It is filled each time a run ends, and at once if one has ended already.
+        """
         output = Output()
         self._reports.append((output, reports))
         if self.session is not None and not self.running:
@@ -275,6 +281,6 @@ class ControlPanel(VBox):
         return output
 
     def close(self) -> None:
-        """Stop the run and take the panel off all pages."""
+        """Stop the run and remove the panel from all pages."""
         self.stop()
         super().close()

@@ -23,13 +23,16 @@ _STYLE = {"description_width": "9em"}
 
 
 class Controls:
-    """All widgets below the picture. `rows` is how they are laid out; `of_settings` maps the name of a setting to
-    the widget that shows it. `commentators` are the names to choose from.
+    """All widgets below the picture.
+
+    `rows` is their layout; `of_settings` maps the name of a setting to the widget that shows it. `commentators` are the
+    names to choose from.
 
     While `showing` is true, the widgets change because `show` changes them, and not because of the user.
     """
 
     def __init__(self, source: str, commentators: Sequence[str]) -> None:
+        # 1) The run: its source and its commentator.
         self.showing = False
         self.source = Combobox(
             value=source,
@@ -44,6 +47,7 @@ class Controls:
         self.commentator = Dropdown(options=list(commentators), description="Commentator", style=_STYLE)
         self.start = Button(description="Start", button_style="primary", tooltip="start a run")
         self.stop = Button(description="Stop", tooltip="end the run; everything is written", disabled=True)
+        # 2) What it looks for.
         self.profile = Dropdown(
             options=[(p.label, name) for name, p in PROFILES.items()], description="Profile", style=_STYLE
         )
@@ -55,12 +59,14 @@ class Controls:
             placeholder="what to watch for, or a question; empty: the profile's own",
         )
         self.ask = Button(description="Ask now", tooltip="a comment on this starts at once")
+        # 3) The settings, and the file that they are saved in.
         self.sliders = {name: _slider(name, label, step) for name, label, step in _SLIDERS}
         self.policy = Dropdown(options=["playout", "serial"], description="Pacing", style=_STYLE)
         self.speech = Checkbox(description="Speech", indent=False, layout=Layout(width="8em"))
         self.file = Text("commentator.toml", description="Settings file", style=_STYLE)
         self.save, self.load = Button(description="Save"), Button(description="Load")
         self.message = HTML()
+        # 4) Which widget shows which setting, and the layout.
         self.of_settings = {
             **self.sliders,
             "profile": self.profile,
@@ -88,7 +94,7 @@ class Controls:
             self.showing = False
 
     def say(self, text: str, wrong: bool = False) -> None:
-        """Write one line below the controls; a screen reader announces a line that is `wrong` at once."""
+        """Show one line below the controls; a screen reader announces a line that is `wrong` at once."""
         role = "alert" if wrong else "status"
         colour = "color: var(--jp-error-color0, #b71c1c)" if wrong else ""
         self.message.value = f'<span role="{role}" style="{colour}">{html.escape(text)}</span>'
@@ -99,7 +105,7 @@ def _row(*widgets: ipywidgets.Widget) -> HBox:
 
 
 def _slider(name: str, label: str, step: float) -> ipywidgets.IntSlider | ipywidgets.FloatSlider:
-    """Return a slider with the setting's own range, default and text."""
+    """Return a slider with the setting's range, default and description."""
     field = Settings.model_fields[name]
     low = next(m.ge for m in field.metadata if hasattr(m, "ge"))
     high = next(m.le for m in field.metadata if hasattr(m, "le"))

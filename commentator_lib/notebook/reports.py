@@ -17,13 +17,12 @@ from commentator_lib.sources.base import SourceError
 
 _OWN_ERRORS = (SourceError, SettingsError, CommentatorError, RunLogError)
 
-# Makes what is shown of a session whose run has ended.
+# Returns what is shown of a session whose run has ended.
 Report = Callable[[LiveSession], Any]
 
 
 def fill_output(output: Output, session: LiveSession, reports: Sequence[Report]) -> None:
-    """Replace what `output` shows by what `reports` make of the session. One that fails is named; the others are
-    drawn."""
+    """Replace what `output` shows by what `reports` return for the session. One that fails becomes a line."""
     output.outputs = ()
     for report in reports:
         try:
@@ -34,7 +33,7 @@ def fill_output(output: Output, session: LiveSession, reports: Sequence[Report])
 
 
 def error_line(error: Exception) -> str:
-    """Return an error as one line: our own errors say everything in it, others need the name of their class."""
+    """Return an error as one line, with the name of its class unless it is one of the library's own errors."""
     return str(error) if isinstance(error, _OWN_ERRORS) else named_first_line(error)
 
 

@@ -1,14 +1,14 @@
 """How far the picture lags behind the camera, so that picture and voice agree.
 
-The picture of a frame captured at time c is due at c + D. Two rules choose the D that is wanted:
+A frame captured at time c is shown at c + D. Two rules choose the D that is wanted:
 
-- serial: an exponential moving average of the observed latency, as in the nerdpudding project. It sits in
-  the middle of the latencies, so half of all comments come after their picture.
+- serial: an exponential moving average of the observed latency, as in the nerdpudding project. It lies in
+    the middle of the latencies, so half of all comments come after their picture.
 - playout: a high quantile of the latencies plus a margin, as a jitter buffer does (RFC 3550 players). A
   comment that is ready before its picture waits for it, so nearly every comment can be exactly on time.
 
-Both observe the time from capture to the *first sound*. Generation ends seconds later, while the comment is
-already being heard.
+Both observe the time from capture to the *first sound*, since a comment is heard from then on, seconds before its
+generation ends.
 
 The delay that is applied moves towards the wanted one by at most `slew_max` of real time, so that the
 picture runs a little faster or slower but never jumps.
@@ -22,7 +22,7 @@ from collections.abc import Sequence
 
 logger = logging.getLogger(__name__)
 
-# Enough latencies for a 95 % quantile that still follows a change of model or scene within minutes.
+# Enough latencies for a 95 % quantile, and few enough to follow a change of model or scene within minutes.
 LATENCIES_KEPT = 50
 # Frames whose time is remembered: a minute and more, at 30 frames a second.
 _GIVEN_KEPT = 2048
@@ -61,12 +61,12 @@ def slewed(applied_s: float, wanted_s: float, elapsed_s: float, slew_max: float)
 
 
 class PictureDelay:
-    """The delay wanted and applied; gives each frame the time at which it is due.
+    """The delay that is wanted and the one that is applied; gives each frame the time at which it is due.
 
-    The delay changes with capture time: from frame to frame by at most `slew_max` of the time between them.
-    So two frames are never due closer together or further apart than that, even where the loop runs late.
-    Until the first frame has its time there is no picture that could jump, and the delay may still be set
-    freely: a playout picture starts as soon as the first latency is known, with its first frame.
+    From frame to frame the delay changes by at most `slew_max` of the capture time between them. This bounds how close
+    together and how far apart two frames are due, even where the loop runs late. Until the first frame has its time,
+    no picture could jump, so the delay is still set freely: with playout the picture starts with its first frame as
+    soon as the first latency is known.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class PictureDelay:
     def configure(
         self, policy: str, max_s: float, slew_max: float, alpha: float, q: float, margin_s: float
     ) -> None:
-        """Change how the delay is chosen, also in mid-stream: what was learnt stays, the picture slews."""
+        """Change how the delay is chosen, also during a run: the latencies are kept, and the picture slews."""
         self._policy, self._max_s, self._slew_max = policy, max_s, slew_max
         self._alpha, self._q, self._margin_s = alpha, q, margin_s
         if policy == "playout" and self._latencies_s and not self.off:
@@ -107,9 +107,9 @@ class PictureDelay:
         self._first_captured_s = captured_at_s
 
     def observe(self, latency_s: float, now_s: float) -> None:
-        """Learn from a comment whose first sound is ready now, `latency_s` after the capture of its newest frame.
+        """Take the latency of a comment: its first sound is ready `latency_s` after the capture of its newest frame.
 
-        Not called for "..." or a skipped cycle: they are fast, and would pull the delay down.
+        Do not call it for "..." or a skipped cycle: they are fast, and would reduce the delay.
         """
         if self.off:
             return
@@ -120,7 +120,7 @@ class PictureDelay:
             target_s = playout_target(self._latencies_s, self._q, self._margin_s)
             self.wanted_s = min(self._max_s, target_s)
             if not self.started:
-                # The frames that wait already are shown too: the delay starts long enough for the first.
+                # The frames that already wait are shown too, so the delay starts long enough for the first of them.
                 waited_s = now_s - self._first_captured_s if self._first_captured_s is not None else 0.0
                 self.applied_s = max(self.wanted_s, waited_s)
         logger.debug(
@@ -131,7 +131,7 @@ class PictureDelay:
         )
 
     def due(self, captured_at_s: float) -> float:
-        """Give the next frame its time. Called once a frame, in order; the delay moves on."""
+        """Return when the next frame is due, and move the delay on. Called once for each frame, in order."""
         if self._last_captured_s is not None:
             elapsed_s = captured_at_s - self._last_captured_s
             self.applied_s = slewed(self.applied_s, self.wanted_s, elapsed_s, self._slew_max)
@@ -140,15 +140,15 @@ class PictureDelay:
         return captured_at_s + self.applied_s
 
     def due_of(self, captured_at_s: float) -> float:
-        """Return when a frame is or was due; for one that has no time yet, if the wanted delay stays as it is."""
-        # 1) A frame that has its time, or one between two that have.
+        """Return when a frame is or was due; one that has no time yet, by the delay that is wanted now."""
+        # 1) A frame that has its time, or lies between two that have theirs.
         from_s = self._last_captured_s
         if from_s is not None and captured_at_s <= from_s:
             for captured_s, due_s in reversed(self._given):
                 if captured_s <= captured_at_s:
                     return due_s + (captured_at_s - captured_s)
             return captured_at_s + self.applied_s
-        # 2) A frame to come: the delay goes on moving from the last one that has its time.
+        # 2) A later frame: the delay goes on moving from the last frame that has its time.
         if from_s is None:
             from_s = captured_at_s if self._first_captured_s is None else self._first_captured_s
         return captured_at_s + slewed(self.applied_s, self.wanted_s, captured_at_s - from_s, self._slew_max)

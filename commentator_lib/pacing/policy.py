@@ -1,4 +1,4 @@
-"""When the next comment may start: two policies, so that each can be measured against the other.
+"""When the next comment may start: two policies.
 
 serial, as in the nerdpudding project: wait until playback has ended, wait the pause, then infer on the
 newest frames. The listener waits through the pause and the whole time to first sound.
@@ -7,7 +7,7 @@ playout: the silence between two comments is the pause and nothing else. The nex
 S = end of the previous comment + pause. The picture lags by D, so the frame on screen at S is captured at
 S − D: inference starts then, on that frame, and has D seconds until it must be heard.
 
-Only arithmetic stands here; commentary/turns.py does the waiting.
+This file is arithmetic only; commentary/turns.py does the waiting.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Literal
 
 Policy = Literal["playout", "serial"]
 
-# A comment is cut where the listener is: at the next of these steps of its own sound.
+# A comment is cut at the next multiple of this step after what was heard, in seconds of its own sound.
 CUT_STEP_S = 0.05
 
 
@@ -35,8 +35,7 @@ def next_slot(
 ) -> Slot:
     """Return the slot after a comment whose playback ends at `previous_end_s` (None: nothing was heard yet).
 
-    For serial the end must have happened; for playout it may be foreseen. Never in the past: a slot that
-    has gone by starts now.
+    For serial that end must be past; for playout it may be foreseen. A slot whose time has passed starts now.
     """
     if previous_end_s is None:
         return Slot(now_s, now_s)
@@ -48,11 +47,10 @@ def next_slot(
 def start_of_comment(
     policy: Policy, ready_at_s: float, frame_due_s: float, not_before_s: float, delay_off: bool = False
 ) -> float:
-    """Return when a comment is to be heard whose first sound is ready.
+    """Return when a comment whose first sound is ready is to be heard.
 
-    playout: when the picture shows its newest frame, or as soon as it is ready where that has passed.
-    serial, or with the delay switched off: as soon as it is ready. Never before `not_before_s`, the end
-    of the comment before.
+    playout: when the picture shows its newest frame, or as soon as it is ready if that time has passed. serial, or with
+    the delay switched off: as soon as it is ready. Never before `not_before_s`, the end of the comment before.
     """
     if policy == "serial" or delay_off:
         return max(ready_at_s, not_before_s)
@@ -60,15 +58,15 @@ def start_of_comment(
 
 
 def cut_position(heard_s: float, step_s: float = CUT_STEP_S) -> float:
-    """Return where in its own sound a comment is cut that was heard for `heard_s`: at the next step."""
+    """Return where a comment that was heard for `heard_s` is cut, in seconds of its own sound: at the next step."""
     return math.ceil(max(0.0, heard_s) / step_s - 1e-9) * step_s
 
 
 def heard_text(pieces: list[tuple[str, float]], heard_s: float) -> str:
     """Return what the listener really heard of a comment: whole words, by the share of each piece's sound.
 
-    `pieces` are (text, seconds of its sound) in order. A piece without sound counts as heard once
-    something after it was, or when all sound before it was heard.
+    `pieces` are (text, seconds of its sound) in order. A piece without sound counts as heard once a later piece was
+    heard, or all sound before it.
     """
     words: list[str] = []
     left_s = heard_s

@@ -1,7 +1,7 @@
-"""What every player is, and all players of a session as one.
+"""The interface of every player, and all players of a session as one.
 
 A player shows pictures and captions and plays comments: a browser, a headless one for tests and servers, or a
-user's own. What was really heard is told to the playback clock (playback_clock.py).
+user's own. Players report to the playback clock (playback_clock.py) what was really heard.
 """
 
 from __future__ import annotations
@@ -18,22 +18,24 @@ from commentator_lib.players.playback_clock import PlaybackClock
 
 
 class Player(ABC):
-    """Shows pictures and plays comments. Give `name`, and write what it can do: `show`, `play`, `caption`; the rest
-    has working defaults. All calls come from the loop's thread and must not block.
+    """Shows pictures and plays comments.
 
-    A player that sounds joins the playback clock in `attach`, once for each place where it sounds, and reports
-    there what was heard, on the loop's thread. `lead_s` is how far ahead of its time a frame wants to be sent.
+    Set `name`, and write what it can do: `show`, `play`, `caption`; the other members have defaults. All calls come
+    from the loop's thread and must not block.
+
+    A player with sound joins the playback clock in `attach`, once for each place where it sounds, and reports there, on
+    the loop's thread, what was heard. `lead_s`: a frame is sent so many seconds ahead of its time.
     """
 
     name: str
     lead_s: float = 0.0
 
     def attach(self, playback: PlaybackClock) -> None:
-        """Get ready for a run; comes before anything else in it."""
+        """Get ready for a run. Called before all other methods."""
 
     @abstractmethod
     def show(self, frame: Frame, due_at_s: float) -> None:
-        """Take a frame, sent `lead_s` ahead; to be drawn at clock time `due_at_s`."""
+        """Take a frame to be drawn at clock time `due_at_s`; it is sent `lead_s` ahead."""
 
     def play(self, pcm: AudioChunk, comment_id: int, start_at_s: float) -> None:
         """Take the next piece of a comment's sound, int16 (N,) mono at 48 kHz.
@@ -45,7 +47,7 @@ class Player(ABC):
         """Show all words of a comment that have been heard so far; `final`: no more will come."""
 
     def cut(self, comment_id: int, at_heard_s: float) -> None:
-        """End the comment after so many seconds of its own sound."""
+        """End the comment after `at_heard_s` seconds of its own sound."""
 
     def log_row(self, kind: str, row: dict[str, Any]) -> None:
         """Take a row of the run's log as it is written; `kind` is run, cycle, sample or end.
@@ -66,9 +68,9 @@ class Player(ABC):
 
 
 class PlayerGroup:
-    """All players of a session as one. One that raises is dropped and named; the others go on.
+    """All players of a session as one. A player that raises an error is dropped; the others go on.
 
-    `on_failure(player's name, error)` is called for each that is dropped.
+    `on_failure(player's name, error)` is called for each player that is dropped.
     """
 
     def __init__(self, players: list[Player], on_failure: Callable[[str, Exception], None]) -> None:
@@ -98,7 +100,7 @@ class PlayerGroup:
                 self.players.remove(player)
                 self.playback.leave(player.name)
                 self._on_failure(player.name, error)
-                with contextlib.suppress(Exception):  # its first failure was told; a second adds nothing
+                with contextlib.suppress(Exception):  # its first failure was reported; a second adds nothing
                     player.detach()
 
     def show(self, frame: Frame, due_at_s: float) -> None:

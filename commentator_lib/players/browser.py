@@ -1,13 +1,13 @@
 """LivePlayer: the picture, the voice and the captions in a notebook's page.
 
-The page gets every frame and every piece of sound ahead of its time, with the time at which it is due, and keeps that
-time itself, on the clock of its sound card; the kernel's jitter has no effect by then. (An Image widget whose value
-changes shows a few frames a second, and an Audio element starts when the browser is ready.) What was really heard
-comes back several times a second, and the commentary's pace follows it.
+The page gets every frame and every piece of sound ahead of its time, together with the time at which it is due. It
+keeps that time itself, on the clock of its sound card, so the kernel's jitter has no effect. (An Image widget whose
+value changes shows only a few frames a second, and an Audio element starts when the browser is ready.) Several times a
+second the page reports what was really heard, and the commentary's pace follows that.
 
-One widget may be shown in several cells and several pages. A page is known by an id of its own choosing, and has a
-place in the playback clock only while it sounds: pages that are closed, asleep or not yet allowed to sound hold
-nobody up. While no page is open, nothing is encoded.
+One widget may be shown in several cells and several pages. Each page chooses its own id, and has a place in the
+playback clock only while it sounds: pages that are closed, asleep or not yet allowed to sound delay nothing. While no
+page is open, nothing is encoded.
 
 Messages to the page (`kind`; times are the loop's clock in seconds):
 
@@ -16,7 +16,7 @@ Messages to the page (`kind`; times are the loop's clock in seconds):
     sound                     comment, offset, start, piece; offset in samples [int16, 48 kHz]
     caption, cut              as in `Player`
     pong                      answer to a page's ping, from which it learns how far its clock is off
-    welcome, replay           to one page: all that it has missed; the sound of a comment again
+    welcome, replay           to one page: all that it missed; the sound of a comment again
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ if TYPE_CHECKING:
 _FOLDER = Path(__file__).parent
 # The page needs this long to receive, decode and queue a frame (p99 of 150 ms at 1280×720).
 _LEAD_S = 0.25
-# Frames on their way to the slowest page. A page that takes them slower than they come gets fewer; otherwise they
-# would pile up in the server.
+# Frames under way to the slowest page. A page that takes them slower than they come gets fewer; otherwise they would
+# pile up in the server.
 _FRAMES_UNDER_WAY = 30
 _SOUND_PART_SAMPLES = PLAYBACK_RATE_HZ // 2
 _DRAWS_KEPT = 20_000
@@ -66,7 +66,7 @@ class Page:
 
 
 class _WidgetAndPlayer(type(anywidget.AnyWidget), ABCMeta):
-    """A class that is both needs a metaclass that is both."""
+    """Joins the metaclasses of AnyWidget and Player, as a subclass of both needs."""
 
 
 class LivePlayer(anywidget.AnyWidget, Player, metaclass=_WidgetAndPlayer):
@@ -77,7 +77,7 @@ class LivePlayer(anywidget.AnyWidget, Player, metaclass=_WidgetAndPlayer):
         player
 
     `volume` (0–1) and `muted` hold for all its pages. `message` is a line over the picture, until a run starts.
-    Real time only: `attach` raises RuntimeError in virtual time, and while another session is using it.
+    It works in real time only: `attach` raises RuntimeError in virtual time, and while another session uses it.
 
     `pages` are the pages that are open, by their ids; `held_back_frames` counts frames that were not sent because a
     page was behind.
@@ -190,7 +190,7 @@ class LivePlayer(anywidget.AnyWidget, Player, metaclass=_WidgetAndPlayer):
     # --- pages
 
     def _post(self, content: dict[str, Any], buffers: list | None = None) -> None:
-        """Send to all pages, if there are any; those that are opened later are told in their welcome."""
+        """Send to all pages, if there are any; a page that is opened later gets it in its welcome."""
         if self.pages and self._sender is not None:
             self._sender.send_message(content, buffers)
 
@@ -208,10 +208,10 @@ class LivePlayer(anywidget.AnyWidget, Player, metaclass=_WidgetAndPlayer):
             self._playback.leave(self.name, page_id)
 
     def _from_page(self, _widget: Any, content: dict[str, Any], _buffers: list) -> None:
-        """Take a message of a page: on any thread of the kernel, also while a cell is running."""
+        """Handle a message of a page. Called on any thread of the kernel, also while a cell is running."""
         kind, page_id = content["kind"], str(content["page"])
         if kind == "ping":
-            # Not through the sender: the time that a message waits there would count as distance.
+            # Not through the sender: the time that a message waits there would count as transmission time.
             now = {"t1": time.monotonic(), "unix": time.time()}
             self.send({"kind": "pong", "page": page_id, "t0": content["t0"], **now})
         elif kind == "hello":
@@ -248,7 +248,7 @@ class LivePlayer(anywidget.AnyWidget, Player, metaclass=_WidgetAndPlayer):
                 self._draws.append((page_id, index, *(float(t) - epoch_s for t in (due_s, *times))))
 
     def _acknowledged(self, page_id: str, content: dict[str, Any]) -> None:
-        """Report to the playback clock what a page has really sounded. Runs on the loop's thread."""
+        """Report to the playback clock what a page has really played. Runs on the loop's thread."""
         if self._playback is None:
             return
         if not content["sounding"]:
@@ -265,7 +265,7 @@ class LivePlayer(anywidget.AnyWidget, Player, metaclass=_WidgetAndPlayer):
                 self._reports[page_id](int(comment_id), min(max(0.0, float(heard_s)), comment.seconds), at_s)
 
     def _welcome(self, page_id: str) -> None:
-        """Send a page all that it has missed. It joins in the middle of what is still to be heard."""
+        """Send a page all that it missed. It starts in the middle of the sound that is still to be heard."""
         content = {
             "kind": "welcome",
             "page": page_id,
@@ -291,12 +291,14 @@ class LivePlayer(anywidget.AnyWidget, Player, metaclass=_WidgetAndPlayer):
             data = comment.sound().tobytes() if comment is not None else b""
         self.send({"kind": "replay", "page": page_id, "comment": comment_id}, [data])
 
-    # --- what the pages made of it
+    # --- when the pages drew
 
     @property
     def draws(self) -> pd.DataFrame:
-        """The last 20 000 frames that pages have drawn in this run, newest last: page, frame_index, and in seconds
-        since the session's start due_s, sent_s, received_s, drawn_s."""
+        """The last 20 000 frames that pages have drawn in this run, newest last.
+
+        Columns: page, frame_index, and in seconds since the session's start due_s, sent_s, received_s and drawn_s.
+        """
         import pandas as pd
 
         with self._lock:

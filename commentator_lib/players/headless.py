@@ -1,8 +1,8 @@
-"""A player without a screen or a loudspeaker, which takes exactly the time that real ones take.
+"""A player without a screen or a loudspeaker, with the exact timing of a perfect one.
 
 For servers, tests, benchmarks and virtual time. It draws each frame when it is due and plays comments one
-after another on the loop's clock, so that what it acknowledges is what a perfect sound card would have
-played. It tells its listeners what it drew and played; the run log makes its recording from that.
+after another on the loop's clock, so that it acknowledges what a perfect sound card would have played. It tells
+its listeners what it drew and played; the run log records that.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from commentator_lib.players.playback_clock import PlaybackClock, Report
 
 @dataclass(slots=True)
 class _Sound:
-    """A piece of a comment's sound; `start_s` is the time that is asked for until it has begun, then the real one."""
+    """A piece of a comment's sound; `start_s` is the time that was asked for, and once it has begun, the real one."""
 
     comment_id: int
     pcm: AudioChunk  # int16 (N,) at 48 kHz
@@ -32,7 +32,7 @@ class _Sound:
 
 
 class HeadlessPlayer(Player):
-    """Shows and plays to its listeners only.
+    """Shows nothing and plays nothing, but tells its listeners when it would have.
 
     `on_drawn(frame, due_at_s, drawn_at_s)`, `on_sounded(comment_id, samples, from_s)` and
     `on_caption(comment_id, text, final, at_s)` are called on the loop's thread as things happen;
@@ -59,7 +59,7 @@ class HeadlessPlayer(Player):
         self._sounds: deque[_Sound] = deque()
         self._sent_s: dict[int, float] = {}
         self._cut: set[int] = set()
-        self._free_at_s = 0.0  # when the sound card has played all that it has begun
+        self._free_at_s = 0.0  # clock time at which all begun sounds will have been played
         self._timer: asyncio.TimerHandle | None = None
 
     def attach(self, playback: PlaybackClock) -> None:
@@ -102,7 +102,7 @@ class HeadlessPlayer(Player):
         while self._sounds:
             now = self._loop.time()
             head = self._sounds[0]
-            # 1) The one that is being played: wait for its end, or go on to the next.
+            # 1) The sound that is being played: wait for its end, or go on to the next.
             if head.begun:
                 end_s = head.start_s + head.pcm.duration_s
                 if now < end_s - 1e-9:
@@ -110,7 +110,7 @@ class HeadlessPlayer(Player):
                     return
                 self._finish(head, head.pcm.duration_s)
                 continue
-            # 2) The next one: wait for its start, or begin it and wait for its end.
+            # 2) The next sound: wait for its start, or begin it and wait for its end.
             start_s = self._start_of(head)
             if now < start_s - 1e-9:
                 self._timer = self._loop.call_at(start_s, self._pump)
@@ -120,13 +120,16 @@ class HeadlessPlayer(Player):
             return
 
     def _start_of(self, sound: _Sound) -> float:
-        """When a sound can start: one that lies ready follows the one before to the sample, however late this code
-        runs, as on a sound card; the first of a comment waits for its time."""
+        """Return when a sound can start.
+
+        A sound that is ready follows the one before to the sample, as on a sound card, even if this code runs late. The
+        first sound of a comment waits for its time.
+        """
         earliest_s = max(self._free_at_s, sound.arrived_s)
         return earliest_s if sound.offset_s > 0 else max(sound.start_s, earliest_s)
 
     def _begin(self, sound: _Sound, start_s: float) -> None:
-        # A later piece that arrives after the one before has ended leaves a hole: an underrun.
+        # A later piece that arrives after the one before has ended leaves a gap: an underrun.
         self.underruns += sound.offset_s > 0 and sound.arrived_s > self._free_at_s + 1e-3
         sound.start_s, sound.begun = start_s, True
         self._free_at_s = start_s + sound.pcm.duration_s
@@ -149,7 +152,7 @@ class HeadlessPlayer(Player):
         self._report(sound.comment_id, sound.offset_s + played_s, ended_s)
 
     def cut(self, comment_id: int, at_heard_s: float) -> None:
-        """Stop a comment at this point of its own sound; what lies beyond is never played."""
+        """Stop a comment after `at_heard_s` seconds of its own sound; the rest is never played."""
         self._cut = {k for k in self._cut if k >= comment_id - 8} | {comment_id}
         kept: deque[_Sound] = deque()
         for sound in self._sounds:
@@ -161,7 +164,7 @@ class HeadlessPlayer(Player):
                 keep = round(left_s * sound.pcm.sample_rate_hz)
                 sound.pcm = AudioChunk(_faded(sound.pcm.samples[:keep]), sound.pcm.sample_rate_hz)
                 kept.append(sound)
-            elif sound.begun:  # the cut lies just behind what was played: end it where it is
+            elif sound.begun:  # the cut lies before this sound, which already plays: end it here
                 self._finish_cut(sound)
         self._sounds = kept
         if kept and kept[0].begun:

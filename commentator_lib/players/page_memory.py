@@ -1,5 +1,4 @@
-"""What a LivePlayer keeps of a run: for pages that are opened later, and to play a comment again. All of it is
-bounded."""
+"""What a LivePlayer keeps of a run, for pages that are opened later and to play a comment again. It is bounded."""
 
 from __future__ import annotations
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from commentator_lib.media import PLAYBACK_RATE_HZ
 
-# Twelve minutes, 70 MB.
+# Twelve minutes of sound, 70 MB.
 SOUND_KEPT_SAMPLES = 12 * 60 * PLAYBACK_RATE_HZ
 _LINES_KEPT, _ROWS_KEPT = 500, 300
 # What a page shows of the rows of the run log.
@@ -40,6 +39,7 @@ class SentComment:
 
     @property
     def seconds(self) -> float:
+        """Its length in seconds."""
         return self.samples / PLAYBACK_RATE_HZ
 
     def sound(self) -> np.ndarray:
@@ -56,8 +56,10 @@ class PageMemory:
         self.rows: deque[dict[str, Any]] = deque(maxlen=_ROWS_KEPT)
 
     def add_sound(self, comment_id: int, start_s: float, samples: np.ndarray) -> tuple[SentComment, int]:
-        """Keep the next samples of a comment, (N,) int16; forget the oldest comments where it gets too much. Return
-        the comment, and at which of its samples these begin."""
+        """Keep the next samples of a comment, (N,) int16; forget the oldest comments where there is too much sound.
+
+        Return the comment, and the number of its sample at which these begin.
+        """
         comment = self.comments.setdefault(comment_id, SentComment(start_s))
         offset = comment.samples
         comment.parts.append(samples)

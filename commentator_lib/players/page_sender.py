@@ -1,7 +1,7 @@
 """The thread that sends pictures, sound and words to the pages of a LivePlayer.
 
-A burst of messages overruns the kernel's output queue, which loses them silently. One thread that sends one message
-after another does not.
+A burst of messages overruns the kernel's output queue, which then loses messages silently. So one thread sends one
+message after another.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from commentator_lib.errors import named_first_line
 from commentator_lib.jpeg import encode_jpeg
 from commentator_lib.media import Frame
 
-# Pictures that wait to be sent; beyond them the oldest gives way.
+# The most pictures that wait to be sent; the oldest is dropped for one more.
 WAITING_PICTURES = 4
 
 
 class PageSender:
-    """Sends messages in their order, and pictures between them: a picture gives way to newer ones, a message never.
+    """Sends messages in their order, and pictures between them. Newer pictures replace older ones; no message is lost.
 
-    `send(content, buffers)` is the widget's own. `problem` is the line of its error, if it raised one; nothing is
-    sent after that. All methods may be called from any thread.
+    `send(content, buffers)` is the widget's own. `problem` is its error in one line, if it raised one; nothing is sent
+    after that. All methods may be called from any thread.
     """
 
     def __init__(self, send: Callable[[dict[str, Any], list], None]) -> None:
@@ -39,6 +39,7 @@ class PageSender:
         self._thread.start()
 
     def send_message(self, content: dict[str, Any], buffers: list | None = None) -> None:
+        """Send `content` and `buffers` after the messages that wait. Return at once."""
         with self._wake:
             self._messages.append((content, buffers or []))
             self._wake.notify()
@@ -53,7 +54,7 @@ class PageSender:
             self._wake.notify()
 
     def close(self) -> None:
-        """Let the thread send what waits and then end. Return at once."""
+        """Let the thread send the waiting messages and then end. Return at once."""
         with self._wake:
             self._closed = True
             self._wake.notify()

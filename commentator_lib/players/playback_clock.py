@@ -1,9 +1,9 @@
 """What was really heard of each comment, over all players.
 
-Playback is acknowledged, not estimated: an estimate (first sound + seconds of sound) does not see underruns, a
-paused tab or a second listener, and the pace then runs ahead of the ear. So every player reports how much of each
-comment it has played, and the pace follows the slowest of those alive. With no player, or none that answers, the
-estimate serves.
+Playback is acknowledged, not estimated. An estimate (first sound + seconds of sound) does not see underruns, a paused
+tab or a second listener, so the next comment would start before this one was heard. So every player reports how much
+of each comment it has played, and the pace follows the slowest of those that answer. Without such a player the
+estimate is used.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-# A player that should be sounding and has said nothing for this long is taken for gone.
+# A player that should be sounding and has not reported for this long counts as gone.
 ALIVE_S = 2.0
-# Two amounts of sound that differ by less than this are equal: far less than a sample.
+# Two amounts of sound that differ by less than this are equal; it is far less than a sample.
 _SAME_S = 1e-6
 
 # `report(comment_id, heard_s, at_s)`: how much of a comment's sound has been played at clock time `at_s`.
 Report = Callable[[int, float, float], None]
 
-# Where a player sounds: its name, and the place (a browser tab, for example).
+# A place where a player sounds: the player's name, and the place's (a browser tab, for example).
 _Place = tuple[str, str]
 
 
 @dataclass(slots=True)
 class _Acknowledged:
-    """One comment as one place has acknowledged it."""
+    """How much of one comment one place has acknowledged."""
 
     from_s: float | None = None  # clock time of its first sound
     heard_s: float = 0.0
@@ -36,7 +36,7 @@ class _Acknowledged:
 class CommentPlayback:
     """The playback of one comment, as `PlaybackClock.track` gives it.
 
-    `submitted` and `cut` tell what was sent; the rest answers what was heard, at a clock time that the caller gives.
+    `submitted` and `cut` record what was sent; the other methods return what was heard at a clock time `now_s`.
     """
 
     def __init__(self, clock: PlaybackClock) -> None:
@@ -46,19 +46,19 @@ class CommentPlayback:
         self._acknowledged: dict[_Place, _Acknowledged] = {}
 
     def submitted(self, start_at_s: float, seconds: float) -> None:
-        """`seconds` more of its sound were sent, to be heard from `start_at_s` on if it is the first."""
+        """Note that `seconds` more of its sound were sent; the first of them is to be heard from `start_at_s` on."""
         if self._planned_start_s is None:
             self._planned_start_s = start_at_s
         self._sent_s += seconds
 
     def cut(self, at_heard_s: float) -> None:
-        """End it at this point of its own sound, if it was to go on beyond it."""
+        """End it after `at_heard_s` seconds of its own sound, unless it ends before."""
         if self._planned_start_s is not None:
             self._sent_s = min(self._sent_s, at_heard_s)
         self._clock.wake()
 
     def heard_s(self, now_s: float) -> float:
-        """Seconds of it that the slowest living player has played by `now_s`."""
+        """Return the seconds of it that the slowest living player has played by `now_s`."""
         alive = self._alive(now_s)
         if not alive:
             return min(self._sent_s, max(0.0, now_s - self._start_s(now_s)))
@@ -68,19 +68,19 @@ class CommentPlayback:
         )
 
     def begun(self, now_s: float) -> bool:
-        """Whether its first sound has been heard: acknowledged, or by the estimate where nobody answers."""
+        """Return whether its first sound has been heard: acknowledged, or by the estimate where no player answers."""
         alive = self._alive(now_s)
         if alive:
             return all(place.from_s is not None for place in alive)
         return self._planned_start_s is not None and now_s >= self._planned_start_s
 
     def heard_from_s(self, now_s: float) -> float | None:
-        """When its first sound was heard: acknowledged, by the first player that heard it; else planned."""
+        """Return when its first sound was heard by the first player that acknowledged it, else the planned time."""
         begun = [place.from_s for place in self._alive(now_s) if place.from_s is not None]
         return min(begun) if begun else self._planned_start_s
 
     def end_s(self, now_s: float) -> float:
-        """When all that was sent will have been heard, or was: acknowledged, else foreseen."""
+        """Return when all that was sent was heard, as acknowledged, or will have been heard."""
         start_s = self._start_s(now_s)
         ends = []
         for place in self._alive(now_s):
@@ -99,7 +99,7 @@ class CommentPlayback:
         return place.heard_s >= self._sent_s - _SAME_S
 
     def _alive(self, now_s: float) -> list[_Acknowledged]:
-        """The places that are alive; a silent one that should be sounding is not, until it reports again."""
+        """Return the places that are alive; one that should be sounding and does not report is not."""
         alive = []
         for key in self._clock.places:
             place = self._acknowledged.get(key) or _Acknowledged()
@@ -125,7 +125,7 @@ class CommentPlayback:
 class PlaybackClock:
     """The playback of all comments: players join and report, the loop asks through `track` and waits for changes.
 
-    Everything happens on the loop's thread.
+    All calls are on the loop's thread.
     """
 
     def __init__(self) -> None:
@@ -152,7 +152,7 @@ class PlaybackClock:
         return report
 
     def leave(self, player: str, place: str | None = None) -> None:
-        """Wait no more for this place of a player, or for any of its places."""
+        """Remove this place of a player, or all of its places for None."""
         for key in [k for k in self.places if k[0] == player and place in (None, k[1])]:
             del self.places[key]
             self.lost_places.discard(key)
@@ -176,11 +176,11 @@ class PlaybackClock:
 
     @property
     def lost(self) -> set[str]:
-        """Players with a place that should be sounding and does not answer."""
+        """Return the players with a place that should be sounding and does not report."""
         return {player for player, _ in self.lost_places}
 
     async def wait_change(self, timeout_s: float) -> None:
-        """Wait until the next report, `timeout_s` at most; silent players are noticed by asking again."""
+        """Wait for the next report, `timeout_s` at most; a silent player shows only when the caller checks again."""
         self._changed.clear()
         timer = asyncio.get_running_loop().call_later(max(0.0, timeout_s), self._changed.set)
         try:
@@ -189,5 +189,5 @@ class PlaybackClock:
             timer.cancel()
 
     def wake(self) -> None:
-        """Let everybody who waits for a change look again."""
+        """Wake all tasks that wait for a change."""
         self._changed.set()

@@ -1,4 +1,4 @@
-"""Draws captions into pictures, for players that ignore a subtitle track. Each text is drawn only once."""
+"""Draw captions into pictures, for players that ignore a subtitle track. Each text is drawn only once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class CaptionPainter:
-    """Draws captions, behind the name of who speaks, at the bottom of pictures of one size, in pixels."""
+    """Draws captions, each after the commentator's name, at the bottom of pictures of one size in pixels."""
 
     def __init__(self, width: int, height: int, commentator: str) -> None:
         self._width, self._height, self._name = width, height, commentator
@@ -21,7 +21,7 @@ class CaptionPainter:
         self._cached_strip = lru_cache(maxsize=4)(self._draw_strip)
 
     def paint(self, canvas: np.ndarray, text: str) -> None:
-        """Blend the caption into `canvas`, (H, W, 3) uint8, in place; nothing for no text."""
+        """Blend the caption into `canvas`, (H, W, 3) uint8, in place; do nothing for an empty text."""
         if not text:
             return
         top, colour, cover = self._cached_strip(text)

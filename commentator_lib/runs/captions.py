@@ -9,7 +9,7 @@ from typing import Any
 from commentator_lib.runs.reader import SavedRun, read_shown
 from commentator_lib.runs.timeline import timeline
 
-# A cue holds two lines of this many characters, and stays at least this long.
+# A cue holds two lines of this many characters, and stays at least this long, in seconds.
 _LINE_CHARACTERS = 42
 _LEAST_CUE_S = 1.0
 
@@ -27,15 +27,15 @@ class Cue:
 def cues(run: SavedRun) -> list[Cue]:
     """Return the captions as they were seen: each starts with its words and ends with them, or with the next.
 
-    The log holds what was on screen as it grew. Growth shorter than a line is joined to the cue before, growth
-    longer than two lines is divided, its time shared by length.
+    The log holds the growing text on screen. An addition shorter than a line is joined to the cue before; one longer
+    than two lines is divided, and its time is shared by length.
     """
     ends = {int(c): t for c, t in zip(run.cycles.cycle, run.cycles.heard_to_s, strict=True) if t == t}
     pieces = _grown_pieces(run.events)
     found: list[Cue] = []
     for k, (at_s, cycle, text) in enumerate(pieces):
         next_s = pieces[k + 1][0] if k + 1 < len(pieces) else None
-        # 1) it ends with its words: with the comment's sound, or where the comment's next piece begins
+        # 1) it ends with the comment's sound, or where the comment's next piece begins
         if next_s is None or pieces[k + 1][1] != cycle:
             end_s = ends.get(cycle, at_s + _reading_s(text))
         else:
@@ -44,7 +44,7 @@ def cues(run: SavedRun) -> list[Cue]:
         end_s = max(end_s, at_s + _LEAST_CUE_S, at_s + _reading_s(text) if end_s - at_s < 0.05 else 0.0)
         if next_s is not None:
             end_s = min(end_s, next_s)
-        # 3) where it is longer than two lines it is shown in parts, each for its share of the characters
+        # 3) a cue longer than two lines is shown in parts, each for its share of the characters
         parts = _divide(text, 2 * _LINE_CHARACTERS)
         total = sum(map(len, parts))
         start_s = at_s
@@ -57,7 +57,7 @@ def cues(run: SavedRun) -> list[Cue]:
 
 
 def _grown_pieces(events: list[dict[str, Any]]) -> list[tuple[float, int, str]]:
-    """Return (seen from, cycle, words) of all that was added to captions, by time; short pieces are joined."""
+    """Return (seen from, in seconds, cycle, words) of each addition to the captions, by time; join short ones."""
     pieces: dict[int, list[tuple[float, str]]] = {}  # by cycle
     before: dict[int, str] = {}
     for event in events:
@@ -78,7 +78,7 @@ def _grown_pieces(events: list[dict[str, Any]]) -> list[tuple[float, int, str]]:
 
 
 def _reading_s(text: str) -> float:
-    """Return how long a caption without sound stays: three words a second, and two seconds at least."""
+    """Return the seconds that a caption without sound stays: three words a second, and two seconds at least."""
     return max(2.0, len(text.split()) / 3.0)
 
 

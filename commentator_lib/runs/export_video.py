@@ -1,8 +1,8 @@
-"""A run as something to watch or hear: MP4 with the commentary's sound and captions, and WAV.
+"""Export a run to watch or hear: MP4 with the commentary's sound and captions, and WAV.
 
-They are made from the run's folder alone, after the run: encoding would compete with the commentator for the
-processor, and a run that was killed can be exported too. The picture is decoded again, and each frame stands at
-the time at which the viewer saw it (`shown.csv`); the sound stands where it was heard.
+They are made from the run's folder alone, after the run: during it, encoding would compete with the commentator for
+the processor, and so a run that was killed can be exported too. The picture is decoded again, and each frame is put at
+the time at which the viewer saw it (`shown.csv`), the sound where it was heard.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def write_wav(run: SavedRun, path: Path) -> float:
 def write_mp4(run: SavedRun, path: Path, progress: Progress = lambda done_s, total_s: None) -> None:
     """Write an MP4 (H.264, AAC): the picture as the viewer saw it, the voice, and the captions in the picture.
 
-    `progress(done_s, total_s)` is called as it goes. The file appears only when it is whole. Raises
+    `progress(done_s, total_s)` is called as the work goes on. The file appears only when it is complete. Raise
     ExportError when the source cannot be read again or has changed, or the file cannot be written.
     """
     from av.error import FFmpegError
@@ -83,7 +83,7 @@ def write_mp4(run: SavedRun, path: Path, progress: Progress = lambda done_s, tot
 
 
 def _reopen(run: SavedRun) -> Source:
-    """Return the run's source once more, from its start: its recording, or the clips themselves."""
+    """Open the run's source again, from its start: its recording, or the clips themselves."""
     header = run.header
     if is_recorded(run.folder):
         try:
@@ -145,15 +145,15 @@ def _encode(
     captions = cues(run)
     next_sample = next_cue = 0
     for at_s, image in _shown_pictures(source, shown, zero_s, end_s):
-        # 1) sound up to here first, so that neither stream runs far ahead of the other
+        # 1) write the sound up to here, so that neither stream runs far ahead of the other
         while next_sample < len(track) and next_sample / PLAYBACK_RATE_HZ <= at_s:
             video.write_sound(track[next_sample : next_sample + video.sound_block], next_sample)
             next_sample += video.sound_block
-        # 2) the caption that stands at this time
+        # 2) find the caption of this time
         while next_cue < len(captions) and captions[next_cue].to_s - zero_s <= at_s:
             next_cue += 1
         stands = next_cue < len(captions) and captions[next_cue].from_s - zero_s <= at_s
-        # 3) the picture with its caption
+        # 3) write the picture with its caption
         canvas = fit(image, video.width_px, video.height_px)
         painter.paint(canvas, captions[next_cue].text if stands else "")
         video.write(canvas, at_s)

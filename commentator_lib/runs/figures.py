@@ -1,4 +1,4 @@
-"""Figures of a run from its log: where each comment's time goes, the picture's delay, memory."""
+"""Draw figures of a run from its log: where each comment's time goes, the picture's delay, memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _COLOURS = {"spoken": "tab:blue", "interrupted": "tab:orange", "failed": "tab:red", "stale": "tab:gray"}
 
-# What a comment spends its time on, from its newest frame's capture to the ear: name, colour, from, to.
+# The stages of a comment from its newest frame's capture until it is heard: name, colour, from, to.
 STAGES = (
     ("frame waits to be taken", "tab:gray", "frame_newest_captured_s", "infer_s"),
     ("first words", "tab:blue", "infer_s", "first_text_s"),
@@ -31,7 +31,7 @@ def _heard_with_stages(cycles: pd.DataFrame) -> pd.DataFrame:
 
 
 def stage_seconds(cycles: pd.DataFrame) -> pd.DataFrame:
-    """Return seconds, one row a comment that was heard, columns named as in STAGES.
+    """Return the seconds of each stage: one row for each comment that was heard, columns named as in STAGES.
 
     Where the whole text comes at once, "first sound" is the time that the voice took.
     """
@@ -44,7 +44,7 @@ def stage_seconds(cycles: pd.DataFrame) -> pd.DataFrame:
 
 
 def latency_figure(cycles: pd.DataFrame, title: str = "") -> Figure:
-    """Return stacked bars: what each comment that was heard spent its time on, from its newest frame to the ear."""
+    """Return stacked bars: the stages of each comment that was heard, from its newest frame until it was heard."""
     figure, axes = _make_figure(title or "Where the time goes, comment by comment")
     heard = _heard_with_stages(cycles)
     stages = stage_seconds(cycles)

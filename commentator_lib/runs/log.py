@@ -1,8 +1,8 @@
 """The run log: one row a cycle, one sample a second, written as it happens.
 
-A run's folder holds journals that are appended line by line and flushed, since a table that is saved at the end
-is lost with a process that is killed: after a kill −9 every finished cycle is readable, and `finish_run` makes of
-the journals what the run itself would have made. The Parquet tables come at the end, from the journals.
+A run's folder holds journals that are appended line by line and flushed, since a table that is saved at the end would
+be lost with a killed process. After a kill −9 every finished cycle is readable, and `finish_run` makes the tables from
+the journals, as the run itself does at its end.
 
     run.json          header: settings, versions, hardware, commit, sources; its totals once it has ended
     cycles.jsonl      journal of cycles      → cycles.parquet
@@ -43,8 +43,8 @@ def _rounded(row: dict[str, Any]) -> dict[str, Any]:
 class RunLog:
     """Journals of one run. `folder` None keeps the rows in memory only, for sweeps and tests.
 
-    Raises RunLogError when the folder cannot be made. A write that fails later (a full disk) does not
-    raise: it sets `problem`, and nothing more is written; the session sees it and ends the run.
+    Raise RunLogError when the folder cannot be made. A write that fails later (a full disk) does not raise an error:
+    it sets `problem`, and nothing more is written; the session sees it and ends the run.
     `on_row("cycle" or "sample", row)` is called with each cycle and each sample as it is written.
     """
 
@@ -82,7 +82,7 @@ class RunLog:
             self._note_problem(str(self.folder / name), error)
 
     def _note_problem(self, name: str, error: OSError) -> None:
-        """Keep the first thing that went wrong; the log ends there."""
+        """Keep the first error as `problem`; nothing is written after it."""
         if not self.problem:
             self.problem = f"cannot write {name}: {error.strerror}"
             logger.error("the run's log ends here: %s", self.problem)
@@ -99,7 +99,7 @@ class RunLog:
         self.on_row("cycle", row)
 
     def sample(self, row: dict[str, Any]) -> None:
-        """Write the row of a second: what the run costs, and how it goes."""
+        """Write the row of one second: what the run costs, and how far it has come."""
         row = _rounded(row)
         self.sample_rows.append(row)
         self._write("samples.jsonl", json.dumps(row) + "\n", flush=True)
@@ -116,7 +116,7 @@ class RunLog:
         """Note that a piece of sound, (N,) int16 at 48 kHz, was played from `from_s` on."""
         if not self._files:
             return
-        at_sample = None  # silence takes no room: a what-if run has hours of it
+        at_sample = None  # silence is not stored: a what-if run has hours of it
         if samples.any():
             self._write("voice.pcm", np.ascontiguousarray(samples).tobytes(), flush=True)
             at_sample = self._pcm_samples
@@ -167,7 +167,7 @@ class RunLog:
 
 
 def write_header(folder: Path, header: dict[str, Any]) -> None:
-    """Write run.json whole or not at all: a run that is killed meanwhile keeps its old header."""
+    """Write run.json completely or not at all: a run that is killed meanwhile keeps its old header."""
     write_then_replace(folder / "run.json", json.dumps(header, indent=2, ensure_ascii=False) + "\n")
 
 
@@ -184,7 +184,7 @@ def write_tables(folder: Path) -> None:
 def finish_run(folder: Path) -> bool:
     """Give a killed run the tables and the closed header that it could not write; return whether it needed them.
 
-    Raises RunLogError for a folder that is no run, or damaged.
+    Raise RunLogError for a folder that is no run, or damaged.
     """
     run = load_run(folder)
     if run.header.get("finished"):

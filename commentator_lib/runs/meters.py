@@ -1,4 +1,4 @@
-"""What a run costs: processor, memory, GPU memory. Measured, never estimated; None where there is no meter."""
+"""Measure what a run costs: processor, memory, GPU memory. None where there is no meter; nothing is estimated."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ProcessMeter:
 
 @cache
 def nvml_device() -> tuple[Any, Any] | None:
-    """Return NVIDIA's library and the first GPU's handle, or None where there is no driver or no binding."""
+    """Return (the module pynvml, the first GPU's handle), or None where the driver or pynvml is missing."""
     try:
         import pynvml  # pyright: ignore[reportMissingImports] - in the extra "minicpmo" alone
     except ImportError:
@@ -57,8 +57,7 @@ def vram_used_bytes() -> int | None:
 def torch_vram_bytes(reset_peak: bool = False) -> tuple[int, int] | None:
     """Return (bytes in tensors now, their peak) on PyTorch's current GPU; None where PyTorch holds none.
 
-    `reset_peak` starts the peak anew. PyTorch is not imported for this: where nobody else has imported it, it holds
-    nothing.
+    `reset_peak` resets the peak. PyTorch is not imported for this: where it was not imported before, it holds nothing.
     """
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_available() or not torch.cuda.is_initialized():
@@ -69,7 +68,7 @@ def torch_vram_bytes(reset_peak: bool = False) -> tuple[int, int] | None:
 
 
 def hardware() -> dict[str, Any]:
-    """Return what this machine is, for a run's header."""
+    """Return a description of this machine, for a run's header."""
     import psutil
 
     gpu = None

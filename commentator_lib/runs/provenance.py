@@ -19,7 +19,7 @@ from commentator_lib.voices.base import Voice
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that shape a run's result."""
+    """Return the versions of Python and of the packages on which a run's result depends."""
     from importlib.metadata import PackageNotFoundError, version
 
     found = {"python": platform.python_version()}
@@ -73,7 +73,7 @@ def run_header(
     voice: Voice | None,
     duration_s: float | None,
 ) -> dict[str, Any]:
-    """Return what a reader of the log must know to run it again; passwords in addresses are left out."""
+    """Return what a reader of the log needs to repeat the run; passwords in addresses are left out."""
     specs = [spec] if isinstance(spec, str) else list(spec)
     clips = demo_clips() if specs == ["demo"] else specs
     hashes = {name: file_sha256(name) for name in clips if Path(name).is_file()}

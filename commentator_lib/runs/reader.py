@@ -1,4 +1,4 @@
-"""Reads a run's folder back, finished or killed."""
+"""Read a run's folder, finished or killed."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def read_journal(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a .jsonl journal, none where there is no file; a last line that a kill cut off is left out.
+    """Yield the rows of a .jsonl journal, none without a file; a last line that a kill cut off is left out.
 
-    Raises RunLogError where another line is damaged.
+    Raise RunLogError where another line is damaged.
     """
     if not path.exists():
         return
@@ -45,7 +45,7 @@ class SavedRun:
 
 
 def load_run(folder: Path | str) -> SavedRun:
-    """Read a run's folder. Raise RunLogError when it is none, damaged, or of another version."""
+    """Read a run's folder. Raise RunLogError when it is no run's, damaged, or of another version."""
     import pandas as pd
 
     folder = Path(folder)

@@ -17,7 +17,7 @@ OUTCOMES = ("spoken", "silent", "unchanged", "interrupted", "stale", "failed")
 
 
 class RunLogError(Exception):
-    """A run folder that cannot be written or read; the message says what is wrong and what helps."""
+    """A run's folder cannot be written or read; the message says what is wrong and how to fix it."""
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ class CycleRecord:
     # the words
     text: str = ""  # all of it
     heard_text: str = ""  # what was really heard
-    # what the model spent its time on; they overlap where it speaks while it writes
+    # the seconds of the model's stages; they overlap where it speaks while it writes
     preprocess_s: float | None = None
     vision_s: float | None = None
     prefill_s: float | None = None
@@ -84,7 +84,7 @@ class CycleRecord:
     torch_peak_bytes: int | None = None
 
     def set_stage_times(self, times: StageTimes) -> None:
-        """Take over what a commentator has measured; a stage that it does not know stays as it is."""
+        """Take over the times that a commentator has measured; a stage that it did not measure stays as it is."""
         known = {name: seconds for name, seconds in dataclasses.asdict(times).items() if seconds is not None}
         self.preprocess_s = known.get("preprocess_s", self.preprocess_s)
         self.vision_s = known.get("vision_s", self.vision_s)
@@ -109,6 +109,6 @@ def cycles_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def totals(rows: list[dict[str, Any]]) -> dict[str, int]:
-    """Return how many cycles ended in which way, for every outcome there is."""
+    """Return the number of cycles by outcome, with 0 for an outcome that did not occur."""
     counts = Counter(row["outcome"] for row in rows)
     return {outcome: counts.get(outcome, 0) for outcome in OUTCOMES}

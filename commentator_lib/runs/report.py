@@ -1,4 +1,4 @@
-"""What a run came to, in a short table for the terminal, from its log."""
+"""The summary of a run from its log, as a short table for the terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def summary(run: SavedRun) -> list[tuple[str, str]]:
-    """Return (what, value with its unit), in the order in which a reader wants them."""
+    """Return rows (what, value with its unit), the most important first."""
     cycles, samples, header = run.cycles, run.samples, run.header
     heard = cycles[cycles.heard_from_s.notna()]
     counts = cycles.outcome.value_counts()

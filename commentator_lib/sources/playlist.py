@@ -11,10 +11,10 @@ from commentator_lib.sources.video import FileSource
 
 
 class Playlist(Source):
-    """Plays several clips as one: over and over until `duration_s` if it is given, else each once.
+    """Plays several clips one after another: over and over until `duration_s` if it is given, else each once.
 
-    Clips may differ in size and rate. Frames are numbered through, and time runs on. Raise SourceError where
-    one of them is no video.
+    Clips may differ in size and rate. Frame numbers and times go on from clip to clip. Raise SourceError where one of
+    them is no video.
     """
 
     def __init__(self, paths: list[str], duration_s: float | None = None, max_px: int = 1280) -> None:
@@ -23,7 +23,7 @@ class Playlist(Source):
         self._duration_s = duration_s
         self._max_px = max_px
         self._skipped = 0
-        # Open each once before anything is played, so that a bad one is known at once.
+        # Open each once before anything is played, so that a bad one is reported at once.
         infos = []
         for path in paths:
             clip = FileSource(path, max_px)

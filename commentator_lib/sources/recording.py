@@ -1,8 +1,8 @@
-"""Records the picture of a source that cannot be read again, so that its run can be exported like any other.
+"""Record the picture of a source that cannot be read again, so that its run can be exported like any other.
 
-A clip on disk is decoded once more for the export. What a camera showed is gone: it is encoded while the run
-goes on, on a thread of its own with a short queue, so that a slow disk or a busy processor costs recorded
-frames and never the commentary. Matroska is written in pieces, and can be read after a kill.
+A clip on disk is decoded again for the export. A camera's picture cannot be read again, so it is encoded during the
+run, on a thread of its own with a short queue: a slow disk or a busy processor costs recorded frames, and never delays
+the commentary. Matroska is written in pieces, and can be read after a kill.
 
     source.mkv    the picture, H.264
     source.csv    the index of each recorded frame, in order
@@ -27,7 +27,7 @@ _QUEUE_FRAMES = 50
 
 
 class SourceRecorder:
-    """`push` frames as they are captured; `close` ends the file. `problem` says why it stopped before."""
+    """Records the frames that are given to `push`; `close` ends the file. `problem` says why it ended before that."""
 
     def __init__(self, folder: Path, fps: float) -> None:
         self.dropped = 0
@@ -39,7 +39,7 @@ class SourceRecorder:
         self._thread.start()
 
     def push(self, frame: Frame) -> None:
-        """Never blocks: where the queue is full the frame is not recorded, and counted."""
+        """Record a frame without blocking: where the queue is full, the frame is not recorded but counted."""
         try:
             self._frames.put_nowait(frame)
         except queue.Full:
@@ -53,7 +53,7 @@ class SourceRecorder:
     def _work(self) -> None:
         try:
             self._record()
-        except Exception as error:  # a full disk, an encoder: the recording ends, the run goes on
+        except Exception as error:  # a full disk or a failing encoder: the recording ends, the run goes on
             self.problem = f"the picture is not recorded any more: {named_first_line(error)}"
             logger.warning("%s", self.problem)
             while self._frames.get() is not None:
@@ -70,7 +70,7 @@ class SourceRecorder:
                 width_px,
                 height_px,
                 self._fps,
-                # No B-frames and a key frame a second: what was written can be decoded.
+                # No B-frames and one key frame a second: all that was written can be decoded after a kill.
                 encoder={"preset": "ultrafast", "crf": "20", "tune": "zerolatency", "g": str(self._fps)},
                 # Every packet goes to the disk at once: a kill must not take the last seconds.
                 muxer={"flush_packets": "1", "cluster_time_limit": "1000"},
@@ -87,7 +87,7 @@ class SourceRecorder:
 
 
 class RecordedSource(FileSource):
-    """A recorded source, read back with the frames' own numbers. Raise SourceError where there is none."""
+    """A recorded source, read again with the frames' own numbers. Raise SourceError where there is none."""
 
     def __init__(self, folder: Path, max_px: int = 1280) -> None:
         super().__init__(folder / "source.mkv", max_px)
@@ -102,5 +102,5 @@ class RecordedSource(FileSource):
 
 
 def is_recorded(folder: Path) -> bool:
-    """Tell whether a run's folder holds the picture of its source."""
+    """Return whether a run's folder holds the picture of its source."""
     return (folder / "source.mkv").exists()

@@ -19,20 +19,20 @@ from commentator_lib.redact import redact_url
 from commentator_lib.sources.base import Source, SourceError, SourceInfo
 
 _DEFAULT_FPS = 25.0
-# Clips whose declared rate is outside this are taken as undeclared: containers do hold such nonsense.
+# A declared rate outside this range is ignored: some containers hold such wrong values.
 _PLAUSIBLE_FPS = (0.01, 1000.0)
 _OPEN_TIMEOUT_S, _READ_TIMEOUT_S = 10.0, 5.0
 # A gap in the time stamps longer than this is a fault of the file, not a pause of the picture.
 _LONGEST_GAP_S = 10.0
-# A file whose pictures end this much before its declared length is cut off.
+# A file whose pictures end this many seconds before its declared length is cut off.
 _MISSING_S = 0.5
 
 
 class VideoSource(Source):
     """Reads with FFmpeg, frame by frame: the common part of files, streams and devices.
 
-    Raise SourceError with `hint` where there is no picture. A source that breaks off plays as far as it
-    goes; `problem` says so.
+    Raise SourceError with `hint` where there is no picture. A source that breaks off is played up to there, and
+    `problem` says why.
     """
 
     def __init__(self, name: str, max_px: int, hint: str, address: str = "", **how_to_open) -> None:
@@ -55,12 +55,12 @@ class VideoSource(Source):
         if stream.codec_context is None:
             self._container.close()
             raise SourceError(f"{shown} is in a format that FFmpeg cannot decode: convert it to H.264")
-        # 2) One decoding thread costs the least processor time up to 1080p; larger pictures need all cores.
+        # 2) Up to 1080p one decoding thread costs the least processor time; larger pictures need all cores.
         large = stream.width * stream.height > 1920 * 1088
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = 0 if large else 1
         self._stream = stream
-        # 3) Decode the first frame: only then is it known that there is one, and its size.
+        # 3) Decode the first frame, which shows that there is one, and its size.
         self._frames = self._decode()
         first = next(self._frames, None)
         if first is None:
@@ -90,7 +90,7 @@ class VideoSource(Source):
         self._not_before_s = 0.0
         try:
             for picture in self._container.decode(self._stream):
-                # 1) Its media time from 0 on; one that has none follows the one before by the nominal step.
+                # 1) Its media time from 0 on; a frame without one follows the one before by the nominal step.
                 time_s = _seconds(picture.pts, picture.time_base)
                 if time_s is None:
                     time_s = last_s + step_s - shift_s + (zero_s or 0.0)
@@ -109,7 +109,7 @@ class VideoSource(Source):
                 index += 1
                 self.count, self.end_s = index, pts_s + step_s
                 shown_s = max(step_s, _seconds(picture.duration, picture.time_base) or 0.0)
-            # 3) At the end, tell whether all came that was declared.
+            # 3) At the end, check whether the video is as long as declared.
             length_s = self._declared_s()
             if index and length_s is not None and not shift_s:
                 missing_s = length_s - (max(0.0, zero_s or 0.0) + last_s + shown_s)
@@ -137,7 +137,7 @@ class VideoSource(Source):
         width, height = max(1, round(width * scale)), max(1, round(height * scale))
         image = picture.reformat(width=width, height=height, format="rgb24").to_ndarray()
         turns = round(getattr(picture, "rotation", 0) / 90) % 4
-        # Rows of odd widths come padded, and a turned picture is a view: models want neither.
+        # Rows of odd widths come padded, and a turned picture is a view: models need a plain array.
         return np.ascontiguousarray(np.rot90(image, turns) if turns else image)
 
     def read(self, not_before_s: float = 0.0) -> Frame | None:
@@ -153,7 +153,7 @@ class VideoSource(Source):
 
 
 class FileSource(VideoSource):
-    """One video file. Raise SourceError when it is missing, empty, no video or cut off at its head."""
+    """One video file. Raise SourceError when it is missing, empty, no video or cut off at its beginning."""
 
     def __init__(self, path: str | Path, max_px: int = 1280) -> None:
         _check_file(Path(path))
@@ -164,11 +164,10 @@ class FileSource(VideoSource):
 
 
 class StreamSource(VideoSource):
-    """A network stream or a camera: frames come when they come, each stamped when it is read.
+    """A network stream or a camera, whose frames come at their own time; each is stamped when it is read.
 
-    `name` is a URL, or a device with its FFmpeg `container_format`. A URL with a length is a file somewhere
-    else and is played at its own pace. A stream that dies ends with its reason in `problem`; it is not
-    opened again.
+    `name` is a URL, or a device with its FFmpeg `container_format`. A URL with a length is a file on a server and is
+    played at the pace of its times. A stream that breaks off ends with the reason in `problem`; it is not opened again.
     """
 
     def __init__(self, name: str, max_px: int = 1280, container_format: str | None = None) -> None:

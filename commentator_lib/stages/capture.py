@@ -1,4 +1,4 @@
-"""Capture: reads the source on its own thread and hands each frame to everybody who needs it.
+"""Capture: read the source on a thread of its own and hand each frame to every part that needs it.
 
 Every frame goes to the display buffer (for the viewers); at the capture rate one goes to the window (for the
 model) and to the scene tracker.
@@ -22,7 +22,7 @@ from commentator_lib.sources.recording import SourceRecorder
 
 logger = logging.getLogger(__name__)
 
-# A reader that is this late has fallen behind real time, and skips to the present.
+# A reader that is late by this many seconds has fallen behind real time, and skips to the present.
 _BEHIND_S = 0.1
 
 
@@ -69,12 +69,12 @@ class Capture:
         not_before_s = 0.0
         try:
             while not self._stop.is_set():
-                # 1) The next frame, as soon as it is there; one that is late by far is left out.
+                # 1) Take the next frame as soon as it is there; leave out one that is far too late.
                 frame = await self._worker.call(self._source.read, not_before_s)
                 if frame is None:
                     break
                 check_frame(frame)
-                # 2) When it counts as captured: a live one now, a file's when a camera would have given it.
+                # 2) Set its time of capture: now for a live source, for a file when a camera would have given it.
                 captured_s = loop.time()
                 if self._source.info.live:
                     if self._duration_s is not None and captured_s - self.from_s >= self._duration_s:
@@ -85,13 +85,13 @@ class Capture:
                     not_before_s = frame.pts_s + behind_s if behind_s > _BEHIND_S else 0.0
                     if behind_s < 0:
                         await sleep_until(captured_s)
-                # 3) To everybody who needs it.
+                # 3) Hand it to every part that needs it.
                 await self._hand_over(Frame(frame.index, frame.pts_s, captured_s, frame.image))
         except ImageError as error:
             if self.frames == 0:
                 raise
             self.problem = str(error)
-        except Exception as error:  # a source may die in any way; what was seen is still commented
+        except Exception as error:  # a source may fail in any way; the frames before are still commented
             self.problem = named_first_line(error)
         finally:
             reason = self.problem or self._source.problem or ("stopped" if self._stop.is_set() else "its end")
@@ -102,7 +102,7 @@ class Capture:
     def _due_s(self, frame: Frame) -> float:
         """Return the clock time at which a frame of a file would have come from a camera, to the microsecond.
 
-        That this code ran a little later must not shake the picture.
+        It does not depend on when this code runs, so that the picture does not jitter.
         """
         self._first_pts_s = frame.pts_s if self._first_pts_s is None else self._first_pts_s
         return self.from_s + frame.pts_s - self._first_pts_s

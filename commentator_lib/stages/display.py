@@ -1,4 +1,4 @@
-"""Display: from the display buffer to the players, and from the exact player to the run's log."""
+"""Display: from the display buffer to the players, and from the headless player to the run's log."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from commentator_lib.pacing.delay import PictureDelay
 from commentator_lib.players.base import PlayerGroup
 from commentator_lib.runs.log import RunLog
 
-# A frame this late gives way to the next one, if that is due too: about two frames of a screen.
+# A frame that is late by this many seconds is left out if the next one is due too: about two frames of a screen.
 _LATE_S = 0.04
 
 OnCaption = Callable[[int, str, bool, float], None]
@@ -34,7 +34,7 @@ class Display:
         """Show every frame when it is due, until the buffer is closed and empty."""
         loop = asyncio.get_running_loop()
         while (frame := await self._buffer.wait()) is not None:
-            # 1) Until the first latency is known there is no picture, for `delay_init_s` at most.
+            # 1) Wait until the first latency is known, for `delay_init_s` at most; there is no picture before.
             while not self._delay.started:
                 left_s = frame.captured_at_s + self._delay.applied_s - self._players.lead_s - loop.time()
                 if left_s <= 0:
@@ -45,7 +45,7 @@ class Display:
             self._buffer.pop()
             due_s = self._delay.due(frame.captured_at_s)
             await sleep_until(due_s - self._players.lead_s)
-            # 3) Leave it out where nobody would see it, because the next one is due as well.
+            # 3) Leave it out if it is late and the next one is due as well.
             behind, following = loop.time() - due_s > _LATE_S, self._buffer.oldest
             if behind and following and following.captured_at_s + self._delay.applied_s <= loop.time():
                 self.late_dropped += 1
@@ -54,7 +54,7 @@ class Display:
 
 
 class ShownLog:
-    """Takes what the headless player drew and played to the run's log and to the session's listeners.
+    """Passes what the headless player drew and played on to the run's log and to the session's listeners.
 
     `shown_s` is how far the picture has come, in seconds of media time from its first frame.
     """
@@ -70,6 +70,7 @@ class ShownLog:
         self._first_pts_s: float | None = None
 
     def drawn(self, frame: Frame, due_at_s: float, drawn_at_s: float) -> None:
+        """Pass on a frame that was drawn at clock time `drawn_at_s`."""
         due_s, drawn_s = due_at_s - self._epoch_s, drawn_at_s - self._epoch_s
         self._first_pts_s = frame.pts_s if self._first_pts_s is None else self._first_pts_s
         self.shown_s = frame.pts_s - self._first_pts_s
@@ -78,9 +79,11 @@ class ShownLog:
             self._on_drawn(frame, due_s, drawn_s)
 
     def sounded(self, comment_id: int, samples: np.ndarray, from_s: float) -> None:
+        """Pass on sound, int16 (N,) at 48 kHz, that was played from clock time `from_s` on."""
         self._log.sounded(comment_id, samples, from_s - self._epoch_s)
 
     def captioned(self, comment_id: int, text: str, final: bool, at_s: float) -> None:
+        """Pass on a caption that was shown at clock time `at_s`."""
         self._log.captioned(comment_id, text, final, at_s - self._epoch_s)
         if self._on_caption:
             self._on_caption(comment_id, text, final, at_s - self._epoch_s)

@@ -48,13 +48,13 @@ class Given:
 
     @property
     def length_s(self) -> float | None:
-        """How long the run will be, where that is known."""
+        """How long the run will be, in seconds; None where that is not known."""
         return self.source.info.duration_s or self.duration_s
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What exists while a run's clock runs."""
+    """The parts that exist while a run's clock runs."""
 
     epoch_s: float  # the loop's time from which everything in the log counts
     window: SlidingWindow
@@ -76,7 +76,7 @@ class Parts:
 def warm_up(given: Given, notes: list[str]) -> dict[str, Any]:
     """Load what is slow to load, on the inference thread; return the time and the memory that it took, for the log.
 
-    Errors of the commentator pass through. A voice that fails is noted: it costs the sound, not the session.
+    Errors of the commentator pass through. A failure of the voice goes into `notes`: the session runs without sound.
     """
     before = meters.vram_used_bytes()
     started_s = time.monotonic()
@@ -106,7 +106,7 @@ def close_each(notes: list[str], *given: Source | Commentator | Voice | None) ->
             continue
         try:
             part.close()
-        except Exception as error:  # the log must be finished, however a model ends
+        except Exception as error:  # the log must be finished even if closing a model fails
             notes.append(f"closing {type(part).__name__}: {named_first_line(error)}")
             logger.warning("closing %s failed: %s", type(part).__name__, named_first_line(error))
 
@@ -120,7 +120,7 @@ def build_parts(
     stop: threading.Event,
     on_player_failure: Callable[[str, Exception], None],
 ) -> Parts:
-    """Return the parts of a run, tied to each other. Called on the loop's thread; its time now is the run's zero."""
+    """Return the parts of a run, connected. Called on the loop's thread; the loop's time now is the run's zero."""
     epoch_s = asyncio.get_running_loop().time()
     live = given.mode == "live"
     # 1) The two memories of the picture, and how far it lags.
@@ -174,7 +174,7 @@ def build_parts(
 
 
 def _run_row(given: Given, settings: Settings, epoch_s: float) -> dict[str, Any]:
-    """Return what players may want to tell of the run. `epoch_s` is the clock's time from which rows count."""
+    """Return the row "run" for players, which describes the run; `epoch_s` is the clock time of the rows' zero."""
     return {
         "epoch_s": epoch_s,
         "source": given.source.info.spec,

@@ -1,4 +1,4 @@
-"""Sampling: what a run costs and how it goes, as one row a second, and at any time for who asks."""
+"""Sampling: what a run costs and how far it has come, as one row a second, and at any time on request."""
 
 from __future__ import annotations
 
@@ -44,16 +44,19 @@ async def sample_each_second(
 ) -> None:
     """Write a sample to `log` each second from `epoch_s` on, until cancelled.
 
-    `measure_machine` False leaves processor and memory out: in virtual time they would mean nothing.
+    `measure_machine` False leaves processor and memory out, which mean nothing in virtual time.
     `on_log_lost` is called after each sample once the log cannot be written any more.
     """
+    # 1) Measure from here on.
     loop = asyncio.get_running_loop()
     meter = meters.ProcessMeter() if measure_machine else None
     shown_before = 0
     due_s = epoch_s
     while True:
+        # 2) Wait for the next full second.
         due_s += _SAMPLE_S
         await sleep_until(due_s)
+        # 3) Write the row, and report a log that is lost.
         cpu_share, rss_bytes = meter.read() if meter else (None, None)
         now = counts()
         log.sample(

@@ -1,4 +1,4 @@
-"""What every voice is: text in, pieces of sound out, on the inference thread."""
+"""The interface of every voice: text in, pieces of sound out, on the inference thread."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from commentator_lib.settings import Settings
 
 
 class Voice(ABC):
-    """Speaks for commentators that have no voice. Give `name` and `sample_rate_hz`, and write `speak`.
+    """Speaks for commentators that have no voice. Set `name` and `sample_rate_hz`, and write `speak`.
 
     All calls come from one thread, one after another, and may block: the first sound of a comment waits for
     the first piece, so yield early.
@@ -22,7 +22,7 @@ class Voice(ABC):
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """Return the voice that these settings ask for. Override it where they matter to yours."""
+        """Return the voice that these settings ask for. Override it if your voice uses settings."""
         return cls()
 
     @abstractmethod
@@ -33,7 +33,7 @@ class Voice(ABC):
         """
 
     def warm_up(self) -> None:
-        """Load what is slow to load. Called once, before anybody listens."""
+        """Load what is slow to load. Called once, before the first `speak`."""
 
     def close(self) -> None:
-        """Give back what `warm_up` took. Called once, after the last `speak`."""
+        """Free what `warm_up` loaded. Called once, after the last `speak`."""

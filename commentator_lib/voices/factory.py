@@ -1,4 +1,4 @@
-"""Makes the voice that the settings name: the built-in one, an installed one, or somebody's own class."""
+"""Make the voice that the settings name: the built-in one, an installed one, or a class by its dotted name."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def known_voices() -> dict[str, str]:
 def make_voice(settings: Settings) -> Voice:
     """Return the voice that the settings name. Text-only runs have it too, since speech can be switched on.
 
-    Raise SettingsError for somebody's own class that cannot be imported or is no Voice.
+    Raise SettingsError for a class that cannot be imported or is no Voice.
     """
     make = _BUILT_IN.get(settings.voice)
     if make is not None:
@@ -39,6 +39,6 @@ def make_voice(settings: Settings) -> Voice:
         raise
     except PluginError as error:
         raise SettingsError(f"voice: {error}") from None
-    except Exception as error:  # somebody else's code, which may fail in any way
+    except Exception as error:  # code of others, which may fail in any way
         reason = named_first_line(error)
         raise SettingsError(f"voice: {settings.voice} cannot be made: {reason}") from error

@@ -1,8 +1,8 @@
 """The embedded voice: hibari-tts, 24 kHz, on one core, with its model inside the package.
 
 The engine pads each sentence with silence (0.3 s before, 0.4 s after). The voice trims it, since pacing
-counts seconds of speech, and leaves a short breath between two sentences. The first call is slow (0.9 s
-with loading), so `warm_up` makes it before anyone listens.
+counts seconds of speech, and leaves a short pause between two sentences. The first call is slow (0.9 s
+with loading), so `warm_up` makes it before the first comment.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from commentator_lib.media import AudioChunk, silence, trim_silence
 from commentator_lib.voices.base import Voice
 
 _BREATH_S = 0.15
-# The engine reads "BRA" as a word. Codes of teams have two or three letters; TAXI and EXIT are words.
+# The engine reads "BRA" as a word. Codes of teams have two or three letters; longer ones, TAXI or EXIT, are words.
 _CODE = re.compile(r"\b[A-Z]{2,3}\b")
-# "67:12" would be read "sixty seven twelve".
+# The engine would read "67:12" as "sixty seven twelve".
 _CLOCK = re.compile(r"\b(\d{1,3}):([0-5]\d)\b")
 
 
@@ -47,7 +47,7 @@ class HibariVoice(Voice):
             pass
 
     def speak(self, text: str) -> Iterator[AudioChunk]:
-        if not any(c.isalnum() for c in text):  # the engine makes noise of "..." and "!!!"
+        if not any(c.isalnum() for c in text):  # the engine turns "..." and "!!!" into noise
             return
         with self._lock:
             if self._engine is None:
