@@ -73,10 +73,8 @@ def play_between(
 def _play_goal_kick(director: Director, before: Block, from_s: float) -> None:
     direction = attack_direction(before.team)
     keeper = (1 - before.team) * 11
-    spot = (
-        direction * 47.0,
-        math.copysign(director.rng.uniform(4.5, 8), director.ball_place()[1]),
-    )  # past the goal, not through it
+    # beside the goal
+    spot = (direction * 47.0, math.copysign(director.rng.uniform(4.5, 8), director.ball_place()[1]))
     shooter = next(t.who for t in reversed(director.touches) if t.team == before.team and t.who >= 0)
     if director.take_cuts(2, 0.6):
         director.poses.append((shooter, from_s - 0.6, from_s + 2.4, DEJECTED))

@@ -88,7 +88,7 @@ def _draw_head(image, person: Person, points, px_per_m: float, facing: float) ->
         axes = (max(1, round(rx_m * px_per_m * ONE_PX)), max(1, round(ry_m * px_per_m * ONE_PX)))
         cv2.ellipse(image, centre, axes, 0, from_deg, to_deg, colour, -1, cv2.LINE_AA, SHIFT)
 
-    # how far the head is turned to the side, −1 to 1: the nearer the shoulders are in the picture, the farther
+    # how far the head is turned to the side, −1 to 1: from the side, the shoulders are close together in the picture
     across = (points[SHOULDER, 0] - points[SHOULDER + 1, 0]) / px_per_m
     turned = math.copysign(math.sqrt(max(0.0, 1 - min(1.0, abs(across) / 0.42) ** 2)), 1.0) * _facing_side(
         points

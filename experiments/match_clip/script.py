@@ -55,7 +55,7 @@ class Shot:
     to_frame: int = 0
     focus: tuple[int, ...] = ()  # close-up: the people it shows
     side: int = 1  # goal-line and replay: at which goal, +1 right
-    near: int = -1  # goal-line: on which side of the goal the camera stands
+    near: int = -1  # goal-line: on which side of the goal the camera is, ±1 along y
     angle: str = ""  # replay: behind, line or zoom
     excited: bool = False  # crowd
     team: int = 0  # crowd: whose supporters
@@ -90,9 +90,7 @@ class Script:
     team_colours: tuple[Colour, Colour]
     crowd_colours: tuple[Colour, ...]
     people: tuple[Person, ...]
-    changes: dict[
-        int, tuple[tuple[int, Person], ...]
-    ]  # index in `people` → (from this world frame on, the person)
+    changes: dict[int, tuple[tuple[int, Person], ...]]  # who → (from this world frame on, the person)
     boards: tuple[tuple[int, int, int], ...]  # (shown before this world frame, number off, number on)
     shots: tuple[Shot, ...]
     captions: tuple[Caption, ...]

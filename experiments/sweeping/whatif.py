@@ -26,7 +26,7 @@ from experiments.match_clip.events import Event, Truth
 from experiments.sweeping.costs import TokenCost
 
 WIDTH, HEIGHT = 64, 36
-# Half the frame rate of the clip: a comment's newest frame is at most 0.08 s older than it would be there.
+# Half the frame rate of the clip: a comment's newest frame is at most 0.08 s older than at the clip's own rate.
 FPS = 12.5
 TOKENS_PER_WORD = 1.3
 _CHUNK_S = 1.0
@@ -145,9 +145,8 @@ class Spotter(Commentator):
             filler = _FILLER[self._fillers_said % len(_FILLER)]
             self._fillers_said += 1
             words += (filler[:1].upper() + filler[1:] + ".").split()
-        return " ".join(
-            words[: int(request.max_new_tokens / TOKENS_PER_WORD)]
-        )  # the cap cuts in mid-sentence
+        # the token cap may cut a sentence
+        return " ".join(words[: int(request.max_new_tokens / TOKENS_PER_WORD)])
 
     def _sees(self, k: int, event: Event, request: CommentRequest) -> bool:
         """Return whether one of the frames shows the event, and the spotter recognises it there."""

@@ -68,7 +68,9 @@ def _home(folder: Path, runtime: str) -> dict[str, str]:
     home = folder / ".home"
     notices = home / "config" / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
     notices.mkdir(parents=True, exist_ok=True)
-    (notices / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')  # or a dialog asks
+    (notices / "notification.jupyterlab-settings").write_text(
+        '{"fetchNews": "false"}'
+    )  # without it a dialog opens
     own = {f"JUPYTER_{name}_DIR": str(home / name.lower()) for name in ("CONFIG", "DATA")}
     own["JUPYTER_RUNTIME_DIR"] = runtime
     own["IPYTHONDIR"] = str(home / "ipython")

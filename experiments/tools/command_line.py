@@ -61,9 +61,7 @@ def run_app(app: typer.Typer, name: str) -> None:
             raise
         print(f"{name}: {error.filename or 'cannot write'}: {error.strerror}", file=sys.stderr)
         code = 1
-    except (
-        Exception
-    ) as error:  # wrong usage; typer has no public name for the errors of the click that it contains
+    except Exception as error:  # wrong usage: a click error, for which typer has no public name
         format_message, exit_code = getattr(error, "format_message", None), getattr(error, "exit_code", None)
         if format_message is None or exit_code is None:
             raise

@@ -43,7 +43,7 @@ def disk_bytes() -> int | None:
     """Return the bytes that were read from a disk for this process, by the kernel's count; None without a count."""
     try:
         lines = Path("/proc/self/io").read_text().splitlines()
-    except OSError:  # not kept, or not shown in this container
+    except OSError:  # this kernel does not count, or the container hides the file
         return None
     return int(dict(line.split(": ") for line in lines)["read_bytes"])
 

@@ -25,10 +25,9 @@ def measure_own_text(bench: LoadedModel, new_tokens: int) -> dict[str, Any]:
     """Measure the model's `chat`, and its language model's `generate` as chat calls it, on the same embeddings."""
     import torch
 
+    # chat calls these, and they would fail: no audio encoder is loaded
     for name in ("get_audio_embedding", "get_audio_embedding_streaming"):
-        setattr(
-            bench.model, name, lambda *_args, **_options: []
-        )  # they would fail: no audio encoder is loaded
+        setattr(bench.model, name, lambda *_args, **_options: [])
     chat_s: list[float] = []
     generate_ms: list[float] = []
     out: dict[str, Any] = {}

@@ -121,11 +121,11 @@ def test_a_change_of_the_scoreboard_is_named_by_its_own_score():
 
 
 def test_false_triggers():
-    assert events.false_triggers([said(12, "Goal!"), said(15, "What a goal!")], EVENTS) == 0  # told twice
+    assert events.false_triggers([said(12, "Goal!"), said(15, "What a goal!")], EVENTS) == 0  # named twice
     assert events.false_triggers([said(25, "Goal!")], EVENTS) == 1
     assert events.false_triggers([said(25, "A corner, and a card.")], EVENTS) == 2
     assert events.false_triggers([said(25, "Another view: a bus.")], EVENTS) == 0  # a cut is no match event
-    # Scores: 1-0 stands from 12 to 42; within 10 s after it, the old one may still be said.
+    # The scoreboard shows 1-0 from 12 to 42 s; the old score may still be said for 10 s after a change.
     assert events.false_triggers([said(30, "1-0 still.")], EVENTS) == 0
     assert events.false_triggers([said(30, "0-0 still.")], EVENTS) == 1
     assert events.false_triggers([said(20, "0-0 still.")], EVENTS) == 0
@@ -143,7 +143,7 @@ def test_covered_time_counts_overlaps_once():
 
 
 def test_f1_by_the_second():
-    # Speech 0–5 and 12–15. Should: 0–10 and 20–30. TP 5, FN 15, FP 3; silent: TP 7, FP 15, FN 3.
+    # Speech at 0–5 and 12–15 s, action at 0–10 and 20–30 s. Speaking: TP 5, FN 15, FP 3; silent: TP 7, FP 15, FN 3.
     speak, silent = speech.speak_silent_f1([(0, 5), (12, 15)], STRETCHES, 30)
     assert speak == pytest.approx(2 * 5 / (2 * 5 + 3 + 15))
     assert silent == pytest.approx(2 * 7 / (2 * 7 + 15 + 3))

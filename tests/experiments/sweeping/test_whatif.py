@@ -48,7 +48,7 @@ def test_names_an_event_only_when_a_frame_shows_it():
     assert "goal" not in naming.kinds_named(words(spotter, 5.0, 9.9))
     assert "goal" not in naming.kinds_named(words(Spotter(TRUTH, COST, SURE), 13.5, 15.0))
     assert "goal" in naming.kinds_named(words(spotter, 9.0, 12.0))
-    assert "goal" not in naming.kinds_named(words(spotter, 12.0, 12.5))  # once is enough
+    assert "goal" not in naming.kinds_named(words(spotter, 12.0, 12.5))  # an event is named once
 
 
 def test_what_it_does_not_recognise_it_does_not_name():
