@@ -177,9 +177,9 @@ def _place(
             NORMED,
             queries.dtype.element_ty,
         )
-        # 3) write it to its place
-        if head < HEADS:
-            target = queries + (row * HEADS + head) * size
+    # 3) write it to its place
+    if head < HEADS:
+        target = queries + (row * HEADS + head) * size
     elif head < HEADS + KV_HEADS:
         target = keys + (head - HEADS) * stride + position * size
     else:
