@@ -14,6 +14,8 @@ from experiments.match_clip.events import EventsError, load_events
 from experiments.tools.command_line import run_app
 from tests.experiments.match_clip.conftest import change, draw, write_script
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.slow
 def test_the_clip_is_what_the_script_says(rendered):

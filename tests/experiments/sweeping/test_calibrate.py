@@ -27,6 +27,8 @@ from experiments.sweeping.costs import TokenCost, load_cost
 from experiments.sweeping.sweep import SweepError
 from experiments.sweeping.whatif import Spotter, SpotterTraits, TinyMatch
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 KNOWN = TokenCost("by hand", 66, 1.0, 0.002, 0.05, 0.4, 0.002, 0.2, 0.05, 0.3)
 TRUTH = Truth(240.0, (), (Stretch("action", 0.0, 240.0),), ("RED", "BLU"))

@@ -64,6 +64,7 @@ def test_results_can_be_read_when_the_cost_file_has_gone_or_changed(tmp_path):
     assert len(load_results(tmp_path / "out")) == 8
 
 
+@pytest.mark.slow
 def test_rows_stand_in_the_order_of_the_sweep(small_run):
     found, folder = small_run
     assert load_results(folder)["key"].tolist() == [job.key for job in plan_jobs(found)]
