@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
         output.seek(0)
         print(output.read())
     print(f"Both parts took {time.monotonic() - began_s:.0f} s.")
-    if _NOTHING_TO_RUN in statuses and 0 in statuses:  # the arguments may choose tests of one part only
+    if _NOTHING_TO_RUN in statuses and 0 in statuses:  # the arguments may select tests of one part only
         return 0
     return max(statuses)
 

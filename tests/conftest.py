@@ -1,5 +1,5 @@
-"""Test doubles with the real interfaces: commentators and voices that fail in every way, and a short way
-to run a whole session in virtual time."""
+"""Test doubles with the real interfaces: commentators and voices that fail in different ways, and a function that
+runs a whole session in virtual time."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from commentator_lib.voices.base import Voice
 
 
 class Says(Commentator):
-    """A commentator without a voice that gives these chunks of text, with the prompts it was given."""
+    """A commentator without a voice that says these replies, and keeps the prompts that it was given."""
 
     name = "says"
     has_cost_model = True
@@ -53,7 +53,7 @@ class Says(Commentator):
 
 
 class Raises(Commentator):
-    """Fails on every n-th call, before or after its first words."""
+    """A commentator that fails on every n-th call, before or after its first words."""
 
     name = "raises"
     has_cost_model = True
@@ -71,7 +71,7 @@ class Raises(Commentator):
 
 
 class Hangs(Commentator):
-    """Does not come back until `release` is set."""
+    """A commentator that does not return until `release` is set."""
 
     name = "hangs"
 
@@ -84,7 +84,7 @@ class Hangs(Commentator):
 
 
 class ToneVoice(Voice):
-    """0.25 s of a 300 Hz tone for each word, at 24 kHz."""
+    """A voice that gives 0.25 s of a 300 Hz tone for each word, at 24 kHz."""
 
     name = "tone"
     sample_rate_hz = 24_000
@@ -104,7 +104,7 @@ class SilentVoice(ToneVoice):
 
 
 class BrokenVoice(ToneVoice):
-    """Fails from the n-th sentence on."""
+    """A voice that fails after `good` sentences."""
 
     def __init__(self, good: int = 0) -> None:
         super().__init__()
@@ -117,7 +117,7 @@ class BrokenVoice(ToneVoice):
 
 
 class Pictures(Source):
-    """A source of small pictures; `picture(second) -> (H, W, 3)`. May die at `dies_at_s`."""
+    """A source of small pictures, `picture(second)` (H, W, 3) uint8; it fails at `dies_at_s`, if given."""
 
     def __init__(
         self,
@@ -172,7 +172,7 @@ def virtually(main):
 
 @contextlib.contextmanager
 def small_disk(path, kilobytes):
-    """A disk of that size mounted at `path` while the block runs; skips where mounting is not allowed."""
+    """Mount a disk of that size at `path` while the block runs; skip the test where mounting is not allowed."""
     path.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "none", str(path)]
     if os.name != "posix" or os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
@@ -184,13 +184,13 @@ def small_disk(path, kilobytes):
 
 
 def level_dbfs(samples: np.ndarray) -> float:
-    """Level of float32 or int16 samples (N,) in dB below full scale; −inf for silence or no samples."""
+    """Return the level of float32 or int16 samples (N,) in dB below full scale; −inf for silence or no samples."""
     power = float(np.mean(np.square(to_float32(samples), dtype=np.float64))) if len(samples) else 0.0
     return 10 * float(np.log10(power)) if power > 0 else float("-inf")
 
 
 def picture(k: int, width: int, height: int) -> np.ndarray:
-    """Red, with a bar that moves by the frame."""
+    """Return a red picture (height, width, 3) with a bar that moves with the frame number `k`."""
     image = np.zeros((height, width, 3), np.uint8)
     image[..., 0] = 200
     left = k * 5 % width

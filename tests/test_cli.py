@@ -1,4 +1,4 @@
-"""The command line as a person meets it: in a process of its own."""
+"""The command line, each command in a process of its own."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def started(tmp_path, *arguments):
 
 
 def wait_for(condition, process, timeout_s=60):
-    """Until a condition is true; the bound only ends a test that has failed."""
+    """Wait until a condition is true; the limit only ends a test that has failed."""
     end = time.monotonic() + timeout_s
     while not condition():
         assert process.poll() is None and time.monotonic() < end, "the run never got that far"
@@ -154,7 +154,7 @@ def test_ctrl_c_leaves_everything_written(tmp_path):
 
 
 def handles_signals(process):
-    """Whether our own code has begun: before, Python's start-up answers an interrupt, and not as we would."""
+    """Return whether the library's own code has begun: before that, Python itself handles an interrupt."""
     for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
         if line.startswith("SigCgt:"):
             return bool(int(line.split()[1], 16) >> (signal.SIGTERM - 1) & 1)

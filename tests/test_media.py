@@ -31,7 +31,7 @@ def resampled(samples, sizes, rate=24_000):
 
 
 def roughness(pcm):
-    """The largest second difference: a click stands out in it."""
+    """Return the largest second difference of the samples, which is large where there is a click."""
     return np.abs(np.diff(pcm.astype(int), 2)).max()
 
 

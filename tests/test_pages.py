@@ -22,19 +22,19 @@ PAGES = {
     )
 }
 SITE = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
-# These tell of the past, and so may name what is gone.
+# Pages about the past may name things that no longer exist.
 HISTORY = {"CHANGELOG.md", "docs/lab_notes.md"}
 by_page = pytest.mark.parametrize("page", PAGES)
 
 
 def code_of(page):
-    """The page's commands: indented or fenced lines, and what stands between backticks."""
+    """Return the page's commands: indented or fenced lines, and text between backticks."""
     text = PAGES[page]
     return re.findall(r"`[^`\n]+`", text) + re.findall(r"^(?: {4}|\t).*$", text, re.M)
 
 
 def anchor(heading):
-    """A heading's anchor, as the site and the usual viewers of Markdown make it."""
+    """Return a heading's anchor, as the site and the usual viewers of Markdown make it."""
     kept = re.sub(r"[^\w\s-]", "", heading.replace("`", "").strip().lower())
     return re.sub(r"[\s]+", "-", kept)
 

@@ -1,4 +1,4 @@
-"""Somebody's own classes: found by entry points of installed packages and by dotted names."""
+"""Classes of other packages, found by entry points and by dotted names."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ number = 7
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    """A package `own` on the path, with entry points of all three kinds."""
+    """Put a package `own` with entry points of all three kinds on the path."""
     (tmp_path / "own_classes.py").write_text(MODULE)
     (tmp_path / "broken_classes.py").write_text("import nothing_of_this_name")
     info = tmp_path / "own_package-1.2.dist-info"

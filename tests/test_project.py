@@ -1,4 +1,4 @@
-"""The project's own promises: one list of packages, downward imports, true pages."""
+"""Rules of the project: one list of packages, imports of heavy packages, texts without private paths."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def texture(seed=0, size=(720, 1600)):
-    """Something with detail at all sizes."""
+    """Return a picture with detail at all sizes."""
     rng = np.random.default_rng(seed)
     image = np.full((*size, 3), 128.0, np.float32)
     for octave in range(2, 8):
@@ -48,7 +48,7 @@ def view(x, y=100):
 
 
 def track(picture, seconds, fps=2.0, mark_s=None):
-    """A tracker that has seen `picture(t)` for `seconds`, with the reference taken at `mark_s`."""
+    """Return a tracker that has seen `picture(t)` for `seconds`, with the reference taken at `mark_s`."""
     tracker = SceneTracker()
     values = []
     for k in range(int(seconds * fps) + 1):
@@ -130,7 +130,7 @@ def test_cut_is_a_change_by_every_measure():
 
 
 def test_a_cut_is_not_taken_for_camera_motion():
-    """Two pictures always align somewhere a little; undoing that would hide a part of the cut."""
+    """Two different pictures always align a little somewhere; undoing that motion would hide a part of the cut."""
     kept = [features(Frame(0, 0.0, 0.0, texture(seed)[:360, :640])) for seed in range(6)]
     for a, b in zip(kept, kept[1:], strict=False):
         assert compensated_change(b, a) == pytest.approx(block_change(b, a))
@@ -143,7 +143,7 @@ def test_one_digit_in_a_pan_is_a_change():
 
 
 def test_what_was_inferred_on_is_not_news():
-    """A cut half a second before the inference is in its frames: it must not bring another cycle."""
+    """A cut half a second before the inference is in its frames, so it must not start another cycle."""
     other = texture(5)[:360, :640]
     tracker, values = track(lambda t: view(300) if t < 2.5 else other, 4.0, mark_s=2.5)
     assert values[5] > 15 and values[6] == 0.0 and tracker.measure().compensated == 0.0

@@ -45,7 +45,7 @@ def ours():
 
 
 def eventually(condition, timeout_s=20.0):
-    """Whether a condition comes true; the bound only ends a test that has failed."""
+    """Return whether a condition becomes true; the limit only ends a test that has failed."""
     end = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > end:

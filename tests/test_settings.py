@@ -76,7 +76,7 @@ NUMBERS = [n for n, f in Settings.model_fields.items() if f.annotation in (int, 
 
 
 def limits_of(name):
-    """(limit, the side beyond it, whether it is itself allowed) of one setting, off the model."""
+    """Return (limit, the side beyond it, whether the limit itself is allowed) of one setting, read from the model."""
     for limit in Settings.model_fields[name].metadata:
         for key, side, allowed in (("ge", -1, True), ("gt", -1, False), ("le", 1, True), ("lt", 1, False)):
             if (value := getattr(limit, key, None)) is not None:
@@ -84,7 +84,7 @@ def limits_of(name):
 
 
 def beside(name, value, side):
-    """The next value of the setting's type on that side."""
+    """Return the next value of the setting's type on that side."""
     if Settings.model_fields[name].annotation is int:
         return value + side
     return math.nextafter(value, side * math.inf)

@@ -16,7 +16,7 @@ from commentator_lib.settings import Settings
 
 @pytest.fixture
 def library_log():
-    """The library's logger, as it was before once the test has ended."""
+    """Return the library's logger; restore it when the test has ended."""
     logger = logging.getLogger("commentator_lib")
     handlers, level = list(logger.handlers), logger.level
     yield logger
@@ -28,7 +28,7 @@ def library_log():
 
 @pytest.fixture(params=[80, 40])
 def terminal_width(request, monkeypatch):
-    """Stdout taken for a terminal of that many columns."""
+    """Make stdout look like a terminal of that many columns."""
     monkeypatch.setattr(terminal, "is_terminal", lambda: True)
     monkeypatch.setenv("COLUMNS", str(request.param))
     return request.param

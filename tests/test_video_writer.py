@@ -15,7 +15,7 @@ QUICK = {"preset": "ultrafast", "crf": "20"}
 
 
 def pictures(path):
-    """[(time in seconds, (H, W, 3) uint8)] of a file."""
+    """Return the pictures of a file as [(time in seconds, (H, W, 3) uint8)]."""
     with av.open(str(path)) as file:
         return [(float(f.pts * f.time_base), f.to_ndarray(format="rgb24")) for f in file.decode(video=0)]
 

@@ -1,4 +1,4 @@
-"""The wheel: built without network, put into a folder of its own, and run from elsewhere with only that on the path."""
+"""The wheel: built without network, unpacked into a folder, and run from elsewhere with only that on the path."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """Built from a copy of what git knows: a checkout's leftovers must not find their way in."""
+    """Build the wheel from a copy of the tracked files, so that other files of the checkout do not get into it."""
     source = tmp_path_factory.mktemp("source")
     names = subprocess.run(
         [
@@ -75,7 +75,7 @@ def installed(wheel, tmp_path_factory):
 
 
 def commentator(installed, folder, *arguments):
-    """The command line of the installed wheel, run in `folder`; the dependencies are this environment's."""
+    """Run the command line of the installed wheel in `folder`, with this environment's dependencies."""
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "COMMENTATOR")}
     environment["PYTHONPATH"] = str(installed)
     code = (

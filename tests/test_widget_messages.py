@@ -1,4 +1,4 @@
-"""The messages of a page reach a widget while a cell runs; without a kernel nothing is changed."""
+"""A page's messages reach a widget while a cell runs; without a kernel nothing is changed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Comm:
 
 
 class PlainComm:
-    """A comm of a kernel that takes no message off its shell."""
+    """A comm of a kernel that leaves messages on their shell."""
 
 
 class Widget:
@@ -37,7 +37,7 @@ def test_where_the_switch_does_not_exist_nothing_is_changed():
 
 
 def test_the_kernel_that_is_installed_has_the_switch():
-    """A new ipykernel that calls it otherwise would bring the fault back: then this says so."""
+    """A new ipykernel with another name for it would bring the fault back: then this test fails."""
     comm = pytest.importorskip("ipykernel.comm.comm")
     assert hasattr(comm.BaseComm, "_reply_subshell_for")
 

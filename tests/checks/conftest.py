@@ -19,7 +19,7 @@ def requirements(*texts):
 
 
 def without(monkeypatch, name):
-    """As if a package were not installed."""
+    """Make a package look as if it were not installed."""
     real = builtins.__import__
 
     def refuse(wanted, *arguments, **more):

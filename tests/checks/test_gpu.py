@@ -1,4 +1,4 @@
-"""GPUs that nobody has, as driver and PyTorch would describe them."""
+"""Checks of the GPU, with simulated answers of the driver and of PyTorch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The machine, its browser, and the parts that are tried out."""
+"""Checks of the machine, its browser, and the parts that are tried out."""
 
 from __future__ import annotations
 

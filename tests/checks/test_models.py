@@ -1,4 +1,4 @@
-"""Checkpoints, voices and model servers, whole and broken."""
+"""Checks of checkpoints, voices and model servers, complete and broken ones."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_files_that_may_not_be_read_are_a_finding(monkeypatch, tmp_path):
 
 @pytest.fixture
 def server():
-    """(its address, what it will answer: [status, body], the headers and paths it was asked with)."""
+    """Yield (the server's address, its next answer as [status, body], the headers and paths of its requests)."""
     answer: list = [200, b"{}"]
     asked: list = []
 

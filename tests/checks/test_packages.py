@@ -1,4 +1,4 @@
-"""Python and its packages: what is required, what is installed, and what lacks."""
+"""Checks of Python and its packages: required, installed and missing ones."""
 
 from __future__ import annotations
 

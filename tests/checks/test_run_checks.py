@@ -1,4 +1,4 @@
-"""`commentator check` as a whole: machines with nothing, and this one once."""
+"""`commentator check` as a whole: on a simulated machine with nothing, and once on this one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole sessions in virtual time in which something happens, and what is read off their logs."""
+"""Whole sessions in virtual time with actions during the run, and readings of their logs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def heard(session):
 
 
 class Cue:
-    """A player that only calls `actions[t](session)` when the picture comes to second t."""
+    """A listener for drawn frames that calls `actions[t](session)` when the picture comes to second t."""
 
     def __init__(self, actions):
         self.actions = dict(actions)
@@ -32,7 +32,7 @@ class Cue:
 
 
 def acted(actions, duration_s=60.0, commentator=None, **more):
-    """A what-if session in which `actions` happen at capture time (picture delay adds to it)."""
+    """Run a what-if session in which `actions` happen at capture time plus the picture's delay; return it."""
     cue = Cue(actions)
     settings = {"change_threshold": 0.0, **more.pop("settings", {})}
     session = LiveSession(

@@ -1,4 +1,4 @@
-"""What a cycle looks at, asks and shows: whole sessions in virtual time, read off their logs."""
+"""What a cycle looks at, asks and shows: whole sessions in virtual time, checked by their logs."""
 
 from __future__ import annotations
 

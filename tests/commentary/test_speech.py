@@ -207,7 +207,7 @@ def test_endless_sentence_is_cut_between_words():
 
 
 class OwnVoice(Commentator):
-    """Speaks itself; its voice may fail in the middle, its text goes on."""
+    """A commentator with a voice of its own, which may fail in the middle; its text goes on."""
 
     name = "own voice"
     has_voice = True

@@ -1,4 +1,4 @@
-"""Steering and interruption in mid-stream, in whole sessions in virtual time."""
+"""Steering and interruption during a run, in whole sessions in virtual time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from commentator_lib.profiles import PROFILES
 from tests.commentary.conftest import LINE, acted, heard, outcomes
 from tests.conftest import Pictures, Says, still
 
-# --- steering in mid-stream
+# --- steering during a run
 
 
 def test_new_instruction_starts_a_cycle_at_once_and_drops_the_context():
@@ -79,7 +79,7 @@ def test_speech_can_be_switched_off_and_on():
 
 
 def flash(at_s):
-    """A still picture with one hard change at a moment."""
+    """Return a picture function: still, with one hard change at `at_s`."""
     rng = np.random.default_rng(0)
     a, b = (rng.integers(0, 256, (36, 64, 3), dtype=np.uint8) for _ in range(2))
     return lambda second: a if second < at_s else b

@@ -1,4 +1,4 @@
-"""The text of tokens as they come: characters in pieces, tokenizers that look back, fast ones and slow ones."""
+"""The text of tokens as they come: characters in several tokens, tokenizers that look back, fast and slow ones."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_several_tokens_at_a_time_and_none():
     assert stream.push(*"é!".encode()[1:]) == "é!" and stream.push() == "" and stream.rest() == ""
 
 
-# Tokenizers that write a token by what stands before it
+# Tokenizers with which a token's text depends on those before it
 
 
 def fast(model, decoder, **special):
@@ -69,13 +69,13 @@ WORD_PIECES = {"[UNK]": 0, "the": 1, "goal": 2, "##keeper": 3, "##s": 4, ".": 5,
 
 
 def word_piece():
-    """BERT's kind, fast: "##" joins a token to the one before it."""
+    """Return a fast tokenizer like BERT's: "##" joins a token to the one before it."""
     model = tokenizers.models.WordPiece(WORD_PIECES, unk_token="[UNK]")
     return fast(model, tokenizers.decoders.WordPiece(cleanup=False))
 
 
 def slow_word_piece(folder):
-    """The same, written in Python."""
+    """Return the same tokenizer, written in Python."""
     path = folder / "vocab.txt"
     special = ["[PAD]", "[CLS]", "[SEP]", "[MASK]"]
     path.write_text("\n".join([*WORD_PIECES, *special]), encoding="utf-8")
@@ -83,7 +83,7 @@ def slow_word_piece(folder):
 
 
 def metaspace():
-    """Llama's kind: the first word's space is dropped, and characters outside the vocabulary are bytes."""
+    """Return a tokenizer like Llama's: the first space is dropped, and unknown characters are bytes."""
     words = ["<unk>", "▁the", "▁goal", "▁", "s", *(f"<0x{byte:02X}>" for byte in range(256))]
     model = tokenizers.models.BPE(
         {word: k for k, word in enumerate(words)}, [], byte_fallback=True, unk_token="<unk>"
@@ -98,21 +98,21 @@ def metaspace():
 
 
 def byte_level():
-    """Qwen's and SmolVLM's kind: each token is some bytes."""
+    """Return a tokenizer like Qwen's and SmolVLM's: each token is some bytes."""
     words = [*sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet()), "the", "Ġgoal"]
     model = tokenizers.models.BPE({word: k for k, word in enumerate(words)}, [])
     return fast(model, tokenizers.decoders.ByteLevel())
 
 
 def ctc():
-    """Speech models' kind: a token that comes twice is written once, unless a blank stands between."""
+    """Return a tokenizer like speech models': a token that comes twice is written once, unless a blank is between."""
     words = ["<pad>", "|", "g", "o", "a", "l"]
     model = tokenizers.models.WordLevel({word: k for k, word in enumerate(words)}, unk_token="<pad>")
     return fast(model, tokenizers.decoders.CTC())
 
 
 def streamed(tokenizer, ids):
-    """The pieces of text, one for each token, and what comes at the end."""
+    """Return the pieces of text, one for each token, and the text that is given at the end."""
     stream = TextStream(tokenizer)
     return [stream.push(token) for token in ids], stream.rest()
 
@@ -141,7 +141,7 @@ def test_a_slow_tokenizer_is_as_good(tmp_path):
 
 
 def test_a_tokenizer_that_cleans_up_by_itself_takes_back_nothing(tmp_path):
-    """With cleaning up "do n't" becomes "don't" behind the back of who has already shown "do "."""
+    """Cleaning up would turn "do n't" into "don't" after "do " was already shown."""
     tokenizer = slow_word_piece(tmp_path)
     tokenizer.clean_up_tokenization_spaces = True
     assert tokenizer.decode(ids_of(tokenizer, WORD_PIECE_TEXT[0])) == "the goalkeepers don't."

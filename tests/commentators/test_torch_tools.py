@@ -1,4 +1,4 @@
-"""Quiet loading, what is set for a while is set back; and which errors mean that memory was short."""
+"""Quiet loading restores the former state, and errors that mean too little memory are recognised."""
 
 from __future__ import annotations
 

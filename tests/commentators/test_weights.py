@@ -1,4 +1,4 @@
-"""Checkpoint folders and weight files: whole, half, cut off, and from a hub that cannot be reached."""
+"""Checkpoint folders and weight files: complete, incomplete, cut off, and from a hub that cannot be reached."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def with_header(path: Path, header: object, data: bytes = b"") -> Path:
 
 
 def the_only_line(call, *arguments) -> str:
-    """The error's text, which must be one line."""
+    """Return the error's text, which must be one line."""
     with pytest.raises(CommentatorError) as caught:
         call(*arguments)
     text = str(caught.value)
@@ -121,7 +121,7 @@ def test_a_file_is_no_checkpoint(tmp_path):
 
 
 def cached_copy(cache: Path, hub_id: str) -> Path:
-    """A checkpoint in the layout of the hub's cache."""
+    """Write a checkpoint in the layout of the hub's cache; return its folder."""
     repository = cache / f"models--{hub_id.replace('/', '--')}"
     folder = repository / "snapshots" / "0a1b"
     folder.mkdir(parents=True)
@@ -132,7 +132,7 @@ def cached_copy(cache: Path, hub_id: str) -> Path:
 
 
 def test_hub_that_cannot_be_reached(tmp_path):
-    """The cached copy serves; without one it is said in one line."""
+    """The cached copy is used; without one the error is one line."""
     folder = cached_copy(tmp_path, "someone/model")
     code = (
         "from commentator_lib.commentators.weights import find_checkpoint\n"
@@ -156,7 +156,7 @@ def test_hub_that_cannot_be_reached(tmp_path):
 
 
 def test_hub_that_refuses(monkeypatch, tmp_path):
-    """A gated or vanished repository: the copy serves, and the reason stands in the line where there is none."""
+    """For a gated or removed repository the cached copy is used; without one the line names the reason."""
     hub = pytest.importorskip("huggingface_hub")
     real = hub.snapshot_download
 

@@ -1,4 +1,4 @@
-"""The pages `docs/write_a_*.md`: their code runs as it stands there, and passes the conformance tests it names."""
+"""The code of the pages `docs/write_a_*.md` runs unchanged, and passes the conformance tests that it names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every source that the library ships does what a source must do."""
+"""The library's own sources pass the tests of every source."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.conftest import make_clip, picture
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A clip, and a recorded picture."""
+    """Return a folder with a clip and a recorded source."""
     path = tmp_path_factory.mktemp("sources")
     make_clip(path / "clip.mp4", frames=30)
     recorder = SourceRecorder(path, 25.0)
@@ -78,7 +78,7 @@ class TestGeneratorOfFrames(SourceConformance):
 
 
 class NoSubclass:
-    """Only the documented members, and no base class."""
+    """A source with only the documented members, and no base class."""
 
     def __init__(self):
         self.info = SourceInfo("mine", 64, 36, 25.0, 2.0, live=False)

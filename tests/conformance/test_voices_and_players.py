@@ -1,4 +1,4 @@
-"""The voice and the player that the library ships do what they must do."""
+"""The library's own voice and player pass the tests of every voice and player."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class TestHeadless(PlayerConformance):
 
 
 class ShowsOnly(Player):
-    """A player that gives only what it must."""
+    """A player with only the required members."""
 
     name = "shows only"
 

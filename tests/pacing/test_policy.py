@@ -1,4 +1,4 @@
-"""Slots, starts, cuts, and what was heard, as plain arithmetic."""
+"""Slots, starts, cuts, and what was heard: the arithmetic of pacing."""
 
 from __future__ import annotations
 

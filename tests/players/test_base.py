@@ -1,4 +1,4 @@
-"""A group of players: one that fails is dropped, one of version 0.1 is still served."""
+"""A group of players: one that fails is dropped, and one of version 0.1 still works."""
 
 from __future__ import annotations
 

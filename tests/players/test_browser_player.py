@@ -1,4 +1,4 @@
-"""LivePlayer without a browser: what it sends and when, what it makes of what pages report."""
+"""LivePlayer without a browser: what it sends and when, and how it handles the reports of pages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PICTURE = np.full((36, 64, 3), 90, np.uint8)
 
 
 class Pages:
-    """A LivePlayer whose messages are kept instead of sent, and pages that answer as told."""
+    """A LivePlayer whose messages are kept instead of sent, and pages whose answers the test decides."""
 
     def __init__(self):
         self.player = widget.LivePlayer()
@@ -66,7 +66,7 @@ async def until(condition, what):
 
 
 def attached(main):
-    """Runs `main(pages, playback)` with a player attached on a real loop, and detaches it."""
+    """Run `main(pages, playback)` with a player attached on a real loop, and detach the player."""
 
     async def run():
         pages, playback = Pages(), PlaybackClock()
@@ -254,7 +254,7 @@ def test_page_that_may_not_sound_holds_nobody_up():
         pages.player.play(sound(5.0), 1, now)
         pages.acks(sounding=False)
         await asyncio.sleep(0.05)
-        assert playback.track(1).heard_s(now + 1.0) == pytest.approx(1.0)  # the estimate serves
+        assert playback.track(1).heard_s(now + 1.0) == pytest.approx(1.0)  # the estimate is used
         pages.acks(sounding=True, heard=[(1, 0.2)])
         await asyncio.sleep(0.02)
         assert playback.track(1).heard_s(now + 0.02) == pytest.approx(0.2, abs=0.1)

@@ -19,7 +19,7 @@ def sound(seconds, value=1000):
 
 
 class Joined:
-    """Stands for the playback clock; keeps what is reported."""
+    """A double of the playback clock that keeps what is reported."""
 
     def __init__(self, reports):
         self.reports = reports

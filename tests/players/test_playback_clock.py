@@ -132,4 +132,4 @@ def test_place_that_joins_again_begins_with_nothing_heard_and_one_that_left_is_n
     assert comment.heard_s(11.0) == 0.0
     clock.leave("page")
     old(1, 3.0, 11.0)
-    assert comment.heard_s(11.0) == pytest.approx(1.0)  # nobody is left: the estimate serves
+    assert comment.heard_s(11.0) == pytest.approx(1.0)  # no player is left: the estimate is used

@@ -1,4 +1,4 @@
-"""One short run and its export, shared by all tests of this folder: none of them changes it."""
+"""One short run and its export, shared by all tests of this folder; none of them changes it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from commentator_lib.sources.open import demo_clips
 
 @pytest.fixture(scope="session")
 def run(tmp_path_factory):
-    """Five seconds of Big Buck Bunny with a tone for a voice, in virtual time."""
+    """Return a run of five seconds of Big Buck Bunny in virtual time, with a tone as voice."""
     folder = tmp_path_factory.mktemp("runs") / "run"
     LiveSession(
         demo_clips()[:1],
@@ -56,7 +56,7 @@ def decode(path: Path, progress: list[float]) -> Film:
 
 @pytest.fixture(scope="session")
 def export() -> Callable[[SavedRun, Path], Film]:
-    """A function that writes a run's MP4 to a path and decodes it again."""
+    """Return a function that writes a run's MP4 to a path and decodes it again."""
 
     def write_and_decode(run: SavedRun, path: Path) -> Film:
         progress: list[float] = []
@@ -68,13 +68,13 @@ def export() -> Callable[[SavedRun, Path], Film]:
 
 @pytest.fixture(scope="session")
 def film(run, export, tmp_path_factory) -> Film:
-    """The MP4 of `run`, alone in its folder."""
+    """Return the decoded MP4 of `run`."""
     return export(run, tmp_path_factory.mktemp("film") / "out.mp4")
 
 
 @pytest.fixture
 def killed(run, tmp_path) -> Path:
-    """A copy of the run's folder as a kill −9 leaves it: journals, and no tables."""
+    """Return a copy of the run's folder as a kill −9 leaves it: with journals, without tables."""
     folder = tmp_path / "killed"
     shutil.copytree(run.folder, folder)
     for name in ("cycles.parquet", "samples.parquet"):

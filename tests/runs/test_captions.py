@@ -1,4 +1,4 @@
-"""Captions as WebVTT, and the cues that they are made of."""
+"""Captions as WebVTT, and their cues."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_vtt_names_the_commentator(run, tmp_path):
 
 
 def cues_of(*captions, heard_to_s):
-    """Cues of one cycle from (time, all of the text so far)."""
+    """Return the cues of one cycle whose captions are given as (time, all of the text so far)."""
     events = [{"kind": "caption", "cycle": 1, "at_s": at_s, "text": text} for at_s, text in captions]
     cycles = pd.DataFrame({"cycle": [1], "heard_to_s": [heard_to_s]})
     return cues(SimpleNamespace(cycles=cycles, events=events))

@@ -25,7 +25,7 @@ def fresh_meter():
 
 
 def nvml(monkeypatch, fails=False, old=False):
-    """A double of the driver's binding, with its names and types; `old`: of a driver before 510."""
+    """Install a double of pynvml, with its names and types; `old`: for a driver before version 510."""
 
     class NVMLError(Exception):
         pass

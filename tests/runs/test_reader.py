@@ -1,4 +1,4 @@
-"""Run folders read back: cut-off lines, and folders that are no run or damaged."""
+"""Reading run folders: cut-off lines, and folders that are no run or damaged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The browser's camera without a browser: what a page sends becomes frames, and every way in which it ends."""
+"""The browser's camera without a browser: the messages of a page become frames; all ways in which it ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of every kind as a source, programmes of them, and what is no source at all."""
+"""Video files of every kind as a source, playlists of them, and files that are no video."""
 
 from __future__ import annotations
 
@@ -238,7 +238,7 @@ def two(tmp_path):
     return [str(a), str(b)]
 
 
-def test_clips_play_as_one_programme(two):
+def test_clips_of_a_playlist_play_one_after_another(two):
     source = Playlist(two)
     frames = read_all(source)
     assert [f.index for f in frames] == list(range(35))
@@ -246,7 +246,7 @@ def test_clips_play_as_one_programme(two):
     assert frames[-1].pts_s == pytest.approx(1.9) and source.info.duration_s == pytest.approx(2.0)
 
 
-def test_programme_repeats_and_ends_at_its_duration(two):
+def test_playlist_repeats_and_ends_at_its_duration(two):
     frames = read_all(Playlist(two, duration_s=5.0))
     assert frames[-1].pts_s < 5.0 <= frames[-1].pts_s + 0.1 and len(frames) == 35 + 35 + 25
     assert len(read_all(Playlist(two, duration_s=0.5))) == 13
@@ -279,14 +279,14 @@ def test_skipping_past_the_end_ends_it(two):
         source.close()
 
 
-def test_bad_clip_in_a_programme_is_known_before_it_starts(two, tmp_path):
+def test_bad_clip_in_a_playlist_is_known_before_it_starts(two, tmp_path):
     with pytest.raises(SourceError, match="nowhere"):
         Playlist([*two, str(tmp_path / "nowhere.mp4")])
     with pytest.raises(SourceError, match="no clip"):
         Playlist([])
 
 
-def test_clip_that_goes_during_a_programme_ends_it_with_an_error(two):
+def test_clip_that_is_removed_during_a_playlist_ends_it_with_an_error(two):
     source = Playlist(two)
     source.read()
     os.remove(two[1])

@@ -1,4 +1,4 @@
-"""Frames that a program hands over, sources that do not subclass, and pictures that are none."""
+"""Frames that a program hands over, sources without the base class, and invalid pictures."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_read_that_returns_something_else_is_refused():
 
 
 class OnlyDocumented:
-    """info, read and close: what the pages ask for, without the base class and without its defaults."""
+    """A source with info, read and close alone: the documented members, without the base class and its defaults."""
 
     def __init__(self):
         self.info = SyntheticSource(2.0).info

@@ -1,5 +1,7 @@
-"""Network streams and cameras: a test pattern in real time stands in for a camera, a server on loopback for
-the network. Every server here serves a bounded number of bytes and ends with its test."""
+"""Network streams and cameras. A test pattern in real time replaces a camera, a server on loopback the network.
+
+Every server here serves a bounded number of bytes and ends with its test.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,7 @@ def camera():
 
 @contextlib.contextmanager
 def serve(respond):
-    """A server on loopback whose GET is answered by `respond(handler)`; yields its address."""
+    """Start a server on loopback whose GET is answered by `respond(handler)`; yield its address."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
@@ -121,7 +123,7 @@ def test_password_is_never_shown():
 
 
 class SeesFrames(Player):
-    """Keeps what it is shown."""
+    """A player that keeps the frames that it is shown."""
 
     name = "sees"
 

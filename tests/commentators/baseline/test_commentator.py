@@ -1,4 +1,4 @@
-"""The baseline commentator says what is there, once, and nothing that is not."""
+"""The baseline commentator says once what is in the picture, and nothing else."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.commentators.baseline.conftest import (
     clip,
     frames_of,
     moving_window,
-    new_eye,
+    new_baseline,
     run,
     say,
     with_person,
@@ -33,14 +33,17 @@ _THINGS = re.compile(
 # --- what it sees
 
 
-def test_it_is_a_commentator_by_its_name(eye):
-    assert isinstance(eye, Commentator) and eye.name == "baseline"
+def test_it_is_a_commentator_by_its_name(baseline):
+    assert isinstance(baseline, Commentator) and baseline.name == "baseline"
 
 
-def test_the_street(eye):
-    """Checked against the pictures: cuts at 1.2, 3.2, 5.2 and 7.2 s; at 5 s the cyclist stands on the right,
-    at 6 s cars, at 9 s the bicycle; no animal, bus or train anywhere that the eye could see."""
-    said = run(eye, frames_of(clip("bikes.mp4")))
+def test_the_street(baseline):
+    """Compare with what the pictures show.
+
+    Cuts are at 1.2, 3.2, 5.2 and 7.2 s. At 5 s the cyclist stands on the right, at 6 s there are cars, at 9 s the
+    bicycle. There is no animal, bus or train that the detector could see.
+    """
+    said = run(baseline, frames_of(clip("bikes.mp4")))
     by_second = dict(enumerate(said))
     assert "person on the right" in by_second[5]
     assert "car" in by_second[6]
@@ -49,37 +52,37 @@ def test_the_street(eye):
     assert named <= {"person", "car", "cars", "bicycle"}
 
 
-def test_a_person_is_placed_after_a_cut_in_each_half(eye):
-    said = run(eye, frames_of(clip("bikes.mp4")[:16], first_index=0), every_s=0.5)
+def test_a_person_is_placed_after_a_cut_in_each_half(baseline):
+    said = run(baseline, frames_of(clip("bikes.mp4")[:16], first_index=0), every_s=0.5)
     assert "person on the right" in " ".join(said[9:11])
     assert "person on the left" in said[15]
 
 
-def test_the_rabbit_is_an_animal_not_a_species(eye):
-    said = " ".join(run(eye, frames_of(clip("bigbuckbunny.mp4"))))
+def test_the_rabbit_is_an_animal_not_a_species(baseline):
+    said = " ".join(run(baseline, frames_of(clip("bigbuckbunny.mp4"))))
     assert "animal on the left" in said
     assert {m[0] for m in _THINGS.finditer(said)} == {"animal"}
 
 
-def test_a_cut_is_told_between_two_clips_and_not_within_one(eye):
+def test_a_cut_is_told_between_two_clips_and_not_within_one(baseline):
     rabbit, talker = clip("bigbuckbunny.mp4"), clip("carphone_pristine.mp4")
     shots = re.compile("shot|cut|changes to|Another view", re.IGNORECASE)
     frames = frames_of(rabbit + talker)
-    told = [bool(shots.search(s)) for s in run(eye, frames, every_s=0.5)]
+    told = [bool(shots.search(s)) for s in run(baseline, frames, every_s=0.5)]
     assert told.index(True) == len(rabbit)
     assert sum(told) == 1
 
 
 def test_a_pan_is_told_once_with_its_direction(loaded):
     for dx, way in ((40, "right"), (-40, "left")):
-        told = [s for s in run(new_eye(loaded), frames_of(moving_window(dx)), 0.5) if s != "..."]
+        told = [s for s in run(new_baseline(loaded), frames_of(moving_window(dx)), 0.5) if s != "..."]
         camera = [s for s in told if re.search("camera|view swings", s)]
         assert len(camera) == 1 and way in camera[0], told
 
 
-def test_someone_comes_goes_left_and_is_gone(eye):
+def test_someone_comes_goes_left_and_is_gone(baseline):
     path = [700] * 4 + list(range(600, -200, -40)) + [-300] * 6
-    said = [s for s in run(eye, frames_of([with_person(x) for x in path])) if s != "..."]
+    said = [s for s in run(baseline, frames_of([with_person(x) for x in path])) if s != "..."]
     text = " ".join(said)
     assert re.search(r"person (comes into view|appears|shows up) on the right", text), said
     assert re.search(r"[Pp]erson (moves|is moving|heads)( to the)? left", text), said
@@ -87,55 +90,55 @@ def test_someone_comes_goes_left_and_is_gone(eye):
     assert "right." not in said[-1] and not re.search("camera|view swings|closer", text), said
 
 
-def test_someone_comes_closer(eye):
+def test_someone_comes_closer(baseline):
     walk = [with_person(280, 0.5)] * 3 + [with_person(280, 0.5 * 1.1**k) for k in range(8)]
     assert re.search(
-        r"The person (comes closer|is getting closer|grows larger)", " ".join(run(eye, frames_of(walk)))
+        r"The person (comes closer|is getting closer|grows larger)", " ".join(run(baseline, frames_of(walk)))
     )
 
 
 # --- what it does not say
 
 
-def test_nothing_new_is_three_dots(eye):
+def test_nothing_new_is_three_dots(baseline):
     frames = frames_of(clip("carphone_pristine.mp4"))
-    assert "person" in say(eye, frames[0:7:2])
-    assert say(eye, frames[0:7:2]) == "..."  # the same frames
+    assert "person" in say(baseline, frames[0:7:2])
+    assert say(baseline, frames[0:7:2]) == "..."  # the same frames
     still = [Frame(10 + k, 5 + k, 5 + k, frames[6].image) for k in range(4)]
-    assert say(eye, still) == "..."  # new frames of the same picture
+    assert say(baseline, still) == "..."  # new frames of the same picture
 
 
 @pytest.mark.slow
-def test_nothing_is_said_twice(eye):
+def test_nothing_is_said_twice(baseline):
     pictures = (clip("bikes.mp4") + clip("bigbuckbunny.mp4") + clip("carphone_pristine.mp4")) * 2
-    said = [s for s in run(eye, frames_of(pictures)) if s != "..."]
+    said = [s for s in run(baseline, frames_of(pictures)) if s != "..."]
     assert len(said) >= 8
     for k, sentence in enumerate(said):
         assert sentence not in said[max(0, k - 5) : k]
     assert all(2 < len(s.split()) <= 16 for s in said)
 
 
-def test_a_still_picture_is_described_once(eye):
+def test_a_still_picture_is_described_once(baseline):
     frames = frames_of([clip("carphone_pristine.mp4")[0]] * 60)
-    said = run(eye, frames)
+    said = run(baseline, frames)
     assert "person" in said[0]
     assert set(said[1:]) == {"..."}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [(1, 1), (1, 700), (33, 40), (272, 640), (640, 360), (2160, 3840)])
-def test_plain_pictures_and_noise_hold_nothing(eye, size):
+def test_plain_pictures_and_noise_hold_nothing(baseline, size):
     rng = np.random.default_rng(0)
     plain = [np.full((*size, 3), level, np.uint8) for level in (0, 0, 128, 255)]
     coarse = rng.integers(0, 256, (4, 9, 16, 3), dtype=np.uint8)
     blobs = [cv2.resize(x, size[::-1], interpolation=cv2.INTER_LINEAR) for x in coarse]
     noise = [] if max(size) > 1000 else [rng.integers(0, 256, (*size, 3), dtype=np.uint8) for _ in range(4)]
     frames = frames_of(plain + blobs + noise)
-    said = " ".join(say(eye, frames[k : k + 4]) for k in range(0, len(frames), 4))
+    said = " ".join(say(baseline, frames[k : k + 4]) for k in range(0, len(frames), 4))
     assert not _THINGS.search(said), said
 
 
-def test_one_weak_look_is_not_enough(eye):
+def test_one_weak_look_is_not_enough(baseline):
     class Once:
         def __init__(self):
             self.calls = 0
@@ -156,9 +159,9 @@ def test_one_weak_look_is_not_enough(eye):
         assert ("car" in said) is named, said
 
 
-def test_the_limit_of_words_is_kept(eye):
+def test_the_limit_of_words_is_kept(baseline):
     frames = frames_of(clip("carphone_pristine.mp4"))
-    assert say(eye, frames[0:7:2], max_new_tokens=2) == "..."
+    assert say(baseline, frames[0:7:2], max_new_tokens=2) == "..."
 
 
 # --- one call and the next
@@ -167,48 +170,48 @@ def test_the_limit_of_words_is_kept(eye):
 @pytest.mark.slow
 def test_same_seed_and_frames_same_words_and_another_seed_others(loaded):
     frames = frames_of(clip("bikes.mp4"))
-    first, second = (run(new_eye(loaded, seed=3), frames) for _ in range(2))
+    first, second = (run(new_baseline(loaded, seed=3), frames) for _ in range(2))
     assert first == second
-    others = [run(new_eye(loaded, seed=k), frames) for k in range(4, 8)]
+    others = [run(new_baseline(loaded, seed=k), frames) for k in range(4, 8)]
     assert any(other != first for other in others)
-    # The seed decides how, not what.
+    # The seed decides the wording, not the facts.
     assert all([s == "..." for s in other] == [s == "..." for s in first] for other in others)
 
 
 def test_a_source_that_starts_again_is_a_new_one(loaded):
-    eye = new_eye(loaded)
+    baseline = new_baseline(loaded)
     frames = frames_of(clip("carphone_pristine.mp4"))
-    first = say(eye, frames[0:7:2])
-    assert say(eye, frames[0:7:2]) == "..."
-    say(eye, frames_of([frames[7].image], first_index=900))
-    assert say(eye, frames[0:7:2]) == first
+    first = say(baseline, frames[0:7:2])
+    assert say(baseline, frames[0:7:2]) == "..."
+    say(baseline, frames_of([frames[7].image], first_index=900))
+    assert say(baseline, frames[0:7:2]) == first
     mixed = frames_of([frames[7].image], first_index=901) + frames[0:7:2]  # it starts again within a call
-    assert say(eye, mixed) == first
+    assert say(baseline, mixed) == first
 
 
-def test_frames_seen_before_are_not_looked_at_again(eye, loaded):
+def test_frames_seen_before_are_not_looked_at_again(baseline, loaded):
     looked = []
-    eye._detector = type("Counting", (), {})()
-    eye._detector.detect = lambda image, score=0.5: looked.append(1) or loaded.detect(image, score)
-    eye._detector.detect_tile = lambda *_: []
+    baseline._detector = type("Counting", (), {})()
+    baseline._detector.detect = lambda image, score=0.5: looked.append(1) or loaded.detect(image, score)
+    baseline._detector.detect_tile = lambda *_: []
     frames = frames_of(clip("bikes.mp4"))
-    say(eye, frames[0:4])
+    say(baseline, frames[0:4])
     assert len(looked) == 4
-    say(eye, frames[1:5])
+    say(baseline, frames[1:5])
     assert len(looked) == 5
 
 
 def test_a_comment_that_is_closed_early_has_not_said_the_rest(loaded):
     frames = frames_of(clip("carphone_pristine.mp4"))
-    eye = new_eye(loaded)
-    comment = eye.comment(CommentRequest(frames[0:7:2], "", 40))
+    baseline = new_baseline(loaded)
+    comment = baseline.comment(CommentRequest(frames[0:7:2], "", 40))
     next(comment)
     comment.close()
-    assert say(eye, frames[0:7:2]) == "..."
+    assert say(baseline, frames[0:7:2]) == "..."
 
 
-def test_no_frames_is_nothing_new(eye):
-    assert say(eye, []) == "..."
+def test_no_frames_is_nothing_new(baseline):
+    assert say(baseline, []) == "..."
 
 
 def test_a_missing_model_is_told_when_warming_up(monkeypatch, tmp_path):

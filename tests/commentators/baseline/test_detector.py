@@ -1,4 +1,4 @@
-"""The detector's arithmetic by hand, and what it finds in a real picture."""
+"""The detector's arithmetic, compared with values computed by hand, and what it finds in a real picture."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.commentators.baseline.conftest import CLIPS
 
 
 def street(at_s: float) -> np.ndarray:
-    """A frame (272, 640, 3) RGB of the street clip."""
+    """Return a frame (272, 640, 3) uint8 RGB of the street clip."""
     video = cv2.VideoCapture(str(CLIPS / "bikes.mp4"))
     try:
         for _ in range(round(at_s * 25) + 1):

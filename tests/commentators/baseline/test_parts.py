@@ -1,4 +1,4 @@
-"""The baseline commentator's parts by hand: sentences, boxes, motion."""
+"""The parts of the baseline commentator: sentences, boxes, motion."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ ITEM_BYTES = {"BF16": 2, "F32": 4, "I32": 4}
 
 
 def write_safetensors(path: Path, tensors: dict) -> Path:
-    """A weight file of zeros: the header's length, the header, the bytes."""
+    """Write a weight file of zeros: the header's length, the header, the bytes. Return its path."""
     header, end = {}, 0
     for name, (dtype, shape) in tensors.items():
         size = ITEM_BYTES[dtype] * math.prod(shape)

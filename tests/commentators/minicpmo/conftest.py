@@ -1,4 +1,4 @@
-"""Tiny models for the tests of MiniCPM-o's commentator, shared by all of them; and short ways to ask one."""
+"""Tiny models for the tests of MiniCPM-o's commentator, shared by all of them, and helpers to ask one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ only_own_code = pytest.mark.skipif(REAL, reason="acts on the tests' own tiny cod
 
 @contextlib.contextmanager
 def real_vocoder_runs_on_a_cpu():
-    """minicpmo-utils puts everything on "cuda" by name; inside that is the CPU. Nothing happens with the tiny code."""
+    """Redirect minicpmo-utils to the CPU: it puts everything on "cuda" by name. Do nothing with the tests' own code."""
     if not REAL:
         yield
         return
@@ -59,14 +59,14 @@ def real_vocoder_runs_on_a_cpu():
 
 @pytest.fixture(scope="module")
 def real_vocoder_on_a_cpu():
-    """For modules that load a voice of their own."""
+    """Run the real vocoder on a CPU, for modules that load a voice of their own."""
     with real_vocoder_runs_on_a_cpu():
         yield
 
 
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory):
-    """Folders of a tiny checkpoint in BF16, with its voice's files, and of the same in AWQ, without."""
+    """Return the folders of a tiny BF16 checkpoint with its voice's files, and of the same in AWQ without them."""
     pytest.importorskip("torch")
     pytest.importorskip("transformers")
     folder = tmp_path_factory.mktemp("checkpoints")
@@ -83,7 +83,7 @@ def settings_for(folder, **changes):
 
 @pytest.fixture(scope="session")
 def loaded(checkpoints):
-    """One commentator for the tests that do not harm it."""
+    """Return one commentator, shared by the tests that leave it intact."""
     from commentator_lib.commentators.minicpmo.commentator import MiniCPMOCommentator
 
     commentator = MiniCPMOCommentator(settings_for(checkpoints["bf16"], temperature=0.0))
@@ -115,7 +115,7 @@ def speech_threads():
 
 
 def says(monkeypatch, tokenizer, text):
-    """Make the language model say this, whatever its weights want, and then stop."""
+    """Make the language model say this text, whatever its weights are, and then stop."""
     import torch
 
     from commentator_lib.commentators.minicpmo import sampling
@@ -131,7 +131,7 @@ def says(monkeypatch, tokenizer, text):
 
 
 class Short(Commentator):
-    """A commentator held to a few tokens a comment: the settings' least is 64."""
+    """A commentator limited to a few tokens a comment; the settings allow no fewer than 64."""
 
     def __init__(self, inner, max_tokens):
         self.inner, self.max_tokens = inner, max_tokens

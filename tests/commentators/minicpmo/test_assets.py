@@ -1,4 +1,4 @@
-"""The files of MiniCPM-o's voice: whole, half, in other places; and the recording that it imitates."""
+"""The files of MiniCPM-o's voice: complete, incomplete, in other places; and the recording that it imitates."""
 
 from __future__ import annotations
 

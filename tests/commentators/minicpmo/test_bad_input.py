@@ -1,4 +1,4 @@
-"""Bad input to MiniCPM-o's commentator by the command line: one line, exit code 2."""
+"""Bad input to MiniCPM-o's commentator on the command line gives one line and exit code 2."""
 
 from __future__ import annotations
 

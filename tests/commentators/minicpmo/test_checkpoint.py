@@ -1,4 +1,4 @@
-"""Checkpoints of MiniCPM-o: whole, half, of another kind."""
+"""Checkpoints of MiniCPM-o: complete, incomplete, of another model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MiniCPM-o's commentator does what every commentator must do, with a tiny model."""
+"""MiniCPM-o's commentator, with a tiny model, passes the tests of every commentator."""
 
 from __future__ import annotations
 

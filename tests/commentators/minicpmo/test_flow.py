@@ -1,4 +1,4 @@
-"""Token2wav's flow model over fixed places of a cache, compared with its own loop, in which the cache grows."""
+"""Token2wav's flow model over a cache of fixed places, compared with its own loop, in which the cache grows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.commentators.minicpmo.tiny_parts import Flow  # noqa: E402
 
 
 def trimmed(cache, reference):
-    """What stepaudio2's Token2wav keeps of a cache: as much as the reference recording, and the last hundred."""
+    """Return what stepaudio2's Token2wav keeps of a cache: as much as the reference recording, and the last hundred."""
     if cache.shape[4] <= reference + 100:
         return cache
     return torch.cat([cache[:, :, :, :, :reference], cache[:, :, :, :, -100:]], dim=4)
@@ -51,7 +51,7 @@ def test_the_flow_model_says_the_same_over_fixed_places_and_whatever_the_length_
 
 
 class Token2Wav:
-    """As much of Token2wav as can be put on graphs and fail at it."""
+    """The parts of Token2wav that are captured as graphs; capturing them fails."""
 
     class Encoder(nn.Module):
         def forward_chunk(self, xs, last_chunk, cnn_cache, att_cache):
@@ -94,7 +94,7 @@ def test_a_vocoder_that_cannot_be_captured_stays_as_it_was():
 
 
 def test_softmax_attention_needs_no_order():
-    """Why keys may stand anywhere: the flow model gives them no positions."""
+    """The flow model gives keys no positions, so they may be anywhere in the cache."""
     torch.manual_seed(0)
     query, key, value = torch.randn(1, 2, 3, 8), torch.randn(1, 2, 9, 8), torch.randn(1, 2, 9, 8)
     order = torch.randperm(9)

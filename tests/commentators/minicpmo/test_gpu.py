@@ -1,6 +1,6 @@
-"""What only a GPU can run of MiniCPM-o: Triton kernels, CUDA graphs, the int4 kernel; each compared with plain PyTorch.
+"""The parts of MiniCPM-o that need a GPU, compared with plain PyTorch: Triton kernels, CUDA graphs, the int4 kernel.
 
-All are skipped without a GPU. Random weights, tiny sizes.
+All tests are skipped without a GPU. The weights are random, the sizes tiny.
 """
 
 from __future__ import annotations
@@ -39,22 +39,22 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a G
 GPU = "cuda"
 
 
-def drawn(*shape, dtype=torch.float32, spread=0.3):
+def random_tensor(*shape, dtype=torch.float32, spread=0.3):
     return (torch.randn(*shape, device=GPU) * spread).to(dtype)
 
 
 def some_layer(shape, hidden, inner, dtype, normed):
     size = shape.head_dim
-    norms = [drawn(size, dtype=dtype) + 1 if normed else None for _ in range(2)]
+    norms = [random_tensor(size, dtype=dtype) + 1 if normed else None for _ in range(2)]
     joined = (shape.heads + 2 * shape.kv_heads) * size
     return layers.Layer(
-        drawn(hidden, dtype=dtype) + 1,
-        drawn(joined, hidden, dtype=dtype),
+        random_tensor(hidden, dtype=dtype) + 1,
+        random_tensor(joined, hidden, dtype=dtype),
         *norms,
-        drawn(hidden, shape.heads * size, dtype=dtype),
-        drawn(hidden, dtype=dtype) + 1,
-        drawn(2 * inner, hidden, dtype=dtype),
-        drawn(hidden, inner, dtype=dtype),
+        random_tensor(hidden, shape.heads * size, dtype=dtype),
+        random_tensor(hidden, dtype=dtype) + 1,
+        random_tensor(2 * inner, hidden, dtype=dtype),
+        random_tensor(hidden, inner, dtype=dtype),
     )
 
 
@@ -70,9 +70,9 @@ def test_kernels_say_what_the_layers_say(dtype, rows, heads, kv_heads, size, nor
     length, hidden = 300, 96
     shape = layers.Shape(heads, kv_heads, size, 1e-6)
     layer = some_layer(shape, hidden, 160, dtype, normed)
-    cos, sin = drawn(length, size, dtype=dtype), drawn(length, size, dtype=dtype)
-    x, delta = drawn(rows, hidden, dtype=dtype), drawn(rows, hidden, dtype=dtype)
-    cache = drawn(2, kv_heads, length + 50, size, dtype=dtype)
+    cos, sin = random_tensor(length, size, dtype=dtype), random_tensor(length, size, dtype=dtype)
+    x, delta = random_tensor(rows, hidden, dtype=dtype), random_tensor(rows, hidden, dtype=dtype)
+    cache = random_tensor(2, kv_heads, length + 50, size, dtype=dtype)
     tolerance = 1e-5 if dtype == torch.float32 else 2**-6
     for start in (0, 31, 32, length - rows):
         positions = torch.arange(start, start + rows, device=GPU)
@@ -105,13 +105,15 @@ def test_int4_products_are_those_of_the_unpacked_weight(group):
 
     torch.manual_seed(0)
     numbers = torch.randint(0, 16, (256, 512), dtype=torch.uint8, device=GPU)
-    weight = int4.Int4(int4.pack(numbers), drawn(512 // group, 256, 2, dtype=torch.bfloat16, spread=0.01))
+    weight = int4.Int4(
+        int4.pack(numbers), random_tensor(512 // group, 256, 2, dtype=torch.bfloat16, spread=0.01)
+    )
     plain = int4.dequantise(*weight)
     assert torch.equal(dequantise(*weight), plain)
     part = weight.rows(64, 192)
     assert torch.equal(dequantise(*part), plain[64:192])
     for rows in (1, 16, 17, 300):
-        x = drawn(rows, 512, dtype=torch.bfloat16)
+        x = random_tensor(rows, 512, dtype=torch.bfloat16)
         wanted = x.float() @ plain.float().T
         assert float((int4.matmul(x, weight).float() - wanted).norm() / wanted.norm()) < 0.01
 
@@ -124,7 +126,7 @@ def test_kernels_pick_what_the_rules_pick(generated):
     said = torch.randint(0, 60, (300,), device=GPU)  # most of them several times
     count = torch.tensor([generated], device=GPU)
     for width in (100, 25):
-        logits = drawn(2000, spread=3.0)
+        logits = random_tensor(2000, spread=3.0)
         logits[::7] = -torch.inf
         noise = torch.empty(width, device=GPU).exponential_()
         wanted = sampling.penalise(logits, said, count, 1.02)
@@ -152,7 +154,7 @@ def test_the_head_in_8_bits_finds_the_likeliest_and_the_whole_one_says_how_likel
     head = shortlist.ShortlistHead(whole.weight)
     assert not head.exact.is_cuda and head.numbers.is_cuda
     for _ in range(10):
-        hidden = drawn(1, width, dtype=torch.bfloat16)
+        hidden = random_tensor(1, width, dtype=torch.bfloat16)
         exact = (whole.weight.float() @ hidden[0].float()).bfloat16()
         found = head(hidden)[0]
         likeliest = exact.topk(min(100, count)).indices
@@ -192,9 +194,9 @@ def test_the_flow_model_in_half_precision_is_near_the_whole_one():
     with torch.device(GPU), torch.inference_mode(False):
         flow, reference = Flow().eval(), 120
     with torch.device(GPU), torch.inference_mode():
-        spks, start = drawn(1, flow.mel), drawn(1, flow.mel, reference)
+        spks, start = random_tensor(1, flow.mel), random_tensor(1, flow.mel, reference)
         _, conv, attention = flow.forward_chunk(start, spks, start)
-        mus = [drawn(1, flow.mel, 50, spread=1.0) for _ in range(3)]
+        mus = [random_tensor(1, flow.mel, 50, spread=1.0) for _ in range(3)]
         own, wanted = (conv, attention), []
         for mu in mus:
             mel, *own = flow.forward_chunk(mu, spks, torch.zeros_like(mu), *own)
@@ -242,7 +244,7 @@ def test_captured_and_plain_say_the_same(qwen, temperature):
         torch.manual_seed(1)
         for lengths in ((100, 70), (65,), (3, 1, 9), (100, 70), (65,), (3, 1, 9)):
             generator.manual_seed(len(lengths))
-            embeds = [drawn(1, length, 128) for length in lengths]
+            embeds = [random_tensor(1, length, 128) for length in lengths]
             tokens = list(writer.generate(embeds, max_new_tokens=200, stops=[], suppressed=[7, 8]))
             texts.append([token for token, _hidden in tokens])
             hidden = torch.cat([state for _token, state in tokens if state is not None])
@@ -256,7 +258,7 @@ def test_a_stop_token_ends_it_and_the_next_comment_begins_anew(qwen):
     writer = decode.Writer(
         qwen, LayeredSequence(qwen.model, 256, pool), sampling.Sampling(0.0), max_tokens=50, graph_pool=pool
     )
-    embeds = drawn(1, 20, 128)
+    embeds = random_tensor(1, 20, 128)
     list(writer.generate([embeds], max_new_tokens=3, stops=[], suppressed=[]))
     writer.capture_new_shapes()
     whole = [t for t, _ in writer.generate([embeds], max_new_tokens=30, stops=[], suppressed=[])][:-1]
@@ -270,11 +272,11 @@ def test_longer_prompts_are_captured_ahead(qwen):
     pool = graphs.GraphPool()
     sequence = LayeredSequence(qwen.model, 250, pool, 64, 3)
     plain = PlainSequence(qwen.model)
-    sequence.take(drawn(1, 70, 128))
+    sequence.take(random_tensor(1, 70, 128))
     sequence.capture_new_shapes()
     assert {rows for rows, _first in sequence._graphs} == {128, 192}  # 256 would not fit
     for count in (20, 190, 100):
-        embeds = drawn(1, count, 128)
+        embeds = random_tensor(1, count, 128)
         sequence.begin()
         plain.begin()
         assert torch.allclose(sequence.take(embeds), plain.take(embeds), atol=1e-4)
@@ -290,13 +292,16 @@ def test_a_graphed_function_follows_its_inputs_and_its_shapes():
 
     graphed = graphs.GraphedFunction(run)
     graphed.graph_pool = graphs.GraphPool()
-    one, two = drawn(3, 4), drawn(3, 4)
+    one, two = random_tensor(3, 4), random_tensor(3, 4)
     kept = graphed(one)
     assert torch.equal(graphed(two)[0], two * 2) and torch.equal(kept[0], one * 2)
     count = len(calls)
     assert torch.equal(graphed(one)[1], one.sum(-1)) and len(calls) == count
     graphed.graph_pool = None
-    assert torch.equal(graphed(drawn(2, 4) * 0)[0], torch.zeros(2, 4, device=GPU)) and len(calls) == count + 1
+    assert (
+        torch.equal(graphed(random_tensor(2, 4) * 0)[0], torch.zeros(2, 4, device=GPU))
+        and len(calls) == count + 1
+    )
 
 
 # --- whole checkpoints from disk
@@ -358,6 +363,6 @@ def test_the_talker_says_the_same_captured_and_plain(tmp_path):
         for _ in range(3):
             for last in (False, False, True):
                 ids = torch.randint(0, 20, (1, 10), device=GPU)
-                said.append(list(talker.say(ids, drawn(1, 10, 64), last)))
+                said.append(list(talker.say(ids, random_tensor(1, 10, 64), last)))
             talker.capture_new_shapes()
     assert said[:9] == said[9:] and sum(map(len, said)) > 100

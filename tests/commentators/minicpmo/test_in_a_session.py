@@ -39,7 +39,7 @@ def test_a_whole_session_speaks_with_the_models_voice(checkpoints):
     assert len(spoken) >= 2 and not (cycles.outcome == "failed").any()
     assert (
         spoken.speech_s > 0.5
-    ).sum() >= 2  # a talker with drawn weights may end a chunk before its first sound
+    ).sum() >= 2  # a talker with random weights may end a chunk before its first sound
     assert (spoken.image_tokens > 0).all() and (spoken.prefill_s > 0).all()
     assert commentator.inner._engine is None  # the session has closed it
 

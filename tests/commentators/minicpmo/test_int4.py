@@ -1,4 +1,4 @@
-"""4-bit weights on PyTorch's int4 kernel, and the output head in 8 bits, compared with the whole weights on a CPU."""
+"""4-bit weights on PyTorch's int4 kernel, and the output head in 8 bits, compared with the full weights on a CPU."""
 
 from __future__ import annotations
 

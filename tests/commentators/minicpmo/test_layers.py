@@ -1,6 +1,6 @@
 """The layers and graphs that make MiniCPM-o fast, compared with transformers' modules and PyTorch's functions.
 
-On a CPU, at tiny sizes, with random weights; test_gpu.py tests the GPU's own kernels.
+They run on a CPU, at tiny sizes, with random weights; test_gpu.py tests the GPU's kernels.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def test_a_decoder_that_is_built_in_another_way_is_refused(changes):
 
 
 def test_converting_to_bfloat16_leaves_the_rotary_embeddings_frequencies():
-    """In bfloat16 a frequency is 1 part in 512 off: an angle, by position 600, half a radian."""
+    """In bfloat16 a frequency would be wrong by 1 part in 512, and at position 600 an angle by half a radian."""
     model = decoder("qwen3", head_dim=128).half()
     model.rotary_emb.inv_freq.data = model.rotary_emb.original_inv_freq.clone()
     before = [(value.data_ptr(), value.bfloat16()) for value in model.parameters()]

@@ -1,4 +1,4 @@
-"""Loading MiniCPM-o's checkpoints and its voice: what is fixed in memory, and what is said where it cannot be."""
+"""Loading MiniCPM-o's checkpoints and its voice: faults that are fixed in memory, and messages about the others."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_the_import_gate_drops_only_what_is_missing_and_only_while_open(tmp_path
 @pytest.mark.slow
 @only_own_code
 def test_half_precision_is_fixed_where_the_recording_meets_halved_layers(checkpoints):
-    """The nerdpudding project's crash: set_stream_cache runs outside the autocast that `stream` runs under."""
+    """The nerdpudding project crashed here: set_stream_cache runs outside the autocast that `stream` runs under."""
     settings = settings_for(checkpoints["bf16"], vocoder_float16=True)
     commentator = MiniCPMOCommentator(settings)
     commentator.warm_up()

@@ -1,4 +1,4 @@
-"""Which GPU memory MiniCPM-o needs, and what is said where there is less."""
+"""How much GPU memory MiniCPM-o needs, and the message where there is less."""
 
 from __future__ import annotations
 

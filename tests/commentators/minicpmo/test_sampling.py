@@ -1,4 +1,4 @@
-"""How tokens are sampled, and which words have been said when."""
+"""How tokens are sampled, and which words were said at which time."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ def noise(width, count, seed=0):
 
 def test_sampling_keeps_to_top_k_and_top_p():
     logits = torch.tensor([3.0, 2.9, 0.0, -9.0])
-    drawn = {int(sampling.pick(logits, sampling.Sampling(1.0, top_p=0.6), n)) for n in noise(4, 200)}
-    assert drawn == {0, 1}  # the second begins at 0.52, the third at 0.97
-    drawn = {int(sampling.pick(logits, sampling.Sampling(1.0, top_p=1.0), n)) for n in noise(1, 20)}
-    assert drawn == {0}
+    sampled = {int(sampling.pick(logits, sampling.Sampling(1.0, top_p=0.6), n)) for n in noise(4, 200)}
+    assert sampled == {0, 1}  # the second begins at 0.52, the third at 0.97
+    sampled = {int(sampling.pick(logits, sampling.Sampling(1.0, top_p=1.0), n)) for n in noise(1, 20)}
+    assert sampled == {0}
 
 
-def test_what_is_drawn_is_as_frequent_as_it_is_likely():
+def test_samples_are_as_frequent_as_they_are_likely():
     logits = torch.tensor([0.5, 0.3, 0.2]).log()
-    drawn = [int(sampling.pick(logits, sampling.Sampling(1.0, top_p=1.0), n)) for n in noise(3, 4000)]
-    shares = [drawn.count(k) / len(drawn) for k in range(3)]
+    sampled = [int(sampling.pick(logits, sampling.Sampling(1.0, top_p=1.0), n)) for n in noise(3, 4000)]
+    shares = [sampled.count(k) / len(sampled) for k in range(3)]
     assert shares == pytest.approx([0.5, 0.3, 0.2], abs=0.03)
     likeliest = talker.TalkerSampling(top_p=1.0, at_least=3)
-    drawn = [int(talker.pick(logits, likeliest, n)) for n in noise(3, 4000)]
-    assert [drawn.count(k) / len(drawn) for k in range(3)] == pytest.approx([0.5, 0.3, 0.2], abs=0.03)
+    sampled = [int(talker.pick(logits, likeliest, n)) for n in noise(3, 4000)]
+    assert [sampled.count(k) / len(sampled) for k in range(3)] == pytest.approx([0.5, 0.3, 0.2], abs=0.03)
 
 
 def test_the_talkers_sampling_is_that_of_transformers_warpers():
@@ -65,7 +65,7 @@ def test_the_talkers_sampling_is_that_of_transformers_warpers():
         kept = TopKLogitsWarper(25, min_tokens_to_keep=3)(None, kept)
         ranked = logits.argsort(descending=True)[:25]
         possible = set()
-        for place in range(25):  # noise that would draw this rank if it may be drawn at all
+        for place in range(25):  # noise that would sample this rank if it may be sampled at all
             wanted = torch.full((25,), 1e30)
             wanted[place] = 1e-30
             possible.add(int(talker.pick(logits, talker.TalkerSampling(), wanted)))

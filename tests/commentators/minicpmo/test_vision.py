@@ -1,7 +1,7 @@
-"""Vision as one function of the pixels, compared with Pillow and with the model's own way on a CPU.
+"""Vision as one function of the pixels, compared with Pillow and with separate steps on a CPU.
 
-SigLIP and the resampler are written here once more, step by step, with the published names of parts: both must give the
-same numbers. The published code itself is compared by test_comment.py where MINICPMO_CODE_DIR is set.
+SigLIP and the resampler are written here again, step by step, with the published names of their parts; both must give
+the same numbers. test_comment.py compares the published code itself where MINICPMO_CODE_DIR is set.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def test_pictures_are_sized_to_the_bit_as_pillow_does(size, wanted):
     assert np.array_equal(ours.permute(0, 2, 3, 1).numpy(), np.stack([np.asarray(image) for image in theirs]))
 
 
-class Eyes(nn.Module):
-    """SigLIP and a resampler, with the names of the published ones and the obvious way through them."""
+class VisionParts(nn.Module):
+    """SigLIP and a resampler, with the names of the published ones, and a plain step-by-step encoder."""
 
     def __init__(self, width=32, out=48, side=12, patch=14, heads=4):
         super().__init__()
@@ -69,7 +69,7 @@ class Eyes(nn.Module):
         resampler._repeat = lambda query, count: query.unsqueeze(1).repeat(1, count, 1)
         self.llm = SimpleNamespace(config=SimpleNamespace())
 
-    def plainly(self, frames, processor):
+    def encode_plainly(self, frames, processor):
         found = []
         for frame in frames:
             height, width = frame.image.shape[:2]
@@ -119,28 +119,28 @@ def pictures(count, height, width):
 
 @pytest.mark.parametrize(("height", "width"), [(36, 64), (70, 70)])
 @torch.inference_mode()
-def test_the_eyes_see_what_the_plain_way_sees(height, width):
-    eyes = Eyes().eval()
-    looking = vision.Vision(eyes, PROCESSOR)
+def test_embeddings_are_those_of_the_plain_steps(height, width):
+    parts = VisionParts().eval()
+    encoder = vision.Vision(parts, PROCESSOR)
     for count in (1, 3):
         frames = pictures(count, height, width)
-        assert looking.common_size(frames, 1) == (width, height)
-        assert torch.allclose(looking.encode(frames), eyes.plainly(frames, PROCESSOR), atol=1e-4)
+        assert encoder.common_size(frames, 1) == (width, height)
+        assert torch.allclose(encoder.encode(frames), parts.encode_plainly(frames, PROCESSOR), atol=1e-4)
 
 
 @torch.inference_mode()
 def test_sizes_are_forgotten_in_the_end(monkeypatch):
     monkeypatch.setattr(vision, "_MAX_SIZES", 3)
-    looking = vision.Vision(Eyes().eval(), PROCESSOR)
+    encoder = vision.Vision(VisionParts().eval(), PROCESSOR)
     for side in range(20, 30):
-        looking.encode(pictures(1, side, side))
-    assert [height for height, _width in looking._encoders] == [27, 28, 29]
+        encoder.encode(pictures(1, side, side))
+    assert [height for height, _width in encoder._encoders] == [27, 28, 29]
 
 
 def test_frames_of_several_sizes_or_cut_into_slices_are_left_to_the_model():
-    looking = vision.Vision(Eyes(), PROCESSOR)
-    assert looking.common_size([*pictures(1, 36, 64), *pictures(1, 64, 36)], 1) is None
-    assert looking.common_size(pictures(2, 36, 64), 9) is None
+    encoder = vision.Vision(VisionParts(), PROCESSOR)
+    assert encoder.common_size([*pictures(1, 36, 64), *pictures(1, 64, 36)], 1) is None
+    assert encoder.common_size(pictures(2, 36, 64), 9) is None
     known = SimpleNamespace(image_processor=PROCESSOR, _convert=len)
-    assert vision.Vision.supports(Eyes(), known)
+    assert vision.Vision.supports(VisionParts(), known)
     assert not vision.Vision.supports(SimpleNamespace(vpm=nn.Linear(1, 1)), known)

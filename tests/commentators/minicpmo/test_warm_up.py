@@ -1,4 +1,4 @@
-"""Warming up and closing: what is loaded and freed, and too little memory for it."""
+"""Warming up and closing: what is loaded and freed, and what happens with too little memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tiny MiniCPM-o checkpoints on disk, for a CPU: random weights, which say nothing.
+"""Tiny MiniCPM-o checkpoints on disk, for a CPU, with random weights.
 
 The code is the tests' own (tiny_minicpmo_code), or, with the environment's MINICPMO_CODE_DIR set to the
 folder MiniCPMO45 of the public repository OpenBMB/MiniCPM-o-Demo, the model's real code at tiny size.
@@ -38,9 +38,9 @@ VOICE_FILES = ("campplus.onnx", "flow.pt", "flow.yaml", "hift.pt", "speech_token
 def make_checkpoint(
     folder: Path, awq: bool = False, assets: bool = True, seed: int = 0, width: int = 64
 ) -> Path:
-    """Write a checkpoint folder; `awq`: its language layers in AWQ's 4-bit packing, as the published one has it.
+    """Write a checkpoint folder; `awq`: with its language layers in AWQ's 4-bit packing, as in the published one.
 
-    `width` of the tests' own language model: from 128 on its 4-bit layers fill the tiles of PyTorch's int4 kernel.
+    `width` is that of the tests' own language model: from 128 on, its 4-bit layers fill the tiles of the int4 kernel.
     """
     import torch
     from safetensors.torch import save_file
@@ -80,7 +80,7 @@ def make_checkpoint(
 
 
 def make_assets(folder: Path) -> Path:
-    """Voice files and a reference recording; on the real code the full vocoder with random weights."""
+    """Write voice files and a reference recording; for the real code, the full vocoder with random weights."""
     from commentator_lib.commentators.minicpmo.token2wav import write_wav
 
     (folder / "token2wav").mkdir(parents=True)
@@ -132,7 +132,7 @@ def _write_own_code(folder: Path, width: int) -> dict:
 
 
 def _write_tokenizer(folder: Path) -> int:
-    """A tokenizer of single bytes; the number of its tokens, rounded up."""
+    """Write a tokenizer of single bytes; return the number of its tokens, rounded up."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
@@ -226,7 +226,7 @@ def _common_config() -> dict:
 
 
 def quantised(tensors: dict) -> dict:
-    """The language model's layers rounded to 4 bits and packed by AutoAWQ's GEMM layout; the rest as it is."""
+    """Return the tensors with the language model's layers in 4 bits, in AutoAWQ's GEMM layout; the rest unchanged."""
     import torch
 
     out = {}
@@ -249,7 +249,7 @@ def quantised(tensors: dict) -> dict:
 
 
 def pack(numbers):
-    """(rows, n) int32 of 0 to 15 → (rows, n / 8) int32, in the order 0 2 4 6 1 3 5 7."""
+    """Pack numbers (rows, n) int32, 0 to 15, into (rows, n / 8) int32, in the order 0 2 4 6 1 3 5 7."""
     import torch
 
     eight = numbers.view(numbers.shape[0], -1, 8).to(torch.int64)

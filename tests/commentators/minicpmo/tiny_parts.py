@@ -25,7 +25,7 @@ def decoder(kind, **changes):
 
 
 class Conv(nn.Module):
-    """Two causal convolutions of three, which keep what they look back at."""
+    """Two causal convolutions of width three, which return the past frames that they need next."""
 
     def __init__(self, width):
         super().__init__()
@@ -42,7 +42,7 @@ class Conv(nn.Module):
 
 
 class Flow(nn.Module):
-    """A diffusion transformer over mel frames with the published one's parts, and its loop with growing caches."""
+    """A diffusion transformer over mel frames with the parts of the published one, and its loop with growing caches."""
 
     steps, heads, width, mel = 3, 2, 16, 4
 
@@ -78,7 +78,7 @@ class Flow(nn.Module):
             estimator.blocks.append(block)
 
     def forward_chunk(self, mu, spks, cond, cnn_cache=None, att_cache=None):
-        """The obvious way: newest keys first, caches grow with each chunk."""
+        """Run one chunk as the published code does: newest keys first, and the caches grow with each chunk."""
         frames, offset = mu.shape[2], 0 if att_cache is None else att_cache.shape[4]
         x = self.rand_noise[:, :, offset : offset + frames]
         ends = 1 - torch.cos(torch.linspace(0, 1, self.steps + 1) * 0.5 * torch.pi)

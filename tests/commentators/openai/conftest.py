@@ -1,4 +1,4 @@
-"""Commentators that ask a server on loopback, and what its answers come to."""
+"""Commentators that ask a server on loopback, and helpers that read their comments."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def settings_for(url, **changes):
 
 
 def asked(server, **changes):
-    """A commentator that has found its model, and the waits between its tries."""
+    """Return a commentator that has found its model, and the list of waits between its tries, in seconds."""
     waits = []
     commentator = OpenAICommentator(settings_for(server.url, **changes), waits.append, lambda: 0.5)
     commentator.warm_up()
@@ -52,7 +52,7 @@ def tokens_of(chunks):
 
 
 def failure(commentator):
-    """(the text before it failed, what it failed with)."""
+    """Return (the text before it failed, its error)."""
     got = []
     with pytest.raises(OpenAIServerError) as caught:
         for chunk in commentator.comment(request()):

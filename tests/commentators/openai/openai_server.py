@@ -1,6 +1,6 @@
-"""An OpenAI-compatible server of the tests' own, on loopback: real HTTP, made answers, faults on demand.
+"""An OpenAI-compatible server of the tests' own, on loopback: real HTTP, prepared answers, faults on demand.
 
-Not a mock of httpx: what goes wrong with such servers goes wrong in sockets, packets and status lines.
+It is not a mock of httpx, since the faults of such servers occur in sockets, packets and status lines.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-# Nothing here waits longer than this: a test that goes wrong must not leave a thread behind.
+# Seconds that anything here waits at most: a test that fails must not leave a thread behind.
 _LONGEST_S = 20.0
 
 
 @dataclass
 class Server:
-    """What the server answers, and what it was asked. A fault is used up by one request in turn; "" is none.
+    """What the server answers, and what it was asked. Each request uses up one of the faults; "" is none.
 
     Faults: a status (429, 500, …); "cut before" and "cut", before and after the first words; "slow" and
     "stall", silence before and after them; "bad json", "error event" and "endless" after the first words;
@@ -52,19 +52,19 @@ class Server:
 
 
 def free_port() -> int:
-    """A port on which nothing listens."""
+    """Return a port on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
 def said(text: str, **more: object) -> dict:
-    """The event of a stream that says this text."""
+    """Return the event of a stream that says this text."""
     return {"choices": [{"delta": {"content": text}, **more}]}
 
 
 def line(event: dict) -> bytes:
-    """An event as it goes over the wire, with letters of several bytes as they are."""
+    """Return an event as it is sent, with letters of several bytes unescaped."""
     return f"data: {json.dumps(event, ensure_ascii=False)}\n\n".encode()
 
 
@@ -194,7 +194,7 @@ def openai_server(**options) -> Iterator[Server]:
 
 
 def decoded(body: dict) -> list[tuple[int, int]]:
-    """Sizes of the request's pictures; ValueError where one is no JPEG in a data URL."""
+    """Return the sizes (width, height) of the request's pictures. Raise ValueError for one that is no JPEG."""
     sizes = []
     for part in body["messages"][0]["content"]:
         if part["type"] != "image_url":

@@ -1,4 +1,4 @@
-"""Comments of an OpenAI-compatible server on loopback, however it writes them."""
+"""Comments from an OpenAI-compatible server on loopback, in all forms in which servers send them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server with faults: what is asked again, and what is not."""
+"""A server with faults: which requests are repeated, and which are not."""
 
 from __future__ import annotations
 

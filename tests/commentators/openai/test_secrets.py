@@ -1,4 +1,4 @@
-"""Keys and passwords are sent, and seen nowhere."""
+"""Keys and passwords are sent to the server and never shown."""
 
 from __future__ import annotations
 

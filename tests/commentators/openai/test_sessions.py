@@ -1,4 +1,4 @@
-"""A server's commentator before anything runs, in whole sessions, and what nobody may see."""
+"""The commentator of a server: its checks before a run, and whole sessions with it."""
 
 from __future__ import annotations
 

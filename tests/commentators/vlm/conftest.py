@@ -39,7 +39,7 @@ def generating():
 
 @pytest.fixture(scope="module", autouse=True)
 def libraries_are_no_garbage():
-    """Each close collects garbage; without this it would look through two large libraries every time."""
+    """Exclude the loaded libraries from garbage collection, which each close runs: it would take seconds each time."""
     gc.collect()
     gc.freeze()
     yield
@@ -48,7 +48,7 @@ def libraries_are_no_garbage():
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory):
-    """Checkpoint folders, each made once."""
+    """Return a function that returns a checkpoint's folder; each checkpoint is made once."""
     made: dict[tuple, Path] = {}
 
     def find(kind="idefics3", **options):
@@ -64,7 +64,7 @@ def checkpoint(tmp_path_factory):
 
 @pytest.fixture
 def commentator(checkpoint):
-    """Commentators over made checkpoints, closed at the end; `settings` go to Settings."""
+    """Return a function that makes commentators over tiny checkpoints; all are closed at the end."""
     made = []
 
     def make(kind="idefics3", settings=(), **options):
@@ -84,7 +84,7 @@ def commentator(checkpoint):
 
 @pytest.fixture
 def copied(checkpoint, tmp_path):
-    """A copy of a checkpoint, to be broken."""
+    """Return a function that copies a checkpoint, so that a test can break the copy."""
     folder = tmp_path / "copy"
     folder.mkdir()
     for path in checkpoint().iterdir():
@@ -101,7 +101,7 @@ def warm_up(folder, **more):
 
 
 def in_one_go(folder, max_new_tokens):
-    """(prompt's tokens, pictures' tokens, new ids, their text), greedily, without any of our code."""
+    """Return (prompt's tokens, pictures' tokens, new ids, their text), greedily, by transformers alone."""
     from PIL import Image
 
     processor = transformers.AutoProcessor.from_pretrained(folder)
@@ -127,13 +127,13 @@ def in_one_go(folder, max_new_tokens):
 
 
 def count_calls(model, stop_at=None, error=None):
-    """Count the model's forward calls; the n-th raises `error`."""
+    """Count the model's forward calls; the call number `stop_at` raises `error`."""
     calls = []
 
     def before(*_):
         calls.append(1)
         if len(calls) == stop_at:
-            raise type(error)(*error.args)  # a new one, which nobody else holds
+            raise type(error)(*error.args)  # a new one, to which nothing else refers
 
     return calls, model.register_forward_pre_hook(before)
 

@@ -1,4 +1,4 @@
-"""Comments that are cut off, that fail, that hang, and that run out of memory."""
+"""Comments that are cancelled, that fail, that hang, and that run out of memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with a checkpoint, its packages or its memory is one line, before anything is loaded."""
+"""Faults of a checkpoint, its packages or its memory are reported in one line before anything is loaded."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_packages_that_are_missing_or_broken(checkpoint, monkeypatch):
 
 
 def test_too_little_memory(checkpoint, monkeypatch):
-    """Stored in half precision, 4 bytes a number on a CPU and 2 on a GPU, and a fifth to work in."""
+    """A model stored in half precision needs 4 bytes a number on a CPU, 2 on a GPU, and a fifth more to work in."""
     folder = checkpoint(half=True)
     stored = loaded_bytes(folder, 2)
     monkeypatch.setattr(checking, "read_memory", lambda device: (round(stored * 2.3), 10 * stored))

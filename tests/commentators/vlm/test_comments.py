@@ -43,7 +43,7 @@ def test_streamed_text_is_what_generate_gives_in_one_go(checkpoint, commentator,
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_comment_ends_where_the_model_ends_it(commentator, kind):
-    """The end token counts and is not shown; a character of two tokens comes whole."""
+    """The end token is counted and not shown; a character of two tokens comes complete."""
     chunks = list(commentator(kind, says="The café has opened.").comment(request()))
     assert [c.text for c in chunks if c.text] == ["The", " ", "c", "a", "f", "é", " has", " opened."]
     assert sum(chunk.output_tokens for chunk in chunks) == 10  # é is two of them, and the end is one
@@ -96,7 +96,7 @@ def test_pictures_are_not_counted_where_the_config_names_no_token_for_them(comme
 @pytest.mark.parametrize("tiles, image_tokens", [(1, 4), (3, 4), (4, 4 * 5), (9, 4 * 7)])
 @pytest.mark.parametrize("kind", ["idefics3", "smolvlm"])
 def test_pictures_are_cut_into_no_more_tiles_than_set(commentator, kind, tiles, image_tokens):
-    """Four tokens a tile, and four for the whole: 64×36 makes 2×2 tiles of two a side, 3×2 of three."""
+    """Each tile and the whole picture have four tokens; 64×36 px gives 2×2 tiles, or 3×2 where more are allowed."""
     made = commentator(kind, {"max_slice_nums": tiles})
     assert next(made.comment(request(1, FRAMES[:1]))).image_tokens == image_tokens
 
@@ -107,7 +107,7 @@ def test_a_processor_that_does_not_cut_is_left_alone(commentator):
 
 
 @pytest.mark.slow
-def test_the_same_seed_draws_the_same_comments(commentator):
+def test_the_same_seed_samples_the_same_comments(commentator):
     def three(seed):
         made = commentator(settings={"temperature": 1.0, "seed": seed})
         return [text_of(made.comment(request())) for _ in range(3)]
@@ -119,7 +119,7 @@ def test_the_same_seed_draws_the_same_comments(commentator):
     assert not set(three(1)) & set(first)
 
 
-def test_drawing_leaves_the_process_s_generator_alone(commentator):
+def test_sampling_leaves_the_process_s_generator_alone(commentator):
     made = commentator(settings={"temperature": 1.0})
     made.warm_up()
     before = torch.random.get_rng_state()
@@ -142,7 +142,7 @@ def test_a_cold_model_takes_the_likeliest(commentator):
     assert text_of(cold.comment(request())) == text_of(commentator().comment(request()))
 
 
-def test_the_checkpoint_s_own_way_of_drawing_does_not_count(copied, checkpoint):
+def test_the_checkpoint_s_own_sampling_is_not_used(copied, checkpoint):
     own = {
         "do_sample": True,
         "temperature": 3.0,
@@ -159,7 +159,7 @@ def test_the_checkpoint_s_own_way_of_drawing_does_not_count(copied, checkpoint):
     assert text(copied, 0) == text(checkpoint(), 0) != text(copied, 1) == text(checkpoint(), 1)
 
 
-def test_draw_follows_the_probabilities_within_the_top():
+def test_samples_follow_the_probabilities_within_the_top():
     """exp(logits) is 8, 4, 2, 1, … of 15.875: the top 0.8 holds 12.7 of it, and ends within the third."""
     logits = torch.log(torch.tensor([1.0, 8.0, 0.5, 4.0, 0.25, 2.0, 0.125]))
     generator = torch.Generator().manual_seed(0)

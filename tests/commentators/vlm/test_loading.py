@@ -1,4 +1,4 @@
-"""Image-text models: loaded, freed, and what only loading tells."""
+"""Loading and freeing image-text models, and faults that only loading shows."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_the_constructor_loads_no_weights(checkpoint, monkeypatch):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_cpu_computes_in_float32_with_sdpa(commentator, kind):
-    """Also what is stored in half precision."""
+    """This holds for checkpoints in half precision too."""
     made = commentator(kind, half=True)
     made.warm_up()
     model = made._loaded.model

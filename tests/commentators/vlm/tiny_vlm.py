@@ -87,7 +87,7 @@ def make_checkpoint(
 
 
 def lacking(kind: str) -> str:
-    """The package that the installed transformers wants for this kind's processor and that is not here, or ""."""
+    """Return the package that the installed transformers needs for this kind's processor, if it is missing, else ""."""
     import transformers
 
     new = int(transformers.__version__.split(".")[0]) >= 5
@@ -99,8 +99,8 @@ def lacking(kind: str) -> str:
 
 
 def _words(text: str) -> list[str]:
-    """Words with the space before them, which become one token each; letters beyond ASCII as their bytes, as the
-    byte-level alphabet writes them."""
+    """Return the words of a text, each with the space before it: one token each. Letters beyond ASCII are bytes, in the
+    letters of the byte-level alphabet."""
     from tokenizers.pre_tokenizers import ByteLevel
 
     words: list[str] = []
@@ -114,7 +114,7 @@ def _words(text: str) -> list[str]:
 
 
 def _write_tokenizer(folder: Path, kind: str, words: list[str]) -> dict[str, int]:
-    """Write it; the vocabulary as {token: id}."""
+    """Write the tokenizer's files; return the vocabulary as {token: id}."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
     tokens = [*_SPECIALS, *sorted(pre_tokenizers.ByteLevel.alphabet()), *words]

@@ -1,7 +1,7 @@
 """Notebooks in a real page, used as a person would: JupyterLab and Voila in Chromium, through Playwright.
 
 One server and one browser serve all tests of a worker; each test has a notebook, a kernel and a page of its own.
-What is waited for has a generous limit and ends the wait as soon as it happens. Speed is measured in
+Each wait ends as soon as its condition is true, and has a generous limit. Speed is measured in
 experiments/benchmarks/bench_player.py, not here.
 """
 
@@ -83,7 +83,7 @@ def lab_server(tmp_path_factory):
 
 @pytest.fixture
 def lab(lab_server):
-    """The server; the kernels that a test has started end with it."""
+    """Return the server; the kernels that a test has started end with the test."""
     yield lab_server
     end_kernels(lab_server)
 
@@ -104,7 +104,7 @@ def browser(playwright):
 
 @contextlib.contextmanager
 def paged(browser, permissions=("camera",)):
-    """A page in a context of its own; what goes wrong in it is kept in `page.errors`."""
+    """Yield a page in a context of its own; its errors are kept in `page.errors`."""
     context = browser.new_context(viewport={"width": 1400, "height": 1300}, permissions=list(permissions))
     try:
         page = context.new_page()
@@ -125,7 +125,7 @@ def open_and_run(page, lab, notebook):
 
 @contextlib.contextmanager
 def talking(lab, browser, cells=(TALKING,), init="", permissions=("camera",)):
-    """A page on a notebook that talks; `page.told()` is what the kernel knows."""
+    """Yield a page with a notebook that comments; `page.told()` returns what the kernel knows."""
     name = f"talk{time.monotonic_ns()}"
     folder = lab.folder / name
     folder.mkdir()
@@ -145,7 +145,7 @@ def talking(lab, browser, cells=(TALKING,), init="", permissions=("camera",)):
 
 
 def until(condition, what=""):
-    """What `condition` returns, as soon as it is true; a file that is not there yet is waited for."""
+    """Return what `condition` returns as soon as that is true; also wait for a file that is not there yet."""
     give_up = time.monotonic() + LIMIT_S
     while time.monotonic() < give_up:
         with contextlib.suppress(FileNotFoundError):

@@ -74,7 +74,7 @@ def work():
 
 
 def test_camera_of_a_room_comes_through(lab, browser):
-    """Both ends of the connection lie in one page here; a room between machines needs a server to meet on."""
+    """Both ends of the connection are in one page here; a room between machines needs a server that connects them."""
     head, rest = CAMERA.split("panel = ControlPanel")
     tell = rest[rest.index("def tell") : rest.index("threading.Thread")]
     cell = head + tell + ROOM + "threading.Thread(target=work, daemon=True).start()\n" + PLAYER_OF_NOBODY

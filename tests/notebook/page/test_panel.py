@@ -22,7 +22,7 @@ from tests.notebook.page.conftest import (
 
 
 def test_live_demo_notebook_from_run_all_to_the_plots(lab, browser):
-    """Run All, watch, turn knobs, ask, mute, replay, stop; then the plots."""
+    """Run all cells, watch, change settings, ask, mute, replay, stop; then see the plots."""
     (lab.folder / "notebooks").mkdir(exist_ok=True)
     shutil.copy(ROOT / "notebooks" / "01_live_demo.ipynb", lab.folder / "notebooks")
     with paged(browser) as page:

@@ -13,7 +13,7 @@ from tests.notebook.page.conftest import (
     until,
 )
 
-# A timer as often as the player's own, to tell how many acknowledgements this machine had time for.
+# A timer as frequent as the player's own, which shows how many acknowledgements this machine had time for.
 COUNT_TICKS = "window.ticks = []; setInterval(() => window.ticks.push(Date.now() / 1000), 150);"
 
 

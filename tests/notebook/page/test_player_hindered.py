@@ -1,4 +1,4 @@
-"""The player where the browser hinders it: no sound before a click, a hidden tab, a slow page."""
+"""The player where the browser restricts it: no sound before a click, a hidden tab, a slow page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.notebook.page.conftest import (
     until,
 )
 
-# A page under a script's control counts as clicked, so the browser's own rule cannot be met: this does the same.
+# A page under a script's control counts as clicked, so the browser's own rule never applies: this does the same.
 NO_SOUND_BEFORE_A_CLICK = """
 window.addEventListener("click", () => (window.clicked = true), true);
 window.AudioContext = class extends AudioContext {
@@ -30,7 +30,7 @@ def test_sound_that_is_never_allowed_leaves_picture_words_and_pace(lab, browser)
         until(lambda: page.told()["spoken"] >= 1)
         save_notebook(page)
         told = page.told
-        # Whoever runs a notebook has clicked; who opens one that runs already has not.
+        # A user who runs a notebook has clicked; one who opens a notebook that already runs has not.
         with paged(browser) as other:
             other.context.add_init_script(NO_SOUND_BEFORE_A_CLICK)
             other.goto(page.url.replace("&reset", "") + f"?token={lab.token}")
@@ -51,8 +51,8 @@ def test_sound_that_is_never_allowed_leaves_picture_words_and_pace(lab, browser)
             assert other.errors == []
 
 
-# A headless browser hides no tab, so this does to the page what a hidden tab's browser does: it says that it is
-# hidden, draws nothing, and lets timers run once a second.
+# A headless browser hides no tab, so this simulates a hidden tab: the page counts as hidden, draws nothing, and its
+# timers run once a second.
 SLOW_TIMERS = """
 window.asleep = false;
 const every = window.setInterval.bind(window);
@@ -68,7 +68,7 @@ window.setInterval = (call, wait, ...more) => {
 
 
 def test_tab_in_the_background_for_a_minute(lab, browser):
-    """Pictures are not drawn and are counted; the sound goes on and is acknowledged; then all is back."""
+    """Pictures are counted instead of drawn; the sound goes on and is acknowledged; afterwards all is as before."""
     hide = """(hidden) => {
         window.asleep = hidden;
         Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });

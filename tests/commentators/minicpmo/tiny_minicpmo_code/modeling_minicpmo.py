@@ -1,6 +1,6 @@
 """A tiny model of the tests' own with MiniCPM-o 4.5's interface, as far as the library uses it.
 
-It understands nothing: its weights are drawn. It has the same parts under the same names (llm, vpm, resampler,
+It understands nothing: its weights are random. It has the same parts under the same names (llm, vpm, resampler,
 apm, tts), so that every line that drives the real one can be tested on a CPU: a Qwen3 of two layers, a Llama
 of two layers as talker, and a "vocoder" that gives each audio token a short tone.
 """
@@ -17,13 +17,13 @@ from transformers import LlamaConfig, LlamaModel, Qwen3ForCausalLM, Qwen3PreTrai
 from .configuration_minicpmo import MiniCPMOConfig
 
 if os.getenv("A_SWITCH_THAT_NOBODY_SETS") == "1":
-    import a_package_that_is_not_there  # noqa: F401  what the import gate must look past
+    import a_package_that_is_not_there  # noqa: F401  the import gate must ignore it
 
 _PATCH = 14
 
 
 class Resampler(nn.Module):
-    """Patches into a fixed number of queries; has a position table that is in no checkpoint."""
+    """Turns patches into a fixed number of queries; has a position table that is in no checkpoint."""
 
     def __init__(self, queries, width, vision_width):
         super().__init__()
@@ -115,7 +115,7 @@ class MiniCPMO(Qwen3PreTrainedModel):
 
 
 class _Flow(nn.Module):
-    """One layer, to have a dtype, and buffers with the real one's shape of dimensions."""
+    """One layer, so that there is a dtype, and buffers with the number of dimensions of the real ones."""
 
     def __init__(self):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Pictures and text into the tests' own tiny model; see modeling_minicpmo.py."""
+"""The processor of pictures and text for the tests' own tiny model; see modeling_minicpmo.py."""
 
 import numpy as np
 import torch
