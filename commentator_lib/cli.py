@@ -49,7 +49,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Live AI video commentary: run it, hear it, measure it.",
-    epilog="Exit codes: 0 done; 1 a fault in mid-run, such as a full disk, or `check` found that something needed "
+    epilog="Exit codes: 0 done; 1 a fault during the run, such as a full disk, or `check` found that something needed "
     "is missing; 2 bad input; 130 stopped by Ctrl-C or SIGTERM.",
 )
 

@@ -59,7 +59,7 @@ class _JumpingSelector(selectors.DefaultSelector):
             # time; then raise an error, since the loop would hang.
             ready = super().select(10.0)
             if not ready:
-                raise RuntimeError("virtual time stands still: every task waits and no timer is set")
+                raise RuntimeError("virtual time cannot go on: every task waits and no timer is set")
             return ready
         self._loop._now_s += timeout
         return []

@@ -92,7 +92,7 @@ class _OldModules(MetaPathFinder, Loader):
         old = module.__name__.partition(".")[2]
         new = [f"commentator_lib.{name}" for name in _MODULES[old]]
         warnings.warn(
-            f"{module.__name__} is now {' and '.join(new)}; the old name goes with the next version",
+            f"{module.__name__} is now {' and '.join(new)}; the old name is removed in the next version",
             DeprecationWarning,
             stacklevel=2,
         )

@@ -46,7 +46,7 @@ _BLOCK_PX = 12
 # that is the default threshold, 5.0. The block measure has the same factor; it has no good threshold with or without.
 _BLOCK_SCALE = 0.5
 _PART_PX = 30  # side of the parts of the half-size grey picture whose motion is measured one by one
-_DIGIT_PX = 11  # holes up to this width in what stands still on the screen belong to it
+_DIGIT_PX = 11  # holes up to this width in a part of the screen that does not move belong to that part
 _NOISE = 1.5  # no camera motion is looked for where the block difference is below this
 _LEAST_OVERLAP = 0.25  # share of the picture that must still be in view
 _SAME = 6.0  # difference up to which a place looks the same, sensor noise and all
@@ -159,14 +159,14 @@ def compensated_change(new: Features, old: Features) -> float:
     # 2) At a cut no motion aligns the pictures: the one found is wrong, and undoing it would hide the cut.
     if cv2.absdiff(new.grey, seen)[valid].mean() > _EXPLAINS * plain[valid].mean():
         return most
-    # 3) What stands still on the screen while the camera moves (a scoreboard) leaves a ghost at the place to which
+    # 3) A part of the screen that does not move with the camera (a scoreboard) leaves a ghost where
     # the undone motion carries it: what is there now was hidden before, so it is not compared. The ghost also
     # covers a part of the board itself. So the board's own place is compared, with small holes filled: a new digit
     # is such a hole.
-    stands = (cv2.blur(plain, (5, 5)) < _SAME).astype(np.uint8)
+    still = (cv2.blur(plain, (5, 5)) < _SAME).astype(np.uint8)
     flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
-    ghost = cv2.dilate(cv2.warpAffine(stands, warp, _GREY_SIZE, flags=flags), np.ones((7, 7), np.uint8))
-    board = cv2.morphologyEx(stands, cv2.MORPH_CLOSE, np.ones((_DIGIT_PX, _DIGIT_PX), np.uint8))
+    ghost = cv2.dilate(cv2.warpAffine(still, warp, _GREY_SIZE, flags=flags), np.ones((7, 7), np.uint8))
+    board = cv2.morphologyEx(still, cv2.MORPH_CLOSE, np.ones((_DIGIT_PX, _DIGIT_PX), np.uint8))
     # 4) What lies between the darkest and the brightest neighbour may be a misalignment of one pixel.
     around = np.ones((3, 3), np.uint8)
     above = cv2.subtract(new.grey, cv2.dilate(seen, around))

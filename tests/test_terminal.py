@@ -90,4 +90,4 @@ def test_pipe_gets_plain_lines(capsys, monkeypatch):
     terminal.print_settings(Settings().changed(pause_s=0.5))
     terminal.print_sources()
     out = capsys.readouterr().out
-    assert "\x1b" not in out and "\npause_s = 0.5 (default 1.0)\n" in out and "\nclips at hand:\n" in out
+    assert "\x1b" not in out and "\npause_s = 0.5 (default 1.0)\n" in out and "\ninstalled clips:\n" in out

@@ -67,5 +67,5 @@ def try_ocr() -> str:
     ImageDraw.Draw(picture).text((60, 30), "GOAL", fill="black", font=ImageFont.load_default(48))
     texts = [text for text, _score in rapidocr_reader()(np.asarray(picture))]
     if "GOAL" not in texts:
-        raise RuntimeError(f"it read {texts} where GOAL stands")
+        raise RuntimeError(f"it read {texts} instead of GOAL")
     return "rapidocr read a word"

@@ -83,7 +83,7 @@ class CommentChunk:
     def __post_init__(self, stage_s: Mapping[str, float] | None) -> None:
         if stage_s is not None:
             warnings.warn(
-                "CommentChunk's stage_s is now stage_times; the old name goes with the next version",
+                "CommentChunk's stage_s is now stage_times; the old name is removed in the next version",
                 DeprecationWarning,
                 stacklevel=3,
             )

@@ -41,7 +41,7 @@ def _scripted(settings: Settings) -> Commentator:
     return ScriptedCommentator(cost=cost, sound="tone", seed=settings.seed)
 
 
-# The built-in commentators. Their names also stand in `settings.COMMENTATORS`, which checks what users write.
+# The built-in commentators. Their names are also in `settings.COMMENTATORS`, which checks what users write.
 _BUILT_IN: dict[str, Callable[[Settings], Commentator]] = {
     "baseline": _baseline,
     "minicpmo": _minicpmo,

@@ -57,7 +57,7 @@ class Player(ABC):
         note = getattr(self, "note", None)
         if callable(note):
             warnings.warn(
-                f"{type(self).__name__}.note is now called log_row; the old name goes with the next version",
+                f"{type(self).__name__}.note is now called log_row; the old name is removed in the next version",
                 DeprecationWarning,
                 stacklevel=2,
             )

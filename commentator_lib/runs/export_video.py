@@ -152,10 +152,10 @@ def _encode(
         # 2) find the caption of this time
         while next_cue < len(captions) and captions[next_cue].to_s - zero_s <= at_s:
             next_cue += 1
-        stands = next_cue < len(captions) and captions[next_cue].from_s - zero_s <= at_s
+        visible = next_cue < len(captions) and captions[next_cue].from_s - zero_s <= at_s
         # 3) write the picture with its caption
         canvas = fit(image, video.width_px, video.height_px)
-        painter.paint(canvas, captions[next_cue].text if stands else "")
+        painter.paint(canvas, captions[next_cue].text if visible else "")
         video.write(canvas, at_s)
         progress(at_s, end_s - zero_s)
     while next_sample < len(track):

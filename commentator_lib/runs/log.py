@@ -11,7 +11,7 @@ the journals, as the run itself does at its end.
     shown.csv         every frame shown: index, capture, due and shown time
     voice.pcm         the sound that was played, int16 mono 48 kHz, piece after piece
 
-All times are seconds since the session's start on its one clock; wall time stands in the header alone.
+All times are seconds since the session's start on its one clock; only the header has wall time.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ def _hibari(_settings: Settings) -> Voice:
     return HibariVoice()
 
 
-# The built-in voices. Their names also stand in `settings.VOICES`, which checks what users write.
+# The built-in voices. Their names are also in `settings.VOICES`, which checks what users write.
 _BUILT_IN: dict[str, Callable[[Settings], Voice]] = {"hibari": _hibari}
 
 

@@ -45,7 +45,7 @@ class Thing:
     moved_with_camera: float = 0.0  # how far the camera went since it was last seen
     said: bool = False
 
-    def stand(self) -> None:
+    def clear_motion(self) -> None:
         """Clear its motion between the last two looks, where it is not known."""
         self.grew_before, self.shift, self.growth = self.growth, 0.0, 1.0
 
@@ -76,7 +76,7 @@ class Shot:
     def see_again(self) -> None:
         """Take in the same picture again: nothing moved, nothing is confirmed, and missing things are still missing."""
         for thing in self.things:
-            thing.stand()
+            thing.clear_motion()
             thing.misses += thing.misses > 0
 
     def see_camera(self, before: View, view: View) -> None:
@@ -115,7 +115,7 @@ def _carry_on(things: list[Thing], view: View, pair: bool) -> set[int]:
         # 2) Measure its motion, unless a rival of its class is so close that the two may have been confused.
         rivals = [s for s, a, b in scores if (a == i) != (b == k) and s > score - 0.3]
         clear = pair and camera.clear and thing.misses == 0 and strong(box) and strong(thing.box)
-        thing.stand()
+        thing.clear_motion()
         if clear and not rivals:
             edges = (box.x0 - thing.box.x0 - camera.dx, box.x1 - thing.box.x1 - camera.dx)
             if edges[0] * edges[1] > 0 and min(abs(e) for e in edges) >= CLEAR / 2:
@@ -128,7 +128,7 @@ def _carry_on(things: list[Thing], view: View, pair: bool) -> set[int]:
     # 4) Count the others as missed, if this view could have shown them.
     for i, thing in enumerate(things):
         if i not in taken_things:
-            thing.stand()
+            thing.clear_motion()
             thing.moved_with_camera += abs(camera.dx) + abs(camera.dy) if camera.sure else 1.0
             if not thing.tiled or view.covers(thing.box):
                 thing.misses += 1

@@ -71,7 +71,7 @@ def build_engine(loaded: Loaded, settings: Settings, graphs: bool) -> Engine:
     """
     model, tokenizer = loaded.model, loaded.processor.tokenizer
     use_graphs = graphs and loaded.device.type == "cuda"
-    # The voice runs beside the language model and needs a pool of its own; all else runs in turn.
+    # The voice runs at the same time as the language model, so it needs a pool of its own; all other parts share one.
     pool, voice_pool = (GraphPool(), GraphPool()) if use_graphs else (None, None)
     # 1) shrink 4 bits, before anything refers to the weights
     shrunk = use_graphs and shrink_awq_model(model)

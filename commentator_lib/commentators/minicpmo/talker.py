@@ -40,7 +40,7 @@ class TalkerSampling:
 
 
 def penalise(logits: Tensor, said: Tensor, count: Tensor, penalty: float) -> Tensor:
-    """Return `logits` (V,) in which a token that was said n times of late is penalised by penalty^n.
+    """Return `logits` (V,) in which a token that was said n times recently is penalised by penalty^n.
 
     Of the ids `said` (max_tokens,) the first `count` (1,) are real.
     """

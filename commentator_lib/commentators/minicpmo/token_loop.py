@@ -2,7 +2,7 @@
 
 On a GPU both halves are CUDA graphs: the picking with its penalty and its noise, and the step with its output head.
 Everything that they read and write is in the GPU's memory. The host reads each token once it is picked, while the step
-that takes it in already runs, so neither waits for the other. On a CPU the same two functions are called in turn.
+that takes it in already runs, so neither waits for the other. On a CPU the two functions are called one by one.
 """
 
 from __future__ import annotations

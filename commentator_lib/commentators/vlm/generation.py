@@ -87,7 +87,7 @@ class Generation:
         except BaseException as error:  # of any kind: `tokens` raises it where it is read
             self._error = error
         finally:
-            self._generate = None  # frees the inputs, also where nobody reads on
+            self._generate = None  # frees the inputs, even if the iterator is not read to its end
             self._queue.put(_END)
 
     # What `generate` calls, in its thread

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 
 from commentator_lib.commentators.openai import messages
@@ -28,6 +30,18 @@ def test_what_may_pass_is_asked_again(fault):
         failure(commentator)
         assert len(server.requests) == 6
         commentator.close()
+
+
+def test_each_retry_is_logged_with_its_wait_and_its_reason(caplog):
+    caplog.set_level(logging.INFO, "commentator_lib.commentators.openai")
+    with openai_server(faults=[503, 503]) as server:
+        commentator, _waits = asked(server, api_retries=2)
+        assert text_of(commentator.comment(request())) == TEXT
+        commentator.close()
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 2 and all(record.levelname == "INFO" for record in caplog.records)
+    assert lines[0].startswith("the server is asked again in 0.4 s, retry 1: the server answered 503")
+    assert lines[1].startswith("the server is asked again in 0.8 s, retry 2: the server answered 503")
 
 
 def test_the_servers_own_wait_is_kept_to():

@@ -65,7 +65,7 @@ def test_run_goes_on_when_its_page_is_closed_in_mid_comment(lab, browser):
         until(lambda: told()["spoken"] >= before["spoken"] + 3)
         after = told()
         assert after["running"] and after["pages"] == {}
-        # Nobody waits for the page longer than the time after which it counts as gone.
+        # The pace does not wait for the page longer than the time after which it counts as gone.
         assert max(after["gaps"]) <= 0.3 + 2.0 + 0.5
 
 
