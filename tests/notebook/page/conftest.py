@@ -1,6 +1,6 @@
 """Notebooks in a real page, used as a person would: JupyterLab and Voila in Chromium, through Playwright.
 
-One server and one browser serve all tests of a worker; each test has a notebook, a kernel and a page of its own.
+One server and one browser serve all tests; each test has a notebook, a kernel and a page of its own.
 Each wait ends as soon as its condition is true, and has a generous limit. Speed is measured in
 experiments/benchmarks/bench_player.py, not here.
 """
@@ -65,11 +65,10 @@ TALKING = TALK.format(more=TELL)
 
 
 def pytest_collection_modifyitems(items):
-    """Mark the tests of this folder; all share a server and a browser, on one worker."""
+    """Mark the tests of this folder."""
     for item in items:
         if item.path.parent.samefile(os.path.dirname(__file__)):
             item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.xdist_group("browser"))
             if find_browser() is None and not os.environ.get("CI"):
                 item.add_marker(pytest.mark.skip("Chromium is not installed"))
 
