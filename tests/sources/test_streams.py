@@ -178,7 +178,9 @@ def test_url_with_a_length_is_played_at_its_own_pace(tmp_path):
     path = make_clip(tmp_path / "c.mp4", frames=50, options={"movflags": "+faststart"})
     with serve(send_file(path)) as address:
         s = session(f"{address}/c.mp4", run_dir=tmp_path / "run").run()
-    assert not s.source.info.live and s.log.header["frames_captured"] == 50
+    assert not s.source.info.live
+    # A busy machine leaves frames out, and counts them.
+    assert s.log.header["frames_captured"] + s.source.skipped == 50
     assert s.log.header["source"] == [f"{address}/c.mp4"]
     write_mp4(load_run(tmp_path / "run"), tmp_path / "out.mp4")
 
