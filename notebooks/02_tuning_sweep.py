@@ -27,9 +27,9 @@ from pathlib import Path
 
 sys.path.insert(0, "..")
 
-from experiments.measuring import analysis, plots  # noqa: E402
-from experiments.sweeping.costs import load_cost  # noqa: E402
-from experiments.sweeping.sweep import RESULTS, load_results, load_sweep, results_id, run_sweep  # noqa: E402
+from experiments.measuring import analysis, plots
+from experiments.sweeping.costs import load_cost
+from experiments.sweeping.sweep import RESULTS, load_results, load_sweep, results_id, run_sweep
 
 SWEEP = "small"
 COST = "minicpmo_h100"

@@ -27,11 +27,11 @@ from pathlib import Path
 
 sys.path.insert(0, "..")
 
-import pandas as pd  # noqa: E402
+import pandas as pd
 
-from commentator_lib.runs.figures import delay_figure, memory_figure  # noqa: E402
-from experiments.measuring import analysis, plots  # noqa: E402
-from experiments.sweeping.sweep import RESULTS, load_results, load_runs, load_sweep, run_sweep  # noqa: E402
+from commentator_lib.runs.figures import delay_figure, memory_figure
+from experiments.measuring import analysis, plots
+from experiments.sweeping.sweep import RESULTS, load_results, load_runs, load_sweep, run_sweep
 
 SWEEP = "small_live"
 

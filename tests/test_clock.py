@@ -179,7 +179,7 @@ def test_loop_that_is_gone_does_not_disturb_the_worker():
 
     async def main():
         holder.append(ThreadWorker("w"))
-        asyncio.ensure_future(holder[0].call(release.wait, 20))
+        asyncio.ensure_future(holder[0].call(release.wait, 20))  # noqa: RUF006 - nobody waits for it
         await asyncio.sleep(0.01)
 
     asyncio.run(main())

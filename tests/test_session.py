@@ -72,7 +72,7 @@ def test_start_returns_while_it_runs_and_stop_ends_it():
 
 def test_stop_cuts_what_is_being_heard_and_logs_it():
     s = session(60.0, ScriptedCommentator(cost=CostModel(0.05, 0.0, 30.0, 0.0, 0.001))).start()
-    assert eventually(lambda: s.log._pcm_samples or s._run._parts and s._run._parts.headless._free_at_s > 0)
+    assert eventually(lambda: s.log._pcm_samples or (s._run._parts and s._run._parts.headless._free_at_s > 0))
     time.sleep(0.3)
     s.stop()
     row = s.log.cycles.iloc[0]

@@ -79,7 +79,7 @@ class CommentaryLoop:
             players=players,
             keeper=self._keeper,
             epoch_s=epoch_s,
-            on_end=lambda: self._turns.wake(),
+            on_end=lambda: self._turns.wake(),  # noqa: PLW0108 - the turns are made below
             on_fault=self.stop,
         )
         self._generation = Generation(

@@ -20,7 +20,7 @@ from commentator_lib.media import PLAYBACK_RATE_HZ, AudioChunk, silence
 _CHUNK_S = 1.0
 _WORDS_PER_S = 2.6
 _TOKENS_PER_WORD = 1.3
-_FILLER = "one two three four five six seven eight nine ten".split()
+_FILLER = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 
 
 @dataclass(frozen=True, slots=True)

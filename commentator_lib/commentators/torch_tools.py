@@ -17,7 +17,7 @@ _OUT_OF_MEMORY_SIGNS = ("out of memory", "DefaultCPUAllocator", "CUBLAS_STATUS_A
 def out_of_memory(error: BaseException) -> bool:
     """Return whether an error means that the memory of the GPU or of the machine did not suffice."""
     torch = sys.modules.get("torch")
-    if isinstance(error, MemoryError) or torch is not None and isinstance(error, torch.OutOfMemoryError):
+    if isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _OUT_OF_MEMORY_SIGNS)
 

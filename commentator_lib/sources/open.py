@@ -133,7 +133,7 @@ def _own_class(name: str) -> tuple[str, str | None] | None:
         spelled_so = dot and is_dotted(name) and last[0].isupper() and not last.isupper()
         found = spelled_so and not Path(name).exists() and find_spec(package.partition(".")[0]) is not None
         return (name, None) if found else None
-    if "://" in name and scheme in _STREAM_SCHEMES or Path(name).exists():
+    if ("://" in name and scheme in _STREAM_SCHEMES) or Path(name).exists():
         return None
     if scheme in entry_point_names("sources"):
         return scheme, text

@@ -32,7 +32,7 @@ def by_setting(results: pd.DataFrame, settings: Sequence[str], measures: Sequenc
     Columns: `{measure}`, `{measure}_std`, `{measure}_runs`; runs without a value do not count. Raise KeyError for an
     unknown column.
     """
-    grouped = results.astype({m: float for m in measures}).groupby(list(settings), sort=True, dropna=False)
+    grouped = results.astype(dict.fromkeys(measures, float)).groupby(list(settings), sort=True, dropna=False)
     parts = [
         grouped[m].agg(["mean", "std", "count"]).set_axis([m, f"{m}_std", f"{m}_runs"], axis=1)
         for m in measures

@@ -53,10 +53,10 @@ def test_table_wraps_and_keeps_its_columns():
 
 
 FAKED = {
-    "read_requirements": lambda: {},
+    "read_requirements": dict,
     "read_versions": lambda names: {},
     "read_machine": lambda: (None, None, 0),
-    "read_gpu": lambda: Gpu(),
+    "read_gpu": Gpu,
     "find_browser": lambda: None,
     "ask_server": lambda url: (None, "does not answer (Test)"),
 }

@@ -218,9 +218,8 @@ def test_page_that_is_no_video():
         handler.end_headers()
         handler.wfile.write(b"<html>no video here</html>" * 50)
 
-    with serve(respond) as address:
-        with pytest.raises(SourceError, match="cannot be opened"):
-            open_source(f"{address}/page")
+    with serve(respond) as address, pytest.raises(SourceError, match="cannot be opened"):
+        open_source(f"{address}/page")
 
 
 def test_address_that_is_gone():

@@ -18,7 +18,7 @@ SMALL = 0.04  # nothing found larger than this share of the picture: a wide shot
 _TILES_FROM_PX = 480
 _TILES_PER_LOOK = 2
 
-_ANIMALS = "bird cat dog horse sheep cow elephant bear zebra giraffe".split()
+_ANIMALS = ["bird", "cat", "dog", "horse", "sheep", "cow", "elephant", "bear", "zebra", "giraffe"]
 # COCO's animals are confused too often to be named one by one: a rabbit was called a bird with score 0.95.
 _RENAMED = dict.fromkeys(_ANIMALS, "animal") | {
     "sports ball": "ball",
@@ -27,7 +27,7 @@ _RENAMED = dict.fromkeys(_ANIMALS, "animal") | {
 }
 # What may be named, and from which score. Clothing and small household things are left out: they are
 # rarely worth a sentence and often wrong.
-_NAMED = dict.fromkeys("person bicycle car motorcycle animal".split(), _STRONG) | dict.fromkeys(
+_NAMED = dict.fromkeys(["person", "bicycle", "car", "motorcycle", "animal"], _STRONG) | dict.fromkeys(
     [
         "airplane",
         "bus",

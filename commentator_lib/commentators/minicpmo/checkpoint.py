@@ -85,7 +85,7 @@ def inspect_checkpoint(folder: Path) -> Checkpoint:
     quantization, bits, group_size = _quantization(folder, config)
     _check_text_files(folder)
     _check_code(folder, config)
-    part_bytes: dict[str, int] = {part: 0 for part in PARTS}
+    part_bytes: dict[str, int] = dict.fromkeys(PARTS, 0)
     for name, size_bytes in tensor_bytes(folder).items():
         part_bytes[part_of(name)] += size_bytes
     if not any(part_bytes.values()):

@@ -19,7 +19,7 @@ class StageClock:
     """Seconds spent in each of MODEL_STAGES since the clock was made. The stages of voice and model overlap."""
 
     def __init__(self, device: torch.device) -> None:
-        self.seconds: dict[str, float] = {stage: 0.0 for stage in MODEL_STAGES}
+        self.seconds: dict[str, float] = dict.fromkeys(MODEL_STAGES, 0.0)
         self._on_gpu = device.type == "cuda"
 
     @property

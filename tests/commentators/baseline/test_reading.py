@@ -38,7 +38,7 @@ def test_text_on_a_single_frame_waits_for_another(loaded):
 
 
 def test_a_second_text_is_named_soon_after_the_first(loaded):
-    frames = frames_of([x for x in clip("carphone_pristine.mp4")])
+    frames = frames_of(list(clip("carphone_pristine.mp4")))
     shown = {0: "ONE", 1: "TWO"}
     baseline = new_baseline(loaded, ocr=True, read_text=lambda image: [(shown[now], 0.99)])
     now = 0

@@ -250,7 +250,7 @@ def test_captured_and_plain_say_the_same(qwen, temperature):
             hidden = torch.cat([state for _token, state in tokens if state is not None])
             assert hidden.shape == (200, 1, 128) and hidden.unique(dim=0).shape[0] > 190
             writer.capture_new_shapes()  # the second time it runs from graphs
-    assert texts[:6] == texts[6:] and not {7, 8} & set(sum(texts, []))
+    assert texts[:6] == texts[6:] and not {7, 8} & set().union(*texts)
 
 
 def test_a_stop_token_ends_it_and_the_next_comment_begins_anew(qwen):

@@ -129,11 +129,10 @@ def test_no_cluster_is_one_line(tmp_path):
 @pytest.mark.slow
 def test_replay_wants_workers_of_one_thread(tmp_path):
     pytest.importorskip("distributed")
-    with cluster(workers=1, threads=2) as (address, _):
-        with pytest.raises(SweepError, match="--nthreads 1"):
-            run_sweep(
-                Sweep(name="r", mode="replay", duration_s=20),
-                tmp_path / "out",
-                cluster=address,
-                progress=False,
-            )
+    with cluster(workers=1, threads=2) as (address, _), pytest.raises(SweepError, match="--nthreads 1"):
+        run_sweep(
+            Sweep(name="r", mode="replay", duration_s=20),
+            tmp_path / "out",
+            cluster=address,
+            progress=False,
+        )
