@@ -106,4 +106,4 @@ for setting in SETTINGS:
     one = plots.knob_figure(
         analysis.by_setting(results, [setting], MEASURES), setting, MEASURES, title=run_id
     )
-    display(plots.show(one, figures, run_id, setting))  # noqa: F821
+    display(plots.show(one, figures, run_id, setting))

@@ -78,7 +78,7 @@ for policy in cycles:
     settled = f"settled after {settled_s:.0f} s" if settled_s == settled_s else "not settled in this run"
     title = f"{run_id}: {policy}, {settled} (within a tenth of its end value)"
     delay = delay_figure(run.cycles, run.samples, title)
-    display(plots.show(delay, figures, run_id, f"delay-{policy}"))  # noqa: F821
+    display(plots.show(delay, figures, run_id, f"delay-{policy}"))
 
 # %% [markdown]
 # ## Memory over time
@@ -125,7 +125,7 @@ analysis.against_published(results[results.policy == "playout"], machine, first.
 # seed` measures both again in one run. `docs/minicpmo_h100.json` names the runs under `run` and `own_run`.
 
 # %%
-import json  # noqa: E402
+import json
 
 measured = json.loads(Path("../docs/minicpmo_h100.json").read_text())
 one = measured["bf16"]
