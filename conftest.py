@@ -12,6 +12,7 @@ _MARKS = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.suffix != ".ipynb")  # they take longest, so they go first
     for item in items:
         if item.path.suffix == ".ipynb":
             item.add_marker(_MARKS[item.path.name])

@@ -1,8 +1,8 @@
 """Run all tests in three parts, one after another: `python -m tests`, or `make test`.
 
-Tests that wait on real time suffer when another test computes beside them, and a browser alone keeps two cores busy.
-So the tests in a browser run first, in one process with one server and one browser; then those that wait on real
-time and those that compute, each on as many workers as there are cores.
+Tests that wait on real time suffer when another test computes beside them, and a browser alone keeps a core busy. So
+the tests in a browser run first, then those that wait on real time, and then those that compute. Those that wait leave
+the processor idle, so twice as many of them run at a time.
 
 Arguments go to pytest in all parts.
 """
@@ -15,24 +15,24 @@ import sys
 import time
 
 _NOTHING_TO_RUN = 5
-# Name, marks, and whether its tests are spread over workers.
+# Name, marks, and how many workers there are for each core.
 PARTS = (
-    ("Tests in a browser", "browser", False),
-    ("Tests that wait on real time", "realtime and not browser", True),
-    ("Tests that compute", "not (browser or realtime)", True),
+    ("Tests in a browser", "browser", 1),
+    ("Tests that wait on real time", "realtime and not browser", 2),
+    ("Tests that compute", "not (browser or realtime)", 1),
 )
 
 
 def main(arguments: list[str]) -> int:
     """Run all parts. Return 0 if all passed, else the exit status of one that did not."""
     statuses = []
-    for name, marks, spread in PARTS:
+    # Libraries that compute would each take all cores, in every worker.
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    for name, marks, workers_a_core in PARTS:
         began_s = time.monotonic()
         print(f"{name}:", flush=True)
-        workers = [f"--numprocesses={os.cpu_count() or 1}", "--dist=worksteal"] if spread else []
+        workers = [f"--numprocesses={workers_a_core * (os.cpu_count() or 1)}", "--dist=worksteal"]
         command = [sys.executable, "-m", "pytest", "-m", marks, *workers, *arguments]
-        # Libraries that compute would each take all cores, in every worker.
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"} if spread else None
         statuses.append(subprocess.run(command, env=environment, check=False).returncode)
         print(f"{name}: {time.monotonic() - began_s:.0f} s\n", flush=True)
     if set(statuses) == {0, _NOTHING_TO_RUN}:  # the arguments may choose tests of some parts only

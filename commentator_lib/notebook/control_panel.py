@@ -10,7 +10,6 @@ a cell is busy. `when_over` draws plots of a run when it has ended.
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -37,8 +36,6 @@ from commentator_lib.sources.base import Source, SourceError
 from commentator_lib.sources.browser_camera import BrowserCamera
 from commentator_lib.voices.base import Voice
 from commentator_lib.widget_messages import deliver_while_busy
-
-_SWITCH_INTERVAL_S = 0.001
 
 
 class ControlPanel(VBox):
@@ -138,9 +135,6 @@ class ControlPanel(VBox):
                 self.player.message = ""
                 self._release_camera()
                 raise
-            # A click passes through five threads, and at each of them a cell that computes keeps the interpreter
-            # for the switch interval, 5 ms by default.
-            sys.setswitchinterval(min(sys.getswitchinterval(), _SWITCH_INTERVAL_S))
             self.session = session.start()
             self._controls.start.disabled, self._controls.stop.disabled = True, False
             self._watcher = threading.Thread(target=self._watch, args=(session,), name="panel", daemon=True)

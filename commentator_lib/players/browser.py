@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import threading
 import time
 from abc import ABCMeta
@@ -53,6 +54,9 @@ _LEAD_S = 0.25
 _FRAMES_UNDER_WAY = 30
 _SOUND_PART_SAMPLES = PLAYBACK_RATE_HZ // 2
 _DRAWS_KEPT = 20_000
+# A frame, a click and an acknowledgement each pass through several threads, and at each of them a cell that computes
+# keeps the interpreter for the switch interval, 5 ms by default: too long for 25 frames a second.
+_SWITCH_INTERVAL_S = 0.001
 
 
 @dataclass(slots=True)
@@ -102,6 +106,7 @@ class LivePlayer(anywidget.AnyWidget, Player, metaclass=_WidgetAndPlayer):
         self._run: dict[str, Any] | None = None
         self.pages: dict[str, Page] = {}
         self.held_back_frames = 0
+        self._switch_interval_s = sys.getswitchinterval()
         self._seq = 0
         self._sent: dict[int, tuple[int, float]] = {}  # seq → frame index, due
         self._draws: deque[tuple] = deque(maxlen=_DRAWS_KEPT)
@@ -124,6 +129,8 @@ class LivePlayer(anywidget.AnyWidget, Player, metaclass=_WidgetAndPlayer):
             self._memory = PageMemory()
             self._draws.clear()
             self._sender = PageSender(self.send)
+            self._switch_interval_s = sys.getswitchinterval()
+            sys.setswitchinterval(min(self._switch_interval_s, _SWITCH_INTERVAL_S))
         self.message = ""
 
     def detach(self) -> None:
@@ -132,6 +139,7 @@ class LivePlayer(anywidget.AnyWidget, Player, metaclass=_WidgetAndPlayer):
             self._run = None if self._run is None else {**self._run, "over": True}
             if self._sender is not None:
                 self._sender.close()
+                sys.setswitchinterval(self._switch_interval_s)
             self._loop = self._playback = self._sender = None
 
     def show(self, frame: Frame, due_at_s: float) -> None:

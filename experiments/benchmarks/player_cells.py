@@ -122,19 +122,19 @@ class FlashCaller(Commentator):
 
 
 class NotesPrompts(Commentator):
-    """A commentator that plays a tone without end; `asked` lists (Unix time in seconds, prompt) of each call."""
+    """A commentator that plays a tone of `tone_s` seconds each time; `asked` lists (Unix time in seconds, prompt)."""
 
     name = "notes prompts"
 
-    def __init__(self) -> None:
+    def __init__(self, tone_s: float = 4.0) -> None:
+        self.tone_s = tone_s
         self.asked: list[tuple[float, str]] = []
 
     def warm_up(self) -> None:
         pass
 
     def comment(self, request: CommentRequest) -> Iterator[CommentChunk]:
-
         self.asked.append((time.time(), request.prompt))
-        t = np.arange(24_000 * 4) / 24_000
+        t = np.arange(round(24_000 * self.tone_s)) / 24_000
         tone = (0.3 * np.sin(2 * np.pi * 440 * t)).astype(np.float32)
         yield CommentChunk("On and on it goes.", AudioChunk(tone, 24_000), 6, 0.3)

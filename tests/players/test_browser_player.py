@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 
@@ -380,3 +381,16 @@ def test_virtual_time_and_a_second_session_are_refused():
         player.detach()
 
     asyncio.run(twice())
+
+
+def test_a_cell_that_computes_gives_the_threads_way_sooner_during_a_run():
+    before_s = sys.getswitchinterval()
+
+    async def main(pages, _playback):
+        assert sys.getswitchinterval() == pytest.approx(min(before_s, 0.001))
+        pages.player.detach()
+        assert sys.getswitchinterval() == before_s
+        pages.player.detach()  # a player may be detached twice
+        assert sys.getswitchinterval() == before_s
+
+    attached(main)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from tests.notebook.page.conftest import (
     drawn,
+    longest_pause_s,
     paged,
     save_notebook,
+    stalls,
     talking,
     until,
 )
@@ -39,11 +41,13 @@ def test_sound_that_is_never_allowed_leaves_picture_words_and_pace(lab, browser)
             until(lambda: drawn(other) > 50, "picture")
             unlock = other.locator(".live-player .unlock")
             assert unlock.is_visible() and unlock.inner_text() == "Click for sound"
+            spoken = told()["spoken"]  # the comment under way began while the other page was there
+            until(lambda: told()["spoken"] > spoken)
             before = told()
             until(lambda: told()["spoken"] >= before["spoken"] + 2)
             after = told()
             assert [sounding for sounding, _ in after["pages"].values()] == [False]
-            assert max(after["gaps"][len(before["gaps"]) + 1 :]) <= 0.3 + 0.5
+            assert longest_pause_s(before, after) <= 0.3 + 0.5
             assert other.locator(".live-player .caption").inner_text().strip()
             unlock.click()
             until(lambda: any(s for s, _ in told()["pages"].values()), "sound after the click")
@@ -87,11 +91,15 @@ def test_tab_in_the_background_for_a_minute(lab, browser):
         before, seen = page.told(), drawn(page)
         page.wait_for_timeout(60_000)
         after = page.told()
-        ((sounding, counts),) = after["pages"].values()
-        assert sounding and counts["hidden"] > 1000 and counts["underruns"] == 0
+        ((_, counts_before),), ((sounding, counts),) = before["pages"].values(), after["pages"].values()
+        # Every picture that was sent has been counted, but for those of the last second, which are under way.
+        hidden, sent = (counts["hidden"] - counts_before["hidden"], after["sent"] - before["sent"])
+        assert hidden + counts["lost"] >= 0.9 * sent > 0
         assert drawn(page) <= seen + 2
-        assert (after["acks"] - before["acks"]) / (after["at"] - before["at"]) >= 3
-        assert after["spoken"] >= before["spoken"] + 8
+        assert sounding and counts["underruns"] - counts_before["underruns"] <= stalls(before, after)
+        # At 25 pictures a second, three acknowledgements a second.
+        assert after["acks"] - before["acks"] >= 3 / 25 * hidden
+        assert after["spoken"] >= before["spoken"] + 16
         page.evaluate("() => { window.requestAnimationFrame = draw; kept.forEach((call) => draw(call)); }")
         page.evaluate(hide, False)
         until(lambda: drawn(page) > seen + 50, "picture again")
@@ -101,21 +109,43 @@ def test_slow_page_drops_old_frames_and_keeps_the_sound(lab, browser):
     with talking(lab, browser) as page:
         until(lambda: page.told()["spoken"] >= 1 and drawn(page) > 25)
         devtools = page.context.new_cdp_session(page)
-        devtools.send("Emulation.setCPUThrottlingRate", {"rate": 20})
-        page.wait_for_timeout(5000)
+        slow_down_until_frames_are_dropped(page, devtools)
         before, memory_before = page.told(), heap_bytes(devtools)
         page.wait_for_timeout(15_000)
         after, memory_after = page.told(), heap_bytes(devtools)
         devtools.send("Emulation.setCPUThrottlingRate", {"rate": 1})
-        ((sounding, counts),) = after["pages"].values()
-        ((_, counts_before),) = before["pages"].values()
-        dropped = counts["late"] + counts["lost"] + after["held_back"]
-        assert dropped > counts_before["late"] + counts_before["lost"] + before["held_back"]
-        assert sounding and after["spoken"] >= before["spoken"] + 2
-        assert counts["underruns"] <= counts_before["underruns"] + 1
+        assert dropped_frames(after) > dropped_frames(before)
+        ((_, counts_before),), ((sounding, counts),) = before["pages"].values(), after["pages"].values()
+        assert sounding and after["spoken"] >= before["spoken"] + 4
+        assert counts["underruns"] <= counts_before["underruns"] + 1 + stalls(before, after)
         assert memory_after < memory_before + 40e6
         seen = drawn(page)
         until(lambda: drawn(page) > seen + 50, "picture at full speed again")
+
+
+def slow_down_until_frames_are_dropped(page, devtools):
+    """Slow the page's processor down step by step. How much it takes depends on the machine."""
+    for rate in (4, 6, 9, 13, 20, 30):
+        devtools.send("Emulation.setCPUThrottlingRate", {"rate": rate})
+        page.wait_for_timeout(1500)  # a slower page has its first reports behind it
+        before = page.told()
+        page.wait_for_timeout(2500)
+        after = page.told()
+        print(
+            "slowed down",
+            rate,
+            dropped_frames(after) - dropped_frames(before),
+            after["sent"] - before["sent"],
+        )
+        if dropped_frames(after) - dropped_frames(before) > 0.1 * (after["sent"] - before["sent"]):
+            return
+    raise AssertionError(f"no frames were dropped at 1/{rate} of the processor's speed")
+
+
+def dropped_frames(told):
+    """Return how many frames were not drawn because the page was behind."""
+    ((_, counts),) = told["pages"].values()
+    return counts["late"] + counts["lost"] + told["held_back"]
 
 
 def heap_bytes(devtools):
