@@ -27,6 +27,7 @@ from commentator_lib.commentators.base import (
     CommentRequest,
     StageTimes,
 )
+from commentator_lib.errors import named_first_line
 from commentator_lib.media import PlaybackResampler
 from commentator_lib.voices.base import Voice
 
@@ -163,7 +164,7 @@ class _GrowingComment:
             try:
                 self._held_pcm.append(self._resampler.push(chunk.audio))
             except Exception as error:  # the sound is broken, the text is not
-                self._problem = f"voice: {type(error).__name__}: {error}"
+                self._problem = f"voice: {named_first_line(error)}"
         enough = len(self._text.strip()) > HOLD_BACK_CHARACTERS and not is_nothing(self._text)
         self._released = self._released or enough
 
@@ -209,7 +210,7 @@ class _GrowingComment:
         try:
             parts = [self._resampler.push(chunk) for chunk in self._voice.speak(sentence)]
         except Exception as error:  # a voice may fail in any way; the text must go on
-            self._problem = f"voice: {type(error).__name__}: {error}"
+            self._problem = f"voice: {named_first_line(error)}"
             return []
         if not any(part.any() for part in parts):
             self._problem = f"voice: no sound for {sentence[:40]!r}"

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from commentator_lib.checks.browser import find_browser
+from experiments.errors import UserError
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Playwright
@@ -147,13 +148,13 @@ def voila(folder: Path, notebook: str) -> Iterator[Server]:
 
 @contextlib.contextmanager
 def chromium(playwright: Playwright, *more_flags: str) -> Iterator[Browser]:
-    """Run a headless browser with a new profile. Raise RuntimeError where Chromium is not installed.
+    """Run a headless browser with a new profile. Raise UserError where Chromium is not installed.
 
     `playwright` is what `sync_playwright()` yields; a thread can have only one.
     """
     path = find_browser()
     if path is None:
-        raise RuntimeError("Chromium is not installed; set CHROMIUM to its path")
+        raise UserError("Chromium is not installed; set CHROMIUM to its path")
     # Playwright mutes the browser; the sound clock of a muted page runs as usual.
     browser = playwright.chromium.launch(executable_path=path, args=[*_FLAGS, *more_flags])
     try:

@@ -9,14 +9,22 @@ allows the picture to be shown. Look at the picture before you keep it.
 from __future__ import annotations
 
 import shutil
-import sys
 import tempfile
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from experiments.tools.browser import ROOT, chromium, jupyter_lab, open_notebook, run_all
+from experiments.tools.command_line import help_text, new_app, run_app
+
+app = new_app()
 
 
-def main(path: Path) -> None:
+@app.command(help=help_text(__doc__))
+def main(
+    out: Annotated[Path, typer.Argument(help="The picture to write.")] = ROOT / "docs" / "control_panel.png",
+) -> None:
     from playwright.sync_api import sync_playwright
 
     with tempfile.TemporaryDirectory() as name:
@@ -32,8 +40,8 @@ def main(path: Path) -> None:
             page.locator(".live-player").evaluate("(e) => e.scrollIntoView()")
             page.locator(".live-player .caption:has-text('animal')").wait_for(timeout=60_000)
             page.wait_for_timeout(500)
-            page.screenshot(path=str(path))
+            page.screenshot(path=str(out))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/control_panel.png"))
+    run_app(app, "screenshot")

@@ -21,6 +21,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from commentator_lib.errors import first_line
 from commentator_lib.runs.reader import load_run
 from experiments.sweeping.journal import load_results, read_header
 from experiments.sweeping.sweep_file import SweepError
@@ -144,8 +145,8 @@ def main(
         try:
             send(entry, project)
         except Exception as error:  # a tracker fails in its own ways: no network, no account, a full disk
-            reason = str(error).strip().splitlines() or [type(error).__name__]
-            raise SweepError(f"{to} did not take run {entry.name} ({sent} were sent): {reason[0]}") from None
+            reason = first_line(error)
+            raise SweepError(f"{to} did not take run {entry.name} ({sent} were sent): {reason}") from None
         sent += 1
     print(f"{sent} runs sent to {to}, project {project}")
 

@@ -1,6 +1,8 @@
-"""The library's own voice and player pass the tests of every voice and player."""
+"""The library's own voice and players pass the tests of every voice and player."""
 
 from __future__ import annotations
+
+import pytest
 
 from commentator_lib.conformance import PlayerConformance, VoiceConformance
 from commentator_lib.players.base import Player
@@ -22,6 +24,16 @@ class TestVoiceDouble(VoiceConformance):
 class TestHeadless(PlayerConformance):
     def make(self):
         return HeadlessPlayer()
+
+
+@pytest.mark.realtime
+class TestLivePlayer(PlayerConformance):
+    real_time = True
+
+    def make(self):
+        return pytest.importorskip(
+            "commentator_lib.players.browser", reason="needs the extra notebooks"
+        ).LivePlayer()
 
 
 class ShowsOnly(Player):

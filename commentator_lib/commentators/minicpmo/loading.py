@@ -45,7 +45,7 @@ from commentator_lib.commentators.minicpmo.token2wav import (
 )
 from commentator_lib.commentators.minicpmo.vocoder import Vocoder
 from commentator_lib.commentators.torch_tools import free_gpu, quietly
-from commentator_lib.errors import first_line
+from commentator_lib.errors import first_line, named_first_line
 
 # What AWQ did not quantise in the published checkpoint.
 NOT_QUANTISED = (
@@ -165,7 +165,7 @@ def _load_model(checkpoint: Checkpoint, device: torch.device, speech: bool) -> t
     except Exception as error:  # with another transformers the checkpoint's own code may fail in any way
         raise CommentatorError(
             f"{folder} cannot be loaded with transformers {transformers.__version__} (its code is written for 4.51): "
-            f"{type(error).__name__}: {first_line(error)}"
+            f"{named_first_line(error)}"
         ) from error
     # 3) Refuse a checkpoint without all its weights.
     missing = sorted(name for name in info["missing_keys"] if not name.startswith(_AUDIO_ENCODER))
@@ -244,7 +244,7 @@ def load_vocoder(model: Any, assets: Path, reference: np.ndarray, float16: bool)
     except Exception as error:  # broken files may raise anything
         raise CommentatorError(
             f"the voice cannot be loaded from {assets}{' in half precision' if float16 else ''}: "
-            f"{type(error).__name__}: {first_line(error)}; set {'vocoder_float16' if float16 else 'speech'}=false"
+            f"{named_first_line(error)}; set {'vocoder_float16' if float16 else 'speech'}=false"
         ) from error
     return vocoder
 

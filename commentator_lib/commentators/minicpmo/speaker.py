@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from commentator_lib.commentators.minicpmo.stage_clock import StageClock
+from commentator_lib.errors import named_first_line
 
 if TYPE_CHECKING:
     import torch
@@ -139,7 +140,7 @@ class Speaker:
             with torch.cuda.stream(self._stream) if self._stream else contextlib.nullcontext():
                 self._speak(clock)
         except Exception as error:  # a voice may fail in any way; the text must go on
-            self._outbox.put(SpokenPiece(0, None, f"voice: {type(error).__name__}: {str(error)[:200]}"))
+            self._outbox.put(SpokenPiece(0, None, f"voice: {named_first_line(error)[:200]}"))
         finally:
             self._outbox.put(None)
 

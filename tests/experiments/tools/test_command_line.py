@@ -61,7 +61,7 @@ def test_help_keeps_indented_lines_and_wraps_prose():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["sweep", "calibrate", "track", "bench_match", "doc_pictures"])
+@pytest.mark.parametrize("name", ["sweep", "calibrate", "track", "bench_match", "doc_pictures", "screenshot"])
 def test_every_command_has_its_name_and_help(name):
     ended = subprocess.run([sys.executable, "-m", f"experiments.{name}", "--help"], capture_output=True)
     assert ended.returncode == 0 and b"Usage" in ended.stdout
