@@ -15,7 +15,7 @@ import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -116,8 +116,9 @@ def _gather_settings(
     file: Path | None, preset: str | None, assignments: list[str] | None, **more: object
 ) -> Settings:
     """Return the settings of all layers; `more` are the options for single settings, None where not given."""
-    given = dict(parse_assignment(text) for text in assignments or [])
-    return load_settings(file, preset, **{**given, **{k: v for k, v in more.items() if v is not None}})
+    given: dict[str, Any] = dict(parse_assignment(text) for text in assignments or [])
+    given |= {name: value for name, value in more.items() if value is not None}
+    return load_settings(file, preset, **given)
 
 
 @app.command()

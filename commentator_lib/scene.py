@@ -267,7 +267,7 @@ def _fit(here: np.ndarray, there: np.ndarray) -> np.ndarray | None:
 
     It is the least-squares fit of those points that agree within half a pixel; None where fewer than four do.
     """
-    keep = np.ones(len(here), bool)
+    keep, warp = np.ones(len(here), bool), None
     for _ in range(4):
         if keep.sum() < 4:
             return None

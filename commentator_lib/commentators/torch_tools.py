@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 
 # Messages of other errors that mean the same as OutOfMemoryError.
 _OUT_OF_MEMORY_SIGNS = ("out of memory", "DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED")
@@ -31,7 +31,7 @@ def free_gpu() -> None:
 
 
 @contextlib.contextmanager
-def quietly(progress_bars: bool = True) -> Iterator[None]:
+def quietly(progress_bars: bool = True) -> Generator[None]:
     """Keep transformers' warnings off stderr, on which the command line writes its own lines.
 
     With `progress_bars` False, hide its progress bars too. Restore the former state at the end.

@@ -58,8 +58,9 @@ def find_checkpoint(model_path: str) -> Path:
     """
     if not model_path.strip():
         raise CommentatorError("no checkpoint: set model_path to a checkpoint folder or a hub id (org/name)")
+    folder = Path(model_path)
     try:
-        folder = Path(model_path).expanduser()
+        folder = folder.expanduser()
         is_folder, is_there = folder.is_dir(), folder.exists()
     except (OSError, RuntimeError):  # a name too long for the disk, or the home of an unknown user
         is_folder = is_there = False

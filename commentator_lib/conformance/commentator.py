@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import numpy as np
 
@@ -89,7 +89,7 @@ class CommentatorConformance:
                 check_sound(chunk.audio)
 
     @contextlib.contextmanager
-    def _made(self) -> Iterator[Commentator]:
+    def _made(self) -> Generator[Commentator]:
         commentator = self.make()
         commentator.expect_frames(self.width, self.height)
         commentator.warm_up()

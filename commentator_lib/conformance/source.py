@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 from commentator_lib.commentators.scripted import CostModel, ScriptedCommentator
@@ -79,7 +79,7 @@ class SourceConformance:
         assert header["frames_captured"] > 0
 
     @contextlib.contextmanager
-    def _made(self) -> Iterator[Source]:
+    def _made(self) -> Generator[Source]:
         source = adapt_source(self.make())
         try:
             yield source

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from commentator_lib.commentators.scripted import CostModel, ScriptedCommentator
 from commentator_lib.conformance.commentator import check_sound
@@ -69,7 +69,7 @@ class VoiceConformance:
         assert all(row["speech_s"] > 0 and not row["reason"] for row in rows)
 
     @contextlib.contextmanager
-    def _made(self) -> Iterator[Voice]:
+    def _made(self) -> Generator[Voice]:
         voice = self.make()
         voice.warm_up()
         try:

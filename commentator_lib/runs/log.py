@@ -50,7 +50,7 @@ class RunLog:
 
     def __init__(self, folder: Path | str | None, header: dict[str, Any]) -> None:
         self.folder = Path(folder) if folder is not None else None
-        self.header = {"format_version": FORMAT_VERSION, **header}
+        self.header: dict[str, Any] = {"format_version": FORMAT_VERSION, **header}
         self.problem = ""
         self.cycle_rows: list[dict[str, Any]] = []
         self.sample_rows: list[dict[str, Any]] = []

@@ -86,6 +86,7 @@ class VideoSource(Source):
         zero_s = None
         shift_s = 0.0
         last_s = -step_s
+        shown_s = 0.0
         index = 0
         self._not_before_s = 0.0
         try:

@@ -103,7 +103,7 @@ def load_events(path: Path | str, clip: Path | str | None = None) -> Truth:
     # 1) read the file
     path = Path(path)
     try:
-        table: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        table: Any = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise EventsError(f"cannot read the events file {path}: {error.strerror}") from None
     except ValueError as error:
@@ -141,4 +141,5 @@ def load_events(path: Path | str, clip: Path | str | None = None) -> Truth:
 
 def _event(row: dict[str, Any]) -> Event:
     score = row.get("score")
-    return Event(**{**row, "score": tuple(score) if score is not None else None})
+    values: dict[str, Any] = {**row, "score": tuple(score) if score is not None else None}
+    return Event(**values)

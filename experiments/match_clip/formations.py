@@ -22,7 +22,7 @@ def ball_path(touches: list[Touch], frames: int) -> np.ndarray:
         gone_s, room_s = before.t_s, touch.t_s - before.t_s
         distance = float(np.linalg.norm(end - start))
         if touch.how == "place":
-            touch.arrives_s = touch.t_s
+            travel_s, touch.arrives_s = room_s, touch.t_s
         else:
             # a rolling pass arrives a moment before it is played on; a flying ball takes all of the time
             roll_s = distance / _ROLL_M_S if distance > 3 else room_s

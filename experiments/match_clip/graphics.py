@@ -52,7 +52,7 @@ def draw_scoreboard(image, codes: tuple[str, str], colours, score: tuple[int, in
 
 def draw_caption(image, heading: str, line: str, colour: Colour, icon: str, share: float) -> None:
     """Draw a caption: a heading on its colour, a line below. `share` (0 to 1) is how far it has slid in."""
-    height, width = image.shape[:2]
+    height = image.shape[0]
     unit = height / 360
     big, small = 27 * unit, 20 * unit
     texts = max(

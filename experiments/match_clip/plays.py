@@ -6,6 +6,7 @@ The docstring of `experiments.match_clip.match` gives the rules of time.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -146,7 +147,7 @@ def _play_goal(director: Director, block: Block, goal_s: float, scorer: int) -> 
     director.poses.append(((1 - team) * 11, goal_s + 1.5, replay_s, DEJECTED))
     # 3) a close-up, the crowd or both, then the replay, and back to the main camera
     away_s = goal_s + rng.uniform(1.5, 1.9)
-    crowd = {"kind": "crowd", "excited": True, "team": team, "seed": int(rng.integers(1000))}
+    crowd: dict[str, Any] = {"kind": "crowd", "excited": True, "team": team, "seed": int(rng.integers(1000))}
     first_crowd = rng.random() < 0.3
     director.cut(away_s, **crowd) if first_crowd else director.cut(away_s, "close-up", focus=(scorer,))
     if director.take_cuts(1, 0.7):

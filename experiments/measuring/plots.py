@@ -81,7 +81,7 @@ def heat_maps(
             part = table[table[facet] == value]
             grid = part.pivot(index=y, columns=x, values=measure).reindex(index=ys, columns=xs)
             spread = part.pivot(index=y, columns=x, values=f"{measure}_std").reindex(index=ys, columns=xs)
-            image = ax.imshow(
+            ax.imshow(
                 grid.to_numpy(float), aspect="auto", cmap="viridis_r", vmin=low, vmax=high, origin="lower"
             )
             for j, i in np.ndindex(grid.shape):
@@ -100,7 +100,7 @@ def heat_maps(
                 ax.set_ylabel(label(y), fontsize=8)
             if mark is not None and mark.get(facet) == value:
                 _frame(ax, xs.index(mark[x]), ys.index(mark[y]))
-        bar = figure.colorbar(image, ax=axes[row, :].tolist(), pad=0.01)
+        bar = figure.colorbar(axes[row, -1].images[0], ax=axes[row, :].tolist(), pad=0.01)
         bar.set_label(label(measure), fontsize=7)
         bar.ax.tick_params(labelsize=7)
     return figure

@@ -236,7 +236,7 @@ def plot(cost: TokenCost, some: Sequence[Timings], path: Path) -> None:
         axes.set_ylabel("measured, s")
         axes.grid(alpha=0.3)
     if len(some) <= 8:
-        axes.legend(fontsize=7)
+        figure.axes[-1].legend(fontsize=7)
     figure.savefig(path, dpi=120)
 
 

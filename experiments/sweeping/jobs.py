@@ -90,7 +90,7 @@ def plan_jobs(sweep: Sweep) -> list[Job]:
         settings = {**base, **sweep.settings, **dict(zip(names, values, strict=True))}
         Settings().changed(**settings)
         for clip, seed, cost in itertools.product(sweep.clips, sweep.seeds, sweep.costs or [""]):
-            what = {
+            what: dict[str, Any] = {
                 "mode": sweep.mode,
                 "clip": clip,
                 "content": contents[clip],

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,7 +86,7 @@ def _free_port() -> int:
 
 
 @contextlib.contextmanager
-def _serving(folder: Path, command: list[str], port: int, token: str) -> Iterator[Server]:
+def _serving(folder: Path, command: list[str], port: int, token: str) -> Generator[Server]:
     """Run a server until the block ends. Raise RuntimeError with the end of its log if it does not start."""
     log_path = folder / ".home" / "server.log"
     runtime = tempfile.TemporaryDirectory(prefix="jupyter-")
@@ -116,7 +116,7 @@ def _serving(folder: Path, command: list[str], port: int, token: str) -> Iterato
 
 
 @contextlib.contextmanager
-def jupyter_lab(folder: Path) -> Iterator[Server]:
+def jupyter_lab(folder: Path) -> Generator[Server]:
     """Serve `folder` with JupyterLab on loopback, behind a token."""
     port, token = _free_port(), secrets.token_hex(16)
     command = [
@@ -138,7 +138,7 @@ def jupyter_lab(folder: Path) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def voila(folder: Path, notebook: str) -> Iterator[Server]:
+def voila(folder: Path, notebook: str) -> Generator[Server]:
     """Serve one notebook as a page with Voila, on loopback."""
     port = _free_port()
     command = ["voila", notebook, "--no-browser", "--Voila.ip=127.0.0.1", f"--port={port}"]
@@ -147,7 +147,7 @@ def voila(folder: Path, notebook: str) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def chromium(playwright: Playwright, *more_flags: str) -> Iterator[Browser]:
+def chromium(playwright: Playwright, *more_flags: str) -> Generator[Browser]:
     """Run a headless browser with a new profile. Raise UserError where Chromium is not installed.
 
     `playwright` is what `sync_playwright()` yields; a thread can have only one.

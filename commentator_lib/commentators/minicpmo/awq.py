@@ -107,9 +107,10 @@ class AwqPlainQuantizer(HfQuantizer):
     def _process_model_after_weight_loading(self, model, **_kwargs):
         return model
 
-    def is_serializable(self, safe_serialization=None) -> bool:
+    # transformers declares that these two return nothing.
+    def is_serializable(self, safe_serialization=None) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride]
         return False
 
     @property
-    def is_trainable(self) -> bool:
+    def is_trainable(self) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride]
         return False

@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -113,7 +113,7 @@ def load(
 
 
 @contextlib.contextmanager
-def import_gate() -> Iterator[None]:
+def import_gate() -> Generator[None]:
     """Let remote code load although packages are missing that it names.
 
     A missing package that it does use raises ImportError where it is imported.

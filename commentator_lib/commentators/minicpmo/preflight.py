@@ -33,7 +33,7 @@ def check_and_make_loader(settings: Settings) -> Callable[[], Loaded]:
     # 2) the packages
     try:
         import torch
-        import transformers  # noqa: F401
+        import transformers  # noqa: F401  # pyright: ignore[reportUnusedImport]
     except ImportError as error:
         raise CommentatorError(f"MiniCPM-o needs a package that is not here ({error}): {_INSTALL}") from None
     # 3) the voice

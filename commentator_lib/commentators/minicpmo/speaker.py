@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -83,7 +83,7 @@ class Speaker:
         self.talker.capture_new_shapes()
 
     @contextlib.contextmanager
-    def comment(self, clock: StageClock) -> Iterator[Speaker]:
+    def comment(self, clock: StageClock) -> Generator[Speaker]:
         """Start the voice of one comment; at the end of the block it is cancelled and its thread has ended.
 
         Inside, `say` hands over text, and `ready` and `rest` give what was spoken of it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from typing import TYPE_CHECKING, TypeVar
 
 from commentator_lib.commentators.base import MODEL_STAGES, StageTimes
@@ -28,7 +28,7 @@ class StageClock:
         return StageTimes.from_mapping(self.seconds)
 
     @contextlib.contextmanager
-    def stage(self, name: str, wait: bool = True) -> Iterator[None]:
+    def stage(self, name: str, wait: bool = True) -> Generator[None]:
         """Add the time spent inside to the stage `name`.
 
         At its end the GPU is waited for, else the next stage would be charged for its work. With `wait` False the GPU

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import wave
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,7 @@ def make_stream_caches(token2wav: Any, path: str) -> Any:
 
 
 @contextlib.contextmanager
-def shrink_flow_buffers(reference_s: float) -> Iterator[None]:
+def shrink_flow_buffers(reference_s: float) -> Generator[None]:
     """Give a Token2wav that is made inside attention buffers for a comment after a recording of `reference_s` seconds.
 
     Its own buffers are made for 16 steps and 20 s, 2.1 GB in float32. 10 steps are taken, and 2 s are kept behind the

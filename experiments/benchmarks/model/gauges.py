@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,7 @@ class _DriverPeak:
 
 
 @contextmanager
-def memory(into: dict[str, Any], name: str) -> Iterator[None]:
+def memory(into: dict[str, Any], name: str) -> Generator[None]:
     """Add the GPU memory in bytes before the block (idle) and its peak within the block to `into`.
 
     The keys begin with `name`. Nothing is added without a GPU.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -156,7 +156,7 @@ def _measure_stream(bench: LoadedModel, audio: bool, seed: int, new_tokens: int)
 
 
 @contextmanager
-def _bounded_talker(bench: LoadedModel) -> Iterator[dict[str, list[float]]]:
+def _bounded_talker(bench: LoadedModel) -> Generator[dict[str, list[float]]]:
     """Yield the seconds of each call of the model's own talker and vocoder within the block, as they come.
 
     A random talker does not end a chunk by itself, so the model's own loop gets the same limit as ours.
