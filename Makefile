@@ -60,12 +60,12 @@ $(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.notebooks: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing the base and notebook packages into $(VENV) (about a minute) ..."
-	$(PIP) --editable '.[notebooks,ocr,cluster]'
+	$(PIP) --editable '.[notebooks,cluster]'
 	@touch $(VENV)/.base $@
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing the base, notebook and test packages into $(VENV), PyTorch among them (about three minutes) ..."
-	$(PIP) --editable '.[test,notebooks,ocr,openai,cluster]'
+	$(PIP) --editable '.[test,notebooks,openai,cluster]'
 	@touch $(VENV)/.base $(VENV)/.notebooks $@
 
 $(VENV)/.docs: pyproject.toml constraints.txt | $(VENV)/bin/python

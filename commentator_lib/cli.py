@@ -1,4 +1,4 @@
-"""The command line: `commentator run | export | settings | check | sources`.
+"""The command line: `commentator run | watch | export | settings | check | sources`.
 
 It turns arguments into settings, and errors into one line. `terminal` prints tables and progress.
 
@@ -33,6 +33,7 @@ from commentator_lib.settings import (
     save_settings,
 )
 from commentator_lib.sources.base import SourceError
+from commentator_lib.sources.open import open_source
 from commentator_lib.terminal import (
     CommentPrinter,
     complain,
@@ -42,6 +43,7 @@ from commentator_lib.terminal import (
     print_sources,
     print_summary,
     run_with_progress,
+    watch_with_progress,
 )
 
 app = typer.Typer(
@@ -210,6 +212,38 @@ def _write_results(folder: Path, video: bool, interrupted: bool) -> None:
     finally:
         print()
         print_summary(run)
+
+
+@app.command()
+def watch(
+    source: Annotated[list[str], typer.Argument(help="Clips, played one after another; a URL; or a camera.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")] = False,
+    duration: Annotated[
+        float | None, typer.Option("--duration", "-d", help="How long to watch, s of the source.")
+    ] = None,
+    settings: _SettingsFile = None,
+    preset: _Preset = None,
+    assignments: _Set = None,
+    verbose: _Verbose = 0,
+    log_file: _LogFile = None,
+) -> None:
+    """Print what the watchers notice, without commentary, as fast as it goes: scores, captions, cuts, replays."""
+    show_log(verbose, log_file)
+    from commentator_lib.watching.factory import make_watchers
+
+    chosen = _gather_settings(settings, preset, assignments)
+    watchers = make_watchers(chosen)
+    opened = open_source(list(source), duration, chosen.picture_max_px)
+    _raise_on_ctrl_c()
+    try:
+        watch_with_progress(opened, watchers, chosen.watch_fps, duration, as_json)
+    finally:
+        opened.close()
+        for watcher in watchers:
+            watcher.close()
+    if opened.problem:
+        complain(f"the source ended early: {opened.problem}")
+        raise typer.Exit(1)
 
 
 @app.command()

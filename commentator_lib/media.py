@@ -29,10 +29,14 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class AudioChunk:
-    """A piece of mono sound: `samples` (N,), float32 in [-1, 1] or int16."""
+    """A piece of mono sound: `samples` (N,), float32 in [-1, 1] or int16.
+
+    `from_s`: the source time of the first sample, in seconds; None where it follows the piece before.
+    """
 
     samples: np.ndarray
     sample_rate_hz: int
+    from_s: float | None = None
 
     @property
     def duration_s(self) -> float:

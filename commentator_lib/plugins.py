@@ -1,4 +1,4 @@
-"""Find a commentator, voice or source of another package by its name.
+"""Find a commentator, voice, source or watcher of another package by its name.
 
 Besides the built-in names there are two kinds of names: entry points that an installed package declares,
 
@@ -6,7 +6,7 @@ Besides the built-in names there are two kinds of names: entry points that an in
     haiku = "my_package.haiku:HaikuCommentator"
 
 and dotted names of a class, `my_package.haiku:HaikuCommentator` or `my_package.haiku.HaikuCommentator`.
-The groups are `commentator_lib.commentators`, `commentator_lib.voices` and `commentator_lib.sources`.
+The groups are `commentator_lib.commentators`, `.voices`, `.sources` and `.watchers`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Literal, TypeVar
 
 from commentator_lib.errors import named_first_line
 
-Kind = Literal["commentators", "voices", "sources"]
+Kind = Literal["commentators", "voices", "sources", "watchers"]
 
 T = TypeVar("T")
 

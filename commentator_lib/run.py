@@ -156,7 +156,13 @@ class LiveRun:
                 mode == "live",
                 lambda: self._end_without_log(parts),
             )
-            stages = (parts.capture.run(), parts.display.run(), sampling, parts.commentary.run())
+            stages = (
+                parts.capture.run(),
+                parts.display.run(),
+                sampling,
+                parts.watching.run(),
+                parts.commentary.run(),
+            )
             tasks = [asyncio.ensure_future(stage) for stage in stages]
             self.state = "running"
             await self._until_over(*tasks)
@@ -183,6 +189,7 @@ class LiveRun:
             capture_worker,
             inference_worker,
             self._stop,
+            self._notes,
             self._player_failed,
         )
         with self._lock:
@@ -197,10 +204,11 @@ class LiveRun:
         capture: asyncio.Task[None],
         display: asyncio.Task[None],
         sampling: asyncio.Task[None],
+        watching: asyncio.Task[None],
         commentary: asyncio.Task[None],
     ) -> None:
         """Wait until all has been said and shown, or the run is stopped. An error here breaks the run."""
-        waiting = {capture, display, sampling, commentary}
+        waiting = {capture, display, sampling, watching, commentary}
         while not commentary.done() or (display in waiting and not self._stop.is_set()):
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             for task in done:

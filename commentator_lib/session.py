@@ -16,12 +16,13 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from commentator_lib.clock import MODES, Mode
+from commentator_lib.commentary.deciding import MODEL_RULES
 from commentator_lib.commentators.base import Commentator
 from commentator_lib.commentators.factory import make_commentator
 from commentator_lib.media import Frame
@@ -36,6 +37,8 @@ from commentator_lib.sources.open import GivenSource, is_named, open_source
 from commentator_lib.stages.parts import Given
 from commentator_lib.voices.base import Voice
 from commentator_lib.voices.factory import make_voice
+from commentator_lib.watching.base import Watcher
+from commentator_lib.watching.factory import make_watchers
 
 logger = logging.getLogger(__name__)
 
@@ -58,11 +61,12 @@ class Status:
 class LiveSession:
     """One run of one commentator over one source.
 
-    `source` is what `open_source` takes: a name, a Source, or frames. `commentator` and `voice` default to what the
-    settings name. `duration_s` repeats or cuts clips, and ends a stream. `mode` is live (real time), replay
-    (virtual time, blocking calls charged what they really took) or what-if (virtual time, costs from the
-    commentator's cost model). `run_dir` None keeps the log in memory. `on_caption(cycle, text, final, at_s)`
-    and `on_drawn(frame, due_s, drawn_s)` are called on the session's thread, with times since its start.
+    `source` is what `open_source` takes: a name, a Source, or frames. `commentator`, `voice` and `watchers` default to
+    what the settings name; a what-if run, in which nothing is computed, has only watchers that are given. `duration_s`
+    repeats or cuts clips, and ends a stream. `mode` is live (real time), replay (virtual time, blocking calls charged
+    what they really took) or what-if (virtual time, costs from the commentator's cost model). `run_dir` None keeps the
+    log in memory. `on_caption(cycle, text, final, at_s)` and `on_drawn(frame, due_s, drawn_s)` are called on the
+    session's thread, with times since its start.
 
     Raise SourceError, SettingsError, CommentatorError or RunLogError in the constructor, before anything has
     started.
@@ -75,6 +79,7 @@ class LiveSession:
         *,
         commentator: Commentator | None = None,
         voice: Voice | None = None,
+        watchers: Sequence[Watcher] | None = None,
         players: list[Player] | None = None,
         mode: Mode = "live",
         duration_s: float | None = None,
@@ -91,8 +96,12 @@ class LiveSession:
                 f"what-if needs a commentator with a cost model, and {commentator.name} has none: "
                 "set commentator=scripted, or use replay, which charges what calls really take"
             )
+        _check_rule(settings.speak_when, commentator)
         if voice is None and mode != "what-if":  # there, nothing is computed
             voice = make_voice(settings)
+        if watchers is None:
+            watchers = make_watchers(settings) if mode != "what-if" else []
+        self._watchers = list(watchers)
         self._given = os.fspath(source) if isinstance(source, os.PathLike) else source
         self._commentator, self._voice, self._players = commentator, voice, players or []
         self._mode: Mode = mode
@@ -135,6 +144,7 @@ class LiveSession:
             self._players,
             self._mode,
             self.log,
+            self._watchers,
             *self._listeners,
             self._duration_s,
         )
@@ -225,7 +235,19 @@ class LiveSession:
 
     def update(self, **changes: Any) -> None:
         """Change settings, also while it runs, from the next cycle on. Raise SettingsError for invalid ones."""
+        _check_rule(changes.get("speak_when", ""), self._commentator)
         self._run.change(changes)
+
+
+def _check_rule(speak_when: str, commentator: Commentator) -> None:
+    """Raise SettingsError for a rule of `speak_when` that asks the model, where this one cannot answer it."""
+    if speak_when in MODEL_RULES and speak_when not in commentator.judges:
+        able = [rule for rule in MODEL_RULES if rule in commentator.judges]
+        raise SettingsError(
+            f"speak_when={speak_when} asks the model for its probabilities, and {commentator.name} does not give them: "
+            f"set speak_when to {', '.join(['change', 'interval', *able])} or events"
+            + ("" if able else ", or commentator to vlm, minicpmo or openai")
+        )
 
 
 __all__ = ["LiveSession", "SourceError", "Status"]

@@ -17,18 +17,19 @@ import warnings
 from collections.abc import Iterable
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import AliasChoices, Field, ValidationError
+from pydantic import AliasChoices, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from commentator_lib.plugins import Kind, entry_point_names, is_dotted
 from commentator_lib.presets import PRESETS as PRESETS
 from commentator_lib.profiles import PROFILES
 
-# The built-in names; `commentators.factory` and `voices.factory` make them.
+# The built-in names; `commentators.factory`, `voices.factory` and `watching.factory` make them.
 COMMENTATORS = ("baseline", "minicpmo", "vlm", "openai", "scripted")
 VOICES = ("hibari",)
+WATCHERS = ("graphics", "shots", "sound", "motion")
 # Names of version 0.1; they are removed in the next version.
 _OLD_COMMENTATORS = {"basic-eye": "baseline"}
 
@@ -49,11 +50,19 @@ def _field(group: str, default: Any, env: str, unit: str = "", *, live: bool, **
 
 # For each group, the function that makes its fields; the groups' names are the headings in help texts.
 _sight = partial(_field, "what it sees")
+_watching = partial(_field, "what it notices")
 _timing = partial(_field, "when it speaks")
 _words = partial(_field, "what it says")
 _delay = partial(_field, "how far the picture lags")
 _model = partial(_field, "models")
 _run = partial(_field, "the run")
+
+
+def _names_in(value: Any) -> Any:
+    """Return a text of names parted by commas as a tuple of names; anything else as it is."""
+    if isinstance(value, str):
+        return tuple(name.strip() for name in value.strip("[]").replace('"', "").split(",") if name.strip())
+    return value
 
 
 class Settings(BaseSettings):
@@ -80,6 +89,22 @@ class Settings(BaseSettings):
     """most tiles into which a model cuts a picture; more tiles show more detail"""
     picture_max_px: int = _sight(1280, "PICTURE_MAX_PX", "pixels", live=False, ge=64, le=7680)
     """longer side of the picture; larger sources are scaled down at capture"""
+    watchers: Annotated[tuple[str, ...], BeforeValidator(_names_in)] = _watching(
+        WATCHERS, "WATCHERS", live=False
+    )
+    """what notices events beside the commentator: graphics, shots, sound, motion, or your own package.module:Class"""
+    watch_fps: float = _watching(5.0, "WATCH_FPS", "frames/s", live=False, ge=0.5, le=30)
+    """frames per second that the watchers look at"""
+    interrupt_importance: int = _watching(2, "INTERRUPT_IMPORTANCE", live=True, ge=0, le=4)
+    """an event of this importance (0 to 3) or more cuts the comment being heard; 4 never cuts"""
+    speak_when: Literal["change", "interval", "events", "first-token", "perplexity", "yes-no"] = _timing(
+        "change", "SPEAK_WHEN", live=True
+    )
+    """what is worth a comment: enough change, every slot, events only, or what the model itself makes of it"""
+    speak_threshold: float = _timing(0.5, "SPEAK_THRESHOLD", "probability", live=True, ge=0, le=1)
+    """first-token: speak where "..." is less likely than this; yes-no: where yes is at least as likely"""
+    perplexity_factor: float = _timing(1.03, "PERPLEXITY_FACTOR", "times", live=True, ge=1, le=10)
+    """perplexity: speak where the last comment fits the new picture worse than before by more than this"""
     change_threshold: float = _timing(5.0, "CHANGE_THRESHOLD", "of 255", live=True, ge=0, le=50)
     """a cycle with less change than this is skipped; 0 never skips"""
     change_measure: Literal["mean", "block", "compensated"] = _timing(
@@ -166,6 +191,8 @@ class Settings(BaseSettings):
             raise SettingsError(f"profile {self.profile!r} is not known{_nearest(self.profile, PROFILES)}")
         _check_name("commentator", self.commentator, COMMENTATORS, "commentators")
         _check_name("voice", self.voice, VOICES, "voices")
+        for name in self.watchers:
+            _check_name("watchers", name, WATCHERS, "watchers")
 
     @classmethod
     def settings_customise_sources(
@@ -332,6 +359,9 @@ def describe_range(name: str) -> str:
     if get_origin(field.annotation) is Literal:
         parts.append(" or ".join(get_args(field.annotation)))
     elif not parts:
-        parts.append("true or false" if field.annotation is bool else "text")
+        is_list = get_origin(field.annotation) is tuple
+        parts.append(
+            "names, parted by commas" if is_list else "true or false" if field.annotation is bool else "text"
+        )
     unit = _extra(name)["unit"]
     return " and ".join(parts) + (f", {unit}" if unit else "")

@@ -6,12 +6,14 @@ colours, one fact each, so that `grep` and scripts can read them.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from commentator_lib.errors import named_first_line
 from commentator_lib.settings import Settings, describe_range, env_name, live_settings, setting_groups
 from commentator_lib.sources.open import demo_clips, street_clip
 
@@ -19,8 +21,12 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
     from commentator_lib.checks.line import CheckLine
+    from commentator_lib.events import Event
+    from commentator_lib.media import Frame
     from commentator_lib.runs.reader import SavedRun
     from commentator_lib.session import LiveSession
+    from commentator_lib.sources.base import Source
+    from commentator_lib.watching.base import Watcher
 
 
 _NARROW = 60  # characters; on a terminal with fewer all columns of a table are broken into lines
@@ -199,6 +205,49 @@ def run_with_progress(session: LiveSession, on_start: Callable[[], None]) -> boo
     if interrupted:
         complain("stopped; everything up to here is written. Ctrl-C again skips the video")
     return interrupted
+
+
+def watch_with_progress(
+    source: Source, watchers: Sequence[Watcher], watch_fps: float, duration_s: float | None, as_json: bool
+) -> None:
+    """Print the events of a source as they are noticed, under a progress bar.
+
+    A watcher that fails is named in one line, and the others go on. A reader that has seen enough (`| head`) ends it.
+    """
+    from commentator_lib.watching.watch import watch
+
+    total_s = source.info.duration_s or duration_s
+    bar_format = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s [{elapsed}<{remaining}]"
+    bar = make_progress_bar("watched", total_s, bar_format if total_s else None)
+
+    def show(frame: Frame) -> None:
+        bar.update(min(frame.pts_s, total_s or frame.pts_s) - bar.n)
+
+    def failed(watcher: Watcher, error: Exception) -> None:
+        complain(f"watcher {watcher.name} is switched off: {named_first_line(error)}")
+
+    try:
+        for event in watch(source, watchers, watch_fps, failed, show):
+            if duration_s is not None and event.at_s > duration_s:
+                break
+            bar.clear()
+            print(event_line(event, as_json), flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    finally:
+        bar.close()
+
+
+def event_line(event: Event, as_json: bool) -> str:
+    """Return an event as one line: JSON with its facts beside its times, or words and numbers for people."""
+    if as_json:
+        row = {"kind": event.kind, "at_s": round(event.at_s, 3), "detected_s": round(event.detected_s, 3)}
+        rest = {"importance": event.importance, "certainty": round(event.certainty, 3)}
+        return json.dumps({**row, **event.facts, **rest}, ensure_ascii=False, default=str)
+    facts = ", ".join(
+        f"{key} {value}" for key, value in event.facts.items() if value not in ("", None, False)
+    )
+    return f"{event.at_s:8.2f} s  {event.kind:<9} {facts}"
 
 
 def export_with_progress(run: SavedRun) -> None:

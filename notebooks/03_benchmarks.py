@@ -108,6 +108,23 @@ COLUMNS = [
 analysis.readable(results, "policy", COLUMNS)
 
 # %% [markdown]
+# ## When to speak: F1 against repetition
+#
+# The policies of `speak_when` in virtual time, on two scripted matches. **No model runs here:** the commentator is
+# scripted, says the same again where nothing is new, and as a judge of its own tells new from old equally well under
+# each rule (three standard deviations). So the figure compares rules and thresholds, not models. F1 is of speaking in
+# the seconds of action, repetition the share of four-word runs that one of the five comments before had too. It takes
+# a quarter of a minute, and once half a minute more to draw the matches.
+
+# %%
+from experiments.measuring import speaking
+
+spoken = speaking.compare_policies()
+when = plots.speaking_figure(analysis.by_setting(spoken, ["when"], speaking.COLUMNS), "Scripted commentator")
+display(plots.show(when, figures, "scripted", "when-to-speak"))
+analysis.readable(spoken, "when", speaking.COLUMNS)
+
+# %% [markdown]
 # ## Compared with the nerdpudding project's published table
 #
 # Each number stands with the hardware on which it was measured. The commentators differ (theirs is MiniCPM-o 4.5), so

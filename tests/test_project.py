@@ -14,7 +14,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-CONDA_EXTRAS = ("notebooks", "ocr", "openai", "cluster", "docs", "test")
+CONDA_EXTRAS = ("notebooks", "openai", "cluster", "docs", "test")
 
 
 def requirement_name(requirement):
@@ -54,7 +54,7 @@ def test_constraints_pin_every_package_that_is_installed_for_tests():
     pinned = {requirement_name(line) for line in lines if "==" in line}
     for group in (
         PROJECT["dependencies"],
-        *(PROJECT["optional-dependencies"][e] for e in ("test", "ocr", "notebooks", "cluster", "docs")),
+        *(PROJECT["optional-dependencies"][e] for e in ("test", "notebooks", "cluster", "docs")),
     ):
         assert {requirement_name(r) for r in group} <= pinned
 

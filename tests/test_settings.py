@@ -269,6 +269,7 @@ def test_each_setting_is_in_one_group_and_says_whether_it_is_live():
     assert names == list(Settings.model_fields)
     assert list(groups) == [
         "what it sees",
+        "what it notices",
         "when it speaks",
         "what it says",
         "how far the picture lags",
@@ -283,6 +284,7 @@ def test_what_a_session_is_built_from_is_fixed():
     fixed = set(Settings.model_fields) - live_settings()
     assert fixed == {
         *("commentator", "voice", "seed", "picture_max_px", "display_buffer_mb", "delay_init_s"),
+        *("watchers", "watch_fps"),
         *("model_path", "reference_audio_path", "vocoder_float16", "max_slice_nums", "device", "temperature"),
         *("assets_path", "api_base_url", "api_timeout_s", "api_retries"),
     }

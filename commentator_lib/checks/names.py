@@ -1,4 +1,4 @@
-"""The commentators, voices and sources that can be named, including those of installed packages."""
+"""The commentators, voices, sources and watchers that can be named, including those of installed packages."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from commentator_lib.checks.line import CheckLine
 from commentator_lib.commentators.factory import known_commentators
 from commentator_lib.sources.open import known_sources
 from commentator_lib.voices.factory import known_voices
+from commentator_lib.watching.factory import known_watchers
 
 
 def names_line(what: str, known: Mapping[str, str]) -> CheckLine:
@@ -29,4 +30,5 @@ def names_lines() -> list[CheckLine]:
         names_line("commentators", known_commentators()),
         names_line("voices", known_voices()),
         names_line("sources", known_sources()),
+        names_line("watchers", known_watchers()),
     ]

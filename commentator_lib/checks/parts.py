@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from commentator_lib.checks.line import DISTRIBUTION, CheckLine
+from commentator_lib.checks.line import CheckLine
 from commentator_lib.errors import named_first_line
 
 
@@ -48,12 +48,12 @@ def try_voice() -> str:
 
 
 def ocr_line() -> CheckLine:
-    """Check the OCR where it is installed."""
+    """Check the OCR, which watchers and the baseline commentator read the screen with."""
     from commentator_lib.commentators.baseline.text import ocr_installed
 
     if not ocr_installed():
-        return CheckLine(None, "OCR", "not installed", f"pip install '{DISTRIBUTION}[ocr]'")
-    return try_line("OCR", try_ocr, f"pip install --force-reinstall '{DISTRIBUTION}[ocr]'")
+        return CheckLine(None, "OCR", "not installed", "pip install rapidocr")
+    return try_line("OCR", try_ocr, "pip install --force-reinstall rapidocr")
 
 
 def try_ocr() -> str:

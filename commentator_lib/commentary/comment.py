@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
+from commentator_lib.commentary.event_queue import Noticed
 from commentator_lib.pacing.policy import heard_text
 from commentator_lib.runs.record import CycleRecord
 
@@ -36,8 +38,10 @@ _OUTCOMES = {
     State.FAILED: "failed",
     State.SILENT: "silent",
 }
-# Triggers that start a cycle at once and may cut the comment before it.
+# Triggers that start a cycle at once and may cut the comment before it. "event" does so where the event is important.
 URGENT_TRIGGERS = ("instruction", "profile", "change")
+# What a user asks is as important as such an event.
+_USER_IMPORTANCE = 2
 
 
 class IllegalTransition(RuntimeError):
@@ -55,6 +59,7 @@ class Piece:
     text: str
     offset_s: float  # of its sound in the comment's
     sound_s: float
+    word_ends_s: tuple[float, ...] = ()  # when each of its words ends, in seconds of the comment's sound
 
 
 @dataclass(slots=True)
@@ -88,6 +93,8 @@ class Comment:
 
     record: CycleRecord
     captured_s: float  # clock time of its newest frame
+    noticed: tuple[Noticed, ...] = ()  # the events that it is to tell, the most important first
+    cuts: bool = False  # an event that it is to tell is important enough to cut the comment before it
     state: State = State.PREPARING
     pieces: list[Piece] = field(default_factory=list)
     sent_s: float = 0.0  # seconds of sound so far
@@ -105,8 +112,19 @@ class Comment:
 
     @property
     def urgent(self) -> bool:
-        """Whether it was triggered by something that starts a cycle at once."""
-        return self.record.trigger in URGENT_TRIGGERS
+        """Whether it need not wait for the comment before it, and cuts that."""
+        return self.cuts or self.record.trigger in URGENT_TRIGGERS
+
+    @property
+    def importance(self) -> int:
+        """How important it is: as its most important event, -1 without any; what a user asked counts as 2."""
+        asked = _USER_IMPORTANCE if self.record.trigger in ("instruction", "profile") else -1
+        return max([asked, *(n.event.importance for n in self.noticed)])
+
+    @property
+    def evidence_s(self) -> float:
+        """Clock time of the first picture that shows what it is about: its first event's, else its newest frame's."""
+        return min(self.captured_s, self.noticed[0].captured_s) if self.noticed else self.captured_s
 
     @property
     def ended(self) -> bool:
@@ -126,6 +144,11 @@ class Comment:
     def text_up_to(self, heard_s: float) -> str:
         """Return the words that belong to its first `heard_s` seconds of sound."""
         return heard_text([(piece.text, piece.sound_s) for piece in self.pieces], heard_s)
+
+    def word_end_after(self, heard_s: float) -> float | None:
+        """Return when the word heard at `heard_s` ends, in seconds of its sound; None where that is not known."""
+        ends_s = (end_s for piece in self.pieces for end_s in piece.word_ends_s)
+        return next((end_s for end_s in ends_s if end_s >= heard_s - 1e-6), None)
 
     # --- transitions
 
@@ -162,10 +185,14 @@ class Comment:
 
     # --- changes within a state
 
-    def add(self, text: str, sound_s: float) -> Piece:
-        """Add a piece of text whose sound is `sound_s` seconds long; return it."""
+    def add(self, text: str, sound_s: float, word_ends_s: Sequence[float] = ()) -> Piece:
+        """Add a piece of text whose sound is `sound_s` seconds long; return it.
+
+        `word_ends_s`: when its words end, in seconds from the piece's beginning.
+        """
         self._must_not_have_ended("grow")
-        piece = Piece(text, self.sent_s, sound_s)
+        ends_s = tuple(self.sent_s + end_s for end_s in word_ends_s)
+        piece = Piece(text, self.sent_s, sound_s, ends_s)
         self.pieces.append(piece)
         self.sent_s += sound_s
         return piece

@@ -14,9 +14,10 @@ from collections.abc import Callable
 from commentator_lib.commentary.comment import Comment, StaleComment, State
 from commentator_lib.commentary.record_keeper import RecordKeeper
 from commentator_lib.commentary.speech import SpeechPiece
+from commentator_lib.commentary.word_ends import word_ends
 from commentator_lib.media import PLAYBACK_RATE_HZ, AudioChunk
 from commentator_lib.pacing.delay import PictureDelay
-from commentator_lib.pacing.policy import cut_position, start_of_comment
+from commentator_lib.pacing.policy import LEAST_HEARD_S, cut_position, start_of_comment
 from commentator_lib.players.base import PlayerGroup
 from commentator_lib.players.playback_clock import CommentPlayback
 from commentator_lib.settings import Settings
@@ -31,7 +32,7 @@ class Delivery:
     """All comments that are ready or being heard, in `comments` by their ids.
 
     `last` is the newest comment with sound that was not dropped; `last_text` goes into the next prompt.
-    `on_end()` is called after each comment, `on_fault()` when a fault of the program ends the attending of one.
+    `on_end(comment)` is called after each comment, `on_fault()` when a fault of the program ends the attending of one.
     Times in the records are relative to `epoch_s`.
     """
 
@@ -43,7 +44,7 @@ class Delivery:
         players: PlayerGroup,
         keeper: RecordKeeper,
         epoch_s: float,
-        on_end: Callable[[], None],
+        on_end: Callable[[Comment], None],
         on_fault: Callable[[], None],
     ) -> None:
         self.settings = settings
@@ -87,7 +88,8 @@ class Delivery:
             comment.record.first_text_s = self._clock.time() - self._epoch_s
         offset_s = comment.sent_s
         if piece.text or seconds:
-            comment.add(piece.text, seconds)
+            ends_s = word_ends(piece.text, piece.pcm) if piece.pcm is not None and seconds else ()
+            comment.add(piece.text, seconds, ends_s)
         # Sound starts a comment; where there is none, its text does: at once in text mode, at the end
         # where a voice should have spoken and did not.
         shown_only = comment.pieces and not seconds and (not self.settings.speech or piece.last)
@@ -110,7 +112,7 @@ class Delivery:
         if not comment.urgent and (end_s := self.previous_end_s(now)) is not None:
             not_before_s = end_s + self.settings.pause_s
         # 3) Its start, if that is soon enough after its picture.
-        due_s = self._delay.due_of(comment.captured_s)
+        due_s = self._delay.due_of(comment.evidence_s)
         start_s = start_of_comment(self.settings.policy, now, due_s, not_before_s, self._delay.off)
         if self.settings.stale_after_s > 0 and start_s - due_s > self.settings.stale_after_s:
             raise StaleComment(f"ready {start_s - due_s:.1f} s behind its picture")
@@ -127,9 +129,10 @@ class Delivery:
         self._attending[comment.id] = task
 
     def _make_room(self, last: Comment, start_s: float, now: float) -> float:
-        """Cut the comment being heard where the urgent one starts; return the start, moved to the step of the cut."""
+        """Cut the comment being heard where the urgent one starts; return the start, moved to the end of a word."""
         position_s = self.playback(last).heard_s(now) + (start_s - now)
-        cut_s = cut_position(position_s)
+        earliest_s = max(LEAST_HEARD_S, cut_position(position_s))
+        cut_s = last.word_end_after(earliest_s) or earliest_s
         if cut_s >= last.goal_s:
             return max(start_s, self.previous_end_s(now) or now)
         last.break_off("cut for something more important")
@@ -229,7 +232,7 @@ class Delivery:
         self._attending.pop(comment.id, None)
         oldest = min((c.id for c in self.comments.values() if not c.ended), default=comment.id)
         self._players.playback.forget_before(oldest)
-        self._on_end()
+        self._on_end(comment)
 
 
 def _is_over(comment: Comment, shown: int, position_s: float | None) -> bool:

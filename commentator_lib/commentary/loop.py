@@ -12,25 +12,32 @@ runs on the event loop's thread.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from commentator_lib.buffers import SlidingWindow
 from commentator_lib.clock import Worker
 from commentator_lib.commentary.comment import Comment, State
+from commentator_lib.commentary.deciding import MODEL_RULES, ModelRule, judged_prompt, worth_a_cycle
 from commentator_lib.commentary.delivery import Delivery
+from commentator_lib.commentary.event_queue import EventQueue, Noticed
 from commentator_lib.commentary.generation import Generation
-from commentator_lib.commentary.prompts import build_prompt
+from commentator_lib.commentary.judging import Judging, Verdict
+from commentator_lib.commentary.prompts import build_prompt, facts_in_words
 from commentator_lib.commentary.record_keeper import RecordKeeper
 from commentator_lib.commentary.speech import speak_comment
 from commentator_lib.commentary.turns import Turns
 from commentator_lib.commentators.base import NOTHING_TO_SAY, Commentator, CommentRequest
+from commentator_lib.events import Event, Facts
 from commentator_lib.media import Frame
 from commentator_lib.pacing.delay import PictureDelay
 from commentator_lib.pacing.policy import Slot
 from commentator_lib.players.base import PlayerGroup
 from commentator_lib.profiles import PROFILES
 from commentator_lib.runs.log import RunLog
-from commentator_lib.scene import SceneTracker, chosen, intensity
+from commentator_lib.runs.record import CycleRecord
+from commentator_lib.scene import SceneChange, SceneTracker, chosen, intensity
 from commentator_lib.settings import Settings
 from commentator_lib.voices.base import Voice
 
@@ -38,8 +45,8 @@ from commentator_lib.voices.base import Voice
 class CommentaryLoop:
     """Runs cycles until stopped, or until the source is over and everything was heard.
 
-    `vram` reads the GPU memory in use, in bytes, or None; `torch_vram` is `meters.torch_vram_bytes`. Times in
-    the log are relative to `epoch_s`.
+    `on_screen` returns what the watchers see on the screen. `vram` reads the GPU memory in use, in bytes, or None;
+    `torch_vram` is `meters.torch_vram_bytes`. Times in the log are relative to `epoch_s`.
     """
 
     def __init__(
@@ -55,6 +62,7 @@ class CommentaryLoop:
         worker: Worker,
         log: RunLog,
         epoch_s: float = 0.0,
+        on_screen: Callable[[], Mapping[str, Any]] = dict,
         vram: Callable[[], int | None] = lambda: None,
         torch_vram: Callable[[bool], tuple[int, int] | None] = lambda _reset: None,
     ) -> None:
@@ -70,6 +78,9 @@ class CommentaryLoop:
         self._voice = voice
         self._playback = players.playback
         self._epoch_s = epoch_s
+        self._on_screen = on_screen
+        self._events = EventQueue()
+        self._log = log
         self._clock = asyncio.get_running_loop()
         self._keeper = RecordKeeper(delay=delay, log=log, epoch_s=epoch_s)
         # 2) What makes a comment heard, what generates it, and what decides when the next one may start.
@@ -79,7 +90,7 @@ class CommentaryLoop:
             players=players,
             keeper=self._keeper,
             epoch_s=epoch_s,
-            on_end=lambda: self._turns.wake(),  # noqa: PLW0108 - the turns are made below
+            on_end=self._heard,
             on_fault=self.stop,
         )
         self._generation = Generation(
@@ -90,6 +101,7 @@ class CommentaryLoop:
             vram=vram,
             torch_vram=torch_vram,
         )
+        self._judging = Judging(settings=settings, commentator=commentator, worker=worker)
         self._turns = Turns(
             settings=settings,
             window=window,
@@ -97,6 +109,7 @@ class CommentaryLoop:
             playback=players.playback,
             delivery=self._delivery,
             generation=self._generation,
+            events=self._events,
         )
 
     # --- called from outside, on the loop's thread
@@ -129,7 +142,7 @@ class CommentaryLoop:
 
     def apply(self, settings: Settings) -> None:
         """Use these settings from the next cycle on."""
-        for part in (self, self._turns, self._generation, self._delivery):
+        for part in (self, self._turns, self._generation, self._delivery, self._judging):
             part.settings = settings
         self._delay.configure(
             settings.policy,
@@ -152,6 +165,15 @@ class CommentaryLoop:
         """
         self._turns.scene_changed(compensated)
 
+    def event_noticed(self, event: Event, captured_s: float) -> None:
+        """Take an event of a watcher, whose first evidence was captured at clock time `captured_s`.
+
+        An important one cuts what is being heard; others are told in the next cycle.
+        """
+        number = self._log.noticed(event, captured_s - self._epoch_s)
+        self._events.add([Noticed(number, event, captured_s)])
+        self._turns.event_noticed(event.importance)
+
     def source_ended(self) -> None:
         """Note that no more frames will come."""
         self._turns.source_ended()
@@ -160,6 +182,7 @@ class CommentaryLoop:
         """End the loop now: what is being heard is cut at the next step and logged."""
         self._turns.stop()
         self._generation.cancel()
+        self._judging.cancel()
 
     def _start_afresh(self, trigger: str) -> None:
         """Start a cycle at once, without the last comment's words and with the scene counted as new."""
@@ -191,54 +214,99 @@ class CommentaryLoop:
         self.cycles += 1
         record = self._keeper.begin(self.cycles, trigger, slot, frames, change, settings, now)
         # 2) Decide.
-        if not worth_a_cycle(trigger, chosen(change, settings.change_measure), settings.change_threshold):
+        if not await self._worth_asking(record, frames, change):
             self._turns.retry_later()
-            self._keeper.log_end(record, "unchanged")
             return
+        now = self._clock.time()
         # 3) Ask.
+        noticed = self._events.take(now)
+        facts = Facts(dict(self._on_screen()), tuple(n.event for n in noticed))
+        record.events = " ".join(n.event.kind for n in noticed)
+        record.importance = noticed[0].event.importance if noticed else None
         last_text = self._carried_text(trigger, newest)
         record.intensity = intensity(change.mean, last_text) if settings.speech else "normal"
-        prompt = build_prompt(self.profile, self.instruction or "", last_text, record.intensity)
+        told = facts_in_words(facts)
+        prompt = build_prompt(self.profile, self.instruction or "", last_text, record.intensity, told)
         record.prompt_characters = len(prompt)
         record.infer_s = now - self._epoch_s
         self._scene.mark_inference()
-        request = CommentRequest(frames, prompt, settings.max_new_tokens, settings.speech)
-        await self._comment(Comment(record, newest.captured_at_s), request)
+        request = CommentRequest(frames, prompt, settings.max_new_tokens, settings.speech, facts)
+        cuts = bool(noticed) and noticed[0].event.importance >= settings.interrupt_importance
+        await self._comment(Comment(record, newest.captured_at_s, noticed, cuts), request)
+
+    async def _worth_asking(self, record: CycleRecord, frames: list[Frame], change: SceneChange) -> bool:
+        """Return whether the commentator is asked; a cycle that ends here is logged."""
+        # 1) What needs no model.
+        settings, rule = self.settings, self.settings.speak_when
+        measured = chosen(change, settings.change_measure)
+        waiting = self._events.importance(self._clock.time())
+        if worth_a_cycle(record.trigger, measured, settings.change_threshold, rule, waiting):
+            return True
+        if rule not in MODEL_RULES:
+            self._keeper.log_end(record, "unchanged")
+            return False
+        # 2) The model; an event that came meanwhile is a reason too.
+        request = self._judged_request(rule, frames, change)
+        verdict = await self._judging.decide(rule, record, request, self._delivery.last_text)
+        overtaken = self._turns.take_trigger()
+        waiting = self._events.importance(self._clock.time())
+        speak = verdict.speak or worth_a_cycle(record.trigger, 0.0, math.inf, rule, waiting)
+        if speak and overtaken == "slot" and not self._turns.stopped:
+            return True
+        # 3) What a user asked meanwhile, or an important event, starts a cycle of its own.
+        if overtaken != "slot":
+            self._turns.interrupt(overtaken)
+            verdict = verdict if verdict.reason else Verdict(False, reason=f"overtaken by a new {overtaken}")
+        self._keeper.log_end(record, verdict.outcome, verdict.reason)
+        return False
+
+    def _judged_request(self, rule: ModelRule, frames: list[Frame], change: SceneChange) -> CommentRequest:
+        """Return what the model is asked with for a rule of its own: no event waits then."""
+        last_text, facts = self._delivery.last_text, Facts(dict(self._on_screen()))
+        length = intensity(change.mean, last_text) if self.settings.speech else "normal"
+        told = facts_in_words(facts)
+        prompt = judged_prompt(rule, self.profile, self.instruction or "", last_text, length, told)
+        return CommentRequest(frames, prompt, 1, self.settings.speech, facts)
 
     def _carried_text(self, trigger: str, newest: Frame) -> str:
         """Return the last comment for the next prompt: all of it, or what will have been heard if it is cut."""
         last = self._delivery.last
-        if trigger == "change" and last is not None and not last.ended:
+        if trigger in ("change", "event") and last is not None and not last.ended:
             return self._delivery.heard_by(last, self._delay.due_of(newest.captured_at_s))
         return self._delivery.last_text
 
     async def _comment(self, comment: Comment, request: CommentRequest) -> None:
         """Generate a comment to its end, its failure or an interruption; then hand it over."""
         record = comment.record
-        pieces = speak_comment(self._commentator, self._voice, request, request.speech)
+        voice, importance = self._voice, comment.importance
+        pieces = speak_comment(self._commentator, voice, request, request.speech, importance)
         silent = await self._generation.run(comment, pieces)
         if (
             comment.state is not State.PREPARING
         ):  # something of it is heard or shown: its own task finishes it
             if record.text:
                 self._delivery.last_text = record.text
+                self._judging.said(record.text, request.frames)
             if not comment.has_sound:
                 self._turns.retry_later()
             self._playback.wake()
             return
         if silent:
             record.text = self._delivery.last_text = NOTHING_TO_SAY
+            self._judging.said(NOTHING_TO_SAY, request.frames)
         if not comment.broken_off:
             self._turns.retry_later()
         outcome = comment.end(silent)
         reason = {State.SILENT: "", State.DROPPED: comment.broken_off}.get(comment.state, comment.problem)
         record.discarded_tokens = record.output_tokens
         self._keeper.log_end(record, outcome, reason)
+        if comment.state is State.DROPPED:
+            self._events.add(comment.noticed)
 
-
-def worth_a_cycle(trigger: str, change: float, threshold: float) -> bool:
-    """Return whether the commentator is asked.
-
-    A cycle that a slot starts needs a change of at least `threshold` since the last inference; all others need none.
-    """
-    return trigger != "slot" or change >= threshold
+    def _heard(self, comment: Comment) -> None:
+        """Note that a comment is over: its events are told if some of it was heard, else they wait again."""
+        if comment.record.heard_text and comment.state is not State.DROPPED:
+            self._log.told([n.number for n in comment.noticed], comment.id)
+        else:
+            self._events.add(comment.noticed)
+        self._turns.wake()

@@ -77,14 +77,18 @@ class RecordKeeper:
     def _measure_heard(self, comment: Comment, playback: CommentPlayback, now: float) -> None:
         """Record when it was heard, and how far that is from its picture and from the comment before."""
         record = comment.record
-        due_s = self._delay.due_of(comment.captured_s)
         from_s = comment.start_s
         if comment.has_sound:
             from_s = playback.heard_from_s(now) or comment.start_s
         to_s = playback.end_s(now) if comment.has_sound else max(from_s, now)
         record.heard_from_s = from_s - self._epoch_s
         record.heard_to_s = to_s - self._epoch_s
-        record.sync_error_s = from_s - due_s
+        # In sync is a comment that starts while the picture shows what it is about: from its first evidence on screen
+        # (an event's) to its newest frame (of all others the only one).
+        due_s = self._delay.due_of(comment.captured_s)
+        evidence_due_s = self._delay.due_of(comment.evidence_s)
+        record.sync_error_s = from_s - min(max(from_s, evidence_due_s), due_s)
+        record.on_screen_captured_s = comment.captured_s + (from_s - due_s) - self._epoch_s
         record.delay_wanted_s = self._delay.wanted_s
         record.delay_applied_s = due_s - comment.captured_s
         if not comment.has_sound:

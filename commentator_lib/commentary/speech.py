@@ -92,16 +92,23 @@ def split_sentences(text: str) -> tuple[list[str], str]:
 
 
 def speak_comment(
-    commentator: Commentator, voice: Voice | None, request: CommentRequest, speech: bool = True
+    commentator: Commentator,
+    voice: Voice | None,
+    request: CommentRequest,
+    speech: bool = True,
+    importance: int = 0,
 ) -> Generator[SpeechPiece, None, None]:
     """Yield one comment as pieces that may be shown and heard; blocking, for the inference thread.
 
-    `voice` speaks for a commentator that has no voice of its own; `speech` False: text only. Closing the
+    `voice` speaks for a commentator that has no voice of its own, as befits the comment's `importance` (0 to 3);
+    `speech` False: text only. Closing the
     iterator closes the commentator's. Every chunk of the commentator gives at least one piece, so that the
     caller can cancel between any two tokens. Errors of the commentator pass through; those of the voice
     do not.
     """
     comment = _GrowingComment(voice, commentator.has_voice, speech)
+    if voice is not None:
+        voice.set_importance(max(0, importance))
     chunks = commentator.comment(request)
     try:
         for chunk in chunks:

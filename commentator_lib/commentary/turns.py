@@ -9,7 +9,9 @@ import asyncio
 
 from commentator_lib.buffers import SlidingWindow
 from commentator_lib.commentary.comment import URGENT_TRIGGERS, Comment
+from commentator_lib.commentary.deciding import WORTH_A_COMMENT
 from commentator_lib.commentary.delivery import LOOK_AGAIN_S, Delivery
+from commentator_lib.commentary.event_queue import EventQueue
 from commentator_lib.commentary.generation import Generation
 from commentator_lib.media import Frame
 from commentator_lib.pacing.delay import PictureDelay
@@ -36,6 +38,7 @@ class Turns:
         playback: PlaybackClock,
         delivery: Delivery,
         generation: Generation,
+        events: EventQueue,
     ) -> None:
         self.settings = settings
         self.idle = False
@@ -46,6 +49,7 @@ class Turns:
         self._playback = playback
         self._delivery = delivery
         self._generation = generation
+        self._events = events
         self._clock = asyncio.get_running_loop()
         self._trigger = "first"
         self._retry_at_s = 0.0
@@ -93,6 +97,20 @@ class Turns:
         self._delivery.drop_waiting(trigger)
         self._wake.set()
 
+    def event_noticed(self, importance: int) -> None:
+        """Interrupt for an important event, unless one at least as important is being told; else let it wait."""
+        if importance >= self.settings.interrupt_importance and importance > self._importance_under_way():
+            self.interrupt("event")
+        else:
+            self._wake.set()
+
+    def _importance_under_way(self) -> int:
+        """Return the importance of the most important comment that is prepared or heard; -1 for none."""
+        under_way = [c for c in self._delivery.comments.values() if not c.ended]
+        if self._generation.comment:
+            under_way.append(self._generation.comment)
+        return max((comment.importance for comment in under_way), default=-1)
+
     def scene_changed(self, compensated: float) -> None:
         """Interrupt for an important change, if there is a comment that it can cut."""
         threshold = self.settings.interrupt_threshold
@@ -138,8 +156,16 @@ class Turns:
                 await _wait(self._frame, LOOK_AGAIN_S)
                 continue
             # 3) Something urgent starts at once; everything else at its slot.
-            if self._trigger in URGENT_TRIGGERS:
+            if self._trigger in URGENT_TRIGGERS or self._trigger == "event":
                 return Slot(now, now)
+            if self._tell_at_once(now):
+                self._trigger = "event"
+                return Slot(now, now)
+            if self.settings.speak_when == "events" and self._trigger == "slot":
+                if self._source_over:
+                    return None
+                await _wait(self._wake, LOOK_AGAIN_S)
+                continue
             slot = self._foreseen_slot(now)
             if slot and self._source_over and self._is_past(newest, slot):
                 return None
@@ -151,6 +177,12 @@ class Turns:
                 await self._wait_for_frame(slot, newest)
                 return slot
         return None
+
+    def _tell_at_once(self, now: float) -> bool:
+        """Return whether an event waits while nothing is to be heard."""
+        if self._events.importance(now) < WORTH_A_COMMENT:
+            return False
+        return all(comment.ended for comment in self._delivery.comments.values())
 
     def _is_past(self, newest: Frame, slot: Slot) -> bool:
         """Return whether the newest frame will have left the screen before a comment on it could start."""

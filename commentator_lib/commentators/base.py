@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import InitVar, dataclass
 from typing import Self
 
+from commentator_lib.events import Facts
 from commentator_lib.media import AudioChunk, Frame
 from commentator_lib.profiles import NOTHING_TO_SAY as NOTHING_TO_SAY
 from commentator_lib.settings import Settings
@@ -28,13 +29,15 @@ class CommentatorError(Exception):
 class CommentRequest:
     """One cycle's question to a commentator; frames run from oldest to newest.
 
-    `speech` False: text only, so that a commentator with a voice of its own need not use it.
+    `speech` False: text only, so that a commentator with a voice of its own need not use it. `facts`: what the
+    watchers know; the prompt says the same in words.
     """
 
     frames: Sequence[Frame]
     prompt: str
     max_new_tokens: int
     speech: bool = True
+    facts: Facts = Facts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,19 +93,34 @@ class CommentChunk:
             object.__setattr__(self, "stage_times", StageTimes.from_mapping(stage_s))
 
 
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What one forward pass of a model tells of whether to speak: the number of the rule that was asked about.
+
+    first-token: the probability (0 to 1) that a comment would begin with "...". yes-no: the probability (0 to 1) of
+    yes, of yes and no together. perplexity: that of the last comment, exp(mean negative log-likelihood of its tokens).
+    `cost_s` is for commentators with a cost model: the seconds that the pass counts for.
+    """
+
+    value: float
+    cost_s: float | None = None
+
+
 class Commentator(ABC):
     """Looks at frames and comments on them. Set `name` and write `comment`; the other members have defaults.
 
-    All calls come from one thread, one after another, and may block. Only `comment` may run while the session
-    goes on; a session that is stopped closes its iterator between two chunks.
+    All calls come from one thread, one after another, and may block. Only `comment` and `judge` may run while the
+    session goes on; a session that is stopped closes its iterator between two chunks.
 
     `has_voice`: it speaks with a voice of its own, and sends each piece of text together with its sound.
     `has_cost_model`: every chunk carries its `cost_s`, so that it can be used in what-if runs.
+    `judges`: the rules of `speak_when` that `judge` answers; only models that give probabilities have some.
     """
 
     name: str = "unnamed"
     has_voice: bool = False
     has_cost_model: bool = False
+    judges: frozenset[str] = frozenset()
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -118,6 +136,14 @@ class Commentator(ABC):
 
         To say nothing, yield the text "..." alone. An error costs this comment, never the session.
         """
+
+    def judge(self, request: CommentRequest, rule: str, last_comment: str) -> float | Judgement | None:
+        """Return the number of `rule` (see `Judgement`) in one forward pass; None: this model gives none.
+
+        `request` is what the model is to be asked with: for first-token the prompt of a comment, for yes-no a question,
+        for perplexity the prompt that `last_comment` would follow. An error costs this cycle, never the session.
+        """
+        return None
 
     def expect_frames(self, width: int, height: int) -> None:
         """Note that frames of this size (pixels) will come; for models that are slow on a new size.

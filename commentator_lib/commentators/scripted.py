@@ -14,7 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from commentator_lib.commentators.base import NOTHING_TO_SAY, Commentator, CommentChunk, CommentRequest
+from commentator_lib.commentators.base import (
+    NOTHING_TO_SAY,
+    Commentator,
+    CommentChunk,
+    CommentRequest,
+    Judgement,
+)
 from commentator_lib.media import PLAYBACK_RATE_HZ, AudioChunk, silence
 
 _CHUNK_S = 1.0
@@ -47,7 +53,8 @@ class ScriptedCommentator(Commentator):
     """Says `lines` one after another, over and over, or what `lines(request)` returns; counts aloud if it is None.
 
     `sound`: "tone" (a quiet 440 Hz), "silence" (as long, but costs nothing to make), or None for text only. "..." costs
-    the first-sound latency and has no sound.
+    the first-sound latency and has no sound. `judgement(request, rule, last_comment)`, if given, is the number that
+    `judge` returns; such a pass costs `pass_s` seconds.
     """
 
     name = "scripted"
@@ -59,12 +66,22 @@ class ScriptedCommentator(Commentator):
         cost: CostModel | None = None,
         sound: str | None = "silence",
         seed: int = 0,
+        judgement: Callable[[CommentRequest, str, str], float] | None = None,
+        pass_s: float = 0.0,
     ) -> None:
         self._lines = lines
         self._cost = cost or CostModel()
         self._sound = sound
         self._rng = random.Random(seed)
         self.calls = 0
+        self._judgement, self._pass_s = judgement, pass_s
+        if judgement is not None:
+            self.judges = frozenset({"first-token", "perplexity", "yes-no"})
+
+    def judge(self, request: CommentRequest, rule: str, last_comment: str) -> Judgement | None:
+        if self._judgement is None:
+            return None
+        return Judgement(self._judgement(request, rule, last_comment), self._pass_s)
 
     def comment(self, request: CommentRequest) -> Iterator[CommentChunk]:
         first_s, speech_s = self._cost.sample(self._rng)

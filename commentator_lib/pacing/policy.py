@@ -20,6 +20,8 @@ Policy = Literal["playout", "serial"]
 
 # A comment is cut at the next multiple of this step after what was heard, in seconds of its own sound.
 CUT_STEP_S = 0.05
+# For something more important it is cut where a word ends, but not before so much of it was heard: else it stutters.
+LEAST_HEARD_S = 0.4
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ class Player(ABC):
         """End the comment after `at_heard_s` seconds of its own sound."""
 
     def log_row(self, kind: str, row: dict[str, Any]) -> None:
-        """Take a row of the run's log as it is written; `kind` is run, cycle, sample or end.
+        """Take a row of the run's log as it is written; `kind` is run, cycle, sample, event or end.
 
         The method was called `note` in version 0.1: a player that still defines that is called, with a warning.
         """

@@ -5,7 +5,7 @@
 // show what the engine has. All times are in seconds; kernel times are those of the session's event loop.
 //
 // Long because anywidget loads one module, and parts of it would need a bundler. The parts stand in this order: time,
-// sound, picture, engine, view, chart; each knows only those before it.
+// sound, picture, engine, view, chart; each knows only those before it. What shows events stands in events.js.
 
 const RATE = 48000;
 const ACK_S = 0.15; // at least five acknowledgements a second
@@ -329,7 +329,7 @@ function makePicture(now, draw) {
       for (const frame of frames.slice(0, chosen)) drop(frame);
       const frame = frames[chosen];
       frames = frames.slice(chosen + 1);
-      draw(frame.bitmap);
+      draw(frame);
       frame.bitmap.close();
       counts.drawn += 1;
       draws.push([frame.seq, frame.sent, frame.received, at]);
@@ -363,13 +363,17 @@ function makeEngine(model) {
   const page = Math.random().toString(36).slice(2, 10);
   const views = new Set();
   const clock = makeClock();
-  const state = { run: null, transcript: new Map(), rows: [], fps: null, silentFor: 0, replaying: null };
+  const state = { run: null, transcript: new Map(), rows: [], events: new Map(), fps: null, silentFor: 0, replaying: null };
+  let drawnDue = -Infinity; // of the last picture
   const notify = (what, ...more) => views.forEach((view) => view[what] && view[what](...more));
   const sound = makeSound(model, clock, () => {
     acknowledge();
     notify("sound");
   });
-  const picture = makePicture(() => sound.now(), (bitmap) => notify("frame", bitmap));
+  const picture = makePicture(() => sound.now(), (frame) => {
+    drawnDue = frame.due;
+    notify("frame", frame.bitmap);
+  });
   let timer = null, lastAck = 0, lastPing = 0, lastHello = 0, lastHeardFrom = pageTime(), waitingForClock = [];
   let welcomed = false, drawnBefore = { at: pageTime(), drawn: 0 };
 
@@ -428,6 +432,10 @@ function makeEngine(model) {
       notify("status");
     }
     notify("words");
+    if (state.run && clock.known) {
+      const epoch = state.run.epoch_s ?? 0;
+      notify("events", sound.now() - epoch, drawnDue - epoch);
+    }
   }
 
   function acknowledge() {
@@ -450,17 +458,19 @@ function makeEngine(model) {
       welcomed = true;
       state.run = m.run;
       state.rows = m.rows;
+      state.events = new Map(m.events.map((event) => [event.event, event]));
       state.transcript = new Map(m.transcript.map((line) => [line.comment, line]));
       notify("reset");
     },
     run(m) {
-      Object.assign(state, { run: m, rows: [], transcript: new Map() });
+      Object.assign(state, { run: m, rows: [], events: new Map(), transcript: new Map() });
       sound.silence();
       notify("reset");
     },
     end() {
       if (state.run) state.run = { ...state.run, over: true };
       notify("status");
+      notify("chart");
     },
     frame: (m, buffers) => picture.take(m, buffers[0]),
     sound: (m, buffers) => sound.take(m, int16(buffers[0])),
@@ -474,6 +484,7 @@ function makeEngine(model) {
     cut: (m) => sound.cut(m.comment, m.at),
     cycle: (m) => addRow(m),
     sample: (m) => addRow(m),
+    event: (m) => keepEvent(state.events, m),
     replay(m, buffers) {
       state.replaying = m.comment;
       sound.replay(int16(buffers[0]), () => {
@@ -595,13 +606,16 @@ function makeView(engine, model, el) {
   const full = element("button", { class: "full", type: "button", onclick: toggleFull }, "Full screen");
   const status = element("span", { class: "status" });
   const chart = element("canvas", { class: "chart", role: "img" });
+  const chips = makeChips();
+  const marks = makeMarks();
   const lines = element("ol", { class: "lines", "aria-label": "Transcript: choose a line to hear it again" });
   const root = element(
     "div",
     { class: "live-player", role: "region", "aria-label": "Live commentary", onclick: engine.resume },
     stage,
+    chips.strip,
     element("div", { class: "bar" }, mute, volume, full, status),
-    element("div", { class: "below" }, chart, lines),
+    element("div", { class: "below" }, element("div", { class: "charted" }, chart, marks.lane), lines),
     spoken,
   );
   el.append(root);
@@ -703,7 +717,13 @@ function makeView(engine, model, el) {
       message.hidden = !message.textContent;
       root.dataset.drawn = drawn;
     },
-    chart: () => drawChart(chart, state.rows),
+    chart() {
+      const axis = drawChart(chart, state.rows);
+      const sample = state.rows.findLast((row) => row.kind === "sample");
+      const until = state.run && state.run.over ? Infinity : sample ? sample.at_s : 0;
+      if (axis) marks.update(state.events, axis, Math.min(axis.last, until));
+    },
+    events: (now, drawn) => chips.update(state.events, now, drawn),
   };
   const onMessage = () => view.status();
   const onSound = () => view.sound();
@@ -724,9 +744,10 @@ function makeView(engine, model, el) {
 }
 
 // Three traces over the last minute and a half, in seconds: time to first sound, delay, picture/sound error.
+// Return the axis of time: its first and last second, and the place of a second in the canvas.
 function drawChart(canvas, rows) {
   const [width, height] = [canvas.clientWidth, canvas.clientHeight];
-  if (!width) return;
+  if (!width) return null;
   const scale = window.devicePixelRatio || 1;
   [canvas.width, canvas.height] = [width * scale, height * scale];
   const paint = canvas.getContext("2d");
@@ -744,7 +765,7 @@ function drawChart(canvas, rows) {
   const last = Math.max(10, ...rows.map((r) => r.at_s ?? r.first_sound_s ?? 0));
   const first = Math.max(0, last - CHART_S);
   const top = 1.15 * Math.max(0.5, ...traces.flatMap(([, , points]) => points.filter(([t]) => t >= first).map(([, v]) => v)));
-  const [left, right, above, below] = [34, 6, 18, 16];
+  const [left, right, above, below] = [34, 6, 32, 16]; // there is a lane for marks above
   const x = (t) => left + ((t - first) / (last - first)) * (width - left - right);
   const y = (v) => height - below - (v / top) * (height - above - below);
   paint.font = "10px sans-serif";
@@ -789,6 +810,7 @@ function drawChart(canvas, rows) {
     words.push(label);
   }
   canvas.setAttribute("aria-label", `Chart of the last ${Math.round(last - first)} seconds: ${words.join(", ")}`);
+  return { first, last, x };
 }
 
 export default () => {

@@ -12,6 +12,7 @@ page is open, nothing is encoded.
 Messages to the page (`kind`; times are the loop's clock in seconds):
 
     run, cycle, sample, end   rows of the run log, for the status line and the chart
+    event                     as in `EventMemory`; sent when it is known when the picture shows it, and when it was told
     frame                     seq, index, due, sent [JPEG]
     sound                     comment, offset, start, piece; offset in samples [int16, 48 kHz]
     caption, cut              as in `Player`
@@ -87,7 +88,8 @@ class LivePlayer(anywidget.AnyWidget, Player, metaclass=_WidgetAndPlayer):
     page was behind.
     """
 
-    _esm = _FOLDER / "browser.js"
+    # anywidget loads one module: what shows events stands in a file of its own, and comes first.
+    _esm = "\n".join((_FOLDER / name).read_text("utf-8") for name in ("events.js", "browser.js"))
     _css = _FOLDER / "browser.css"
     volume = traitlets.Float(1.0, min=0.0, max=1.0).tag(sync=True)
     muted = traitlets.Bool(False).tag(sync=True)
@@ -144,6 +146,9 @@ class LivePlayer(anywidget.AnyWidget, Player, metaclass=_WidgetAndPlayer):
 
     def show(self, frame: Frame, due_at_s: float) -> None:
         with self._lock:
+            times_s = (self._since_start(t) for t in (frame.captured_at_s, due_at_s))
+            for event in self._memory.events.add_frame(*times_s):
+                self._post(event)
             pages = self._living_pages()
             if not pages or self._sender is None:
                 return
@@ -176,8 +181,7 @@ class LivePlayer(anywidget.AnyWidget, Player, metaclass=_WidgetAndPlayer):
 
     def caption(self, comment_id: int, text: str, final: bool) -> None:
         with self._lock:
-            at_s = time.monotonic() - (self._run or {}).get("epoch_s", 0.0)
-            line = self._memory.add_line(comment_id, text, final, at_s)
+            line = self._memory.add_line(comment_id, text, final, self._since_start(time.monotonic()))
             self._post({"kind": "caption", **line})
 
     def cut(self, comment_id: int, at_heard_s: float) -> None:
@@ -187,13 +191,21 @@ class LivePlayer(anywidget.AnyWidget, Player, metaclass=_WidgetAndPlayer):
 
     def log_row(self, kind: str, row: dict[str, Any]) -> None:
         with self._lock:
-            message = shown_row(kind, row)
-            if kind == "run":
-                self._run = message
+            if kind == "event":
+                message = self._memory.events.add_row(row, self._since_start(time.monotonic()))
             else:
-                self._memory.rows.append(message)
-            self._post(message)
+                message = shown_row(kind, row)
+                if kind == "run":
+                    self._run = message
+                else:
+                    self._memory.rows.append(message)
+            if message is not None:
+                self._post(message)
             self._living_pages()
+
+    def _since_start(self, clock_s: float) -> float:
+        """Return a clock time in seconds since the session's start, as the rows of the run log have it."""
+        return clock_s - (self._run or {}).get("epoch_s", 0.0)
 
     # --- pages
 
@@ -249,11 +261,10 @@ class LivePlayer(anywidget.AnyWidget, Player, metaclass=_WidgetAndPlayer):
         page.sounding = bool(content["sounding"])
         page.received_seq = int(content["seq"])
         page.counts = {str(k): int(v) for k, v in content["counts"].items()}
-        epoch_s = (self._run or {}).get("epoch_s", 0.0)
         for seq, *times in content["draws"]:  # sent, received, drawn
             if (known := self._sent.get(int(seq))) is not None:
                 index, due_s = known
-                self._draws.append((page_id, index, *(float(t) - epoch_s for t in (due_s, *times))))
+                self._draws.append((page_id, index, *(self._since_start(float(t)) for t in (due_s, *times))))
 
     def _acknowledged(self, page_id: str, content: dict[str, Any]) -> None:
         """Report to the playback clock what a page has really played. Runs on the loop's thread."""
@@ -279,6 +290,7 @@ class LivePlayer(anywidget.AnyWidget, Player, metaclass=_WidgetAndPlayer):
             "page": page_id,
             "run": self._run,
             "rows": list(self._memory.rows),
+            "events": self._memory.events.messages(),
             "transcript": list(self._memory.transcript.values()),
         }
         if self._sender is None:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from commentator_lib.events import LEAST_IMPORTANCE, MOST_IMPORTANCE
 from commentator_lib.media import PLAYBACK_RATE_HZ
+from commentator_lib.players.event_labels import long_label, short_label
 
 # Twelve minutes of sound, 70 MB.
 SOUND_KEPT_SAMPLES = 12 * 60 * PLAYBACK_RATE_HZ
-_LINES_KEPT, _ROWS_KEPT = 500, 300
+_LINES_KEPT, _ROWS_KEPT, _EVENTS_KEPT = 500, 300, 200
+# Frames whose time is remembered: a minute and more, at 30 frames a second. Few events are noticed later than that.
+_FRAMES_KEPT = 2048
+# Times in rows are rounded to the microsecond.
+_SAME_TIME_S = 1e-4
 # What a page shows of the rows of the run log.
 _SHOWN_KEYS = {
     "cycle": (
@@ -48,12 +55,13 @@ class SentComment:
 
 
 class PageMemory:
-    """The sound and the words of the last comments, and the last rows of the run log."""
+    """The sound and the words of the last comments, the last rows of the run log, and the last events."""
 
     def __init__(self) -> None:
         self.comments: dict[int, SentComment] = {}
         self.transcript: dict[int, dict[str, Any]] = {}  # comment → its line
         self.rows: deque[dict[str, Any]] = deque(maxlen=_ROWS_KEPT)
+        self.events = EventMemory()
 
     def add_sound(self, comment_id: int, start_s: float, samples: np.ndarray) -> tuple[SentComment, int]:
         """Keep the next samples of a comment, (N,) int16; forget the oldest comments where there is too much sound.
@@ -82,6 +90,79 @@ class PageMemory:
         if len(self.transcript) > _LINES_KEPT:
             del self.transcript[min(self.transcript)]
         return line
+
+
+class EventMemory:
+    """The last events, each with the time at which the picture shows it: as soon as that is known, pages are told.
+
+    All times are seconds since the session's start. An event is a message to the pages:
+
+        event                number of the event in the run
+        importance           0 to 3
+        label, words         what a chip and a tooltip say
+        shown_s              when the picture shows it; None until that is known, and then it is no message yet
+        known_s              when a chip may say so: not before a watcher has noticed it
+        told, told_s         the cycle that told it, and when that was heard to its end; None before
+    """
+
+    def __init__(self) -> None:
+        self._events: dict[int, dict[str, Any]] = {}
+        self._waiting: list[dict[str, Any]] = []  # those of which no picture has come yet
+        self._frames: deque[tuple[float, float]] = deque(maxlen=_FRAMES_KEPT)  # captured, due
+
+    def add_row(self, row: dict[str, Any], now_s: float) -> dict[str, Any] | None:
+        """Take a row "event" of the run log; return the message for the pages, None where there is none yet."""
+        number = int(row["event"])
+        if "kind" not in row:
+            if (event := self._events.get(number)) is None:
+                return None
+            event.update(told=row.get("cycle"), told_s=now_s)
+            return dict(event) if event["shown_s"] is not None else None
+        # 1) A new event takes the place of the oldest.
+        captured_s = float(row["captured_s"])
+        shown_s = self._due_of(captured_s)
+        event = {
+            "kind": "event",
+            "event": number,
+            "importance": min(MOST_IMPORTANCE, max(LEAST_IMPORTANCE, int(row.get("importance", 1)))),
+            "label": short_label(row),
+            "words": long_label(row),
+            "captured_s": captured_s,
+            "shown_s": shown_s,
+            "known_s": now_s,
+            "told": None,
+            "told_s": None,
+        }
+        self._events[number] = event
+        if len(self._events) > _EVENTS_KEPT:
+            del self._events[next(iter(self._events))]
+        if shown_s is None:
+            self._waiting = [*self._waiting, event][-_EVENTS_KEPT:]
+            return None
+        return dict(event)
+
+    def add_frame(self, captured_s: float, due_s: float) -> list[dict[str, Any]]:
+        """Take a frame that is shown at `due_s`; return the messages of those events that it is the first to show."""
+        self._frames.append((captured_s, due_s))
+        shown = [e for e in self._waiting if e["captured_s"] <= captured_s + _SAME_TIME_S]
+        for event in shown:
+            event["shown_s"] = due_s
+            self._waiting.remove(event)
+        return [dict(event) for event in shown]
+
+    def messages(self) -> list[dict[str, Any]]:
+        """Return the events whose time is known, the oldest first."""
+        return [dict(event) for event in self._events.values() if event["shown_s"] is not None]
+
+    def _due_of(self, captured_s: float) -> float | None:
+        """Return when the first frame that was captured then or later is due; None where it has not come yet."""
+        k = bisect_left(self._frames, captured_s - _SAME_TIME_S, key=lambda times: times[0])
+        if k == len(self._frames):
+            return None
+        frame_captured_s, due_s = self._frames[k]
+        # One that is older than what is remembered was shown with about the delay of that time.
+        forgotten = k == 0 and len(self._frames) == _FRAMES_KEPT
+        return due_s - (frame_captured_s - captured_s) if forgotten else due_s
 
 
 def shown_row(kind: str, row: dict[str, Any]) -> dict[str, Any]:

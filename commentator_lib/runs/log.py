@@ -7,6 +7,7 @@ the journals, as the run itself does at its end.
     run.json          header: settings, versions, hardware, commit, sources; its totals once it has ended
     cycles.jsonl      journal of cycles      → cycles.parquet
     samples.jsonl     journal of samples     → samples.parquet
+    watch.jsonl       journal of what watchers noticed, and of which cycle told it → events.parquet
     events.jsonl      sounds and captions as they were heard and seen
     shown.csv         every frame shown: index, capture, due and shown time
     voice.pcm         the sound that was played, int16 mono 48 kHz, piece after piece
@@ -19,15 +20,23 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from commentator_lib.events import Event
 from commentator_lib.files import write_then_replace
 from commentator_lib.runs.reader import load_run, read_journal
-from commentator_lib.runs.record import FORMAT_VERSION, CycleRecord, RunLogError, cycles_frame, totals
+from commentator_lib.runs.record import (
+    FORMAT_VERSION,
+    CycleRecord,
+    RunLogError,
+    cycles_frame,
+    events_frame,
+    totals,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +54,7 @@ class RunLog:
 
     Raise RunLogError when the folder cannot be made. A write that fails later (a full disk) does not raise an error:
     it sets `problem`, and nothing more is written; the session sees it and ends the run.
-    `on_row("cycle" or "sample", row)` is called with each cycle and each sample as it is written.
+    `on_row("cycle", "sample" or "event", row)` is called with each row as it is written.
     """
 
     def __init__(self, folder: Path | str | None, header: dict[str, Any]) -> None:
@@ -54,13 +63,14 @@ class RunLog:
         self.problem = ""
         self.cycle_rows: list[dict[str, Any]] = []
         self.sample_rows: list[dict[str, Any]] = []
+        self.watch_rows: list[dict[str, Any]] = []
         self.on_row: Callable[[str, dict[str, Any]], None] = lambda *_: None
         self._files: dict[str, Any] = {}
         self._pcm_samples = 0
         if self.folder is not None:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
-                for name in ("cycles.jsonl", "samples.jsonl", "events.jsonl", "shown.csv"):
+                for name in ("cycles.jsonl", "samples.jsonl", "watch.jsonl", "events.jsonl", "shown.csv"):
                     self._files[name] = open(self.folder / name, "w", encoding="utf-8")  # noqa: SIM115
                 self._files["voice.pcm"] = open(self.folder / "voice.pcm", "wb")  # noqa: SIM115
                 write_header(self.folder, self.header)
@@ -107,6 +117,29 @@ class RunLog:
         if "shown.csv" in self._files and not self.problem:  # once a second is often enough for the picture
             self._write("shown.csv", "", flush=True)
 
+    def noticed(self, event: Event, captured_s: float) -> int:
+        """Write the row of an event that a watcher noticed; return its number in the run.
+
+        `captured_s`: when its first evidence was captured, in seconds since the session's start.
+        """
+        number = sum("kind" in row for row in self.watch_rows)
+        facts = json.dumps(dict(event.facts), ensure_ascii=False, default=str)
+        times = {"at_s": event.at_s, "detected_s": event.detected_s, "captured_s": captured_s}
+        rest = {"importance": event.importance, "certainty": event.certainty, "facts": facts}
+        self._watch_row({"event": number, "kind": event.kind, **times, **rest})
+        return number
+
+    def told(self, numbers: Sequence[int], cycle: int) -> None:
+        """Note that a cycle told these events, and somebody heard it."""
+        for number in numbers:
+            self._watch_row({"event": number, "cycle": cycle})
+
+    def _watch_row(self, row: dict[str, Any]) -> None:
+        row = _rounded(row)
+        self.watch_rows.append(row)
+        self._write("watch.jsonl", json.dumps(row, ensure_ascii=False) + "\n", flush=True)
+        self.on_row("event", row)
+
     def shown(self, index: int, captured_s: float, due_s: float, shown_s: float) -> None:
         """Note that a frame was shown; times in seconds since the session's start."""
         if self._files:
@@ -144,6 +177,11 @@ class RunLog:
 
         return pd.DataFrame(self.sample_rows)
 
+    @property
+    def events(self) -> pd.DataFrame:
+        """All events that were noticed so far, with the cycle that told each."""
+        return events_frame(self.watch_rows)
+
     def close(self) -> None:
         """Close the journals; a second call does nothing."""
         for file in self._files.values():
@@ -172,13 +210,16 @@ def write_header(folder: Path, header: dict[str, Any]) -> None:
 
 
 def write_tables(folder: Path) -> None:
-    """Write cycles.parquet and samples.parquet from the journals."""
+    """Write cycles.parquet, samples.parquet and events.parquet from the journals."""
     import pandas as pd
 
     cycles = cycles_frame(list(read_journal(folder / "cycles.jsonl")))
     cycles.to_parquet(folder / "cycles.parquet", index=False)
     samples = pd.DataFrame(list(read_journal(folder / "samples.jsonl")))
     samples.to_parquet(folder / "samples.parquet", index=False)
+    events_frame(list(read_journal(folder / "watch.jsonl"))).to_parquet(
+        folder / "events.parquet", index=False
+    )
 
 
 def finish_run(folder: Path) -> bool:

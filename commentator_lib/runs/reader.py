@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from commentator_lib.runs.record import FORMAT_VERSION, RunLogError, cycles_frame
+from commentator_lib.runs.record import FORMAT_VERSION, RunLogError, cycles_frame, events_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +42,7 @@ class SavedRun:
     cycles: pd.DataFrame  # one row a cycle, CycleRecord's fields
     samples: pd.DataFrame  # one row a second
     events: list[dict[str, Any]]  # sounds and captions
+    noticed: pd.DataFrame  # one row for each event that a watcher noticed
 
 
 def load_run(folder: Path | str) -> SavedRun:
@@ -67,6 +68,7 @@ def load_run(folder: Path | str) -> SavedRun:
         cycles_frame(list(read_journal(folder / "cycles.jsonl"))),
         pd.DataFrame(list(read_journal(folder / "samples.jsonl"))),
         list(read_journal(folder / "events.jsonl")),
+        events_frame(list(read_journal(folder / "watch.jsonl"))),
     )
 
 

@@ -27,7 +27,9 @@ class CycleRecord:
     cycle: int
     outcome: str = "failed"
     reason: str = ""
-    trigger: str = ""  # slot · first · instruction · change · profile
+    trigger: str = ""  # slot · first · event · instruction · change · profile
+    events: str = ""  # the kinds of the events that it was given, the most important first
+    importance: int | None = None  # of the most important of them
     policy: str = ""
     # the frames it looked at
     frames: int = 0
@@ -49,6 +51,8 @@ class CycleRecord:
     discarded_tokens: int = 0
     # what happened when
     decide_s: float | None = None
+    decide_pass_s: float | None = None  # seconds of the model's forward pass on whether to speak
+    decided_value: float | None = None  # what it measured: a probability, or perplexity now ÷ then
     slot_s: float | None = None  # when this comment should have been heard
     infer_s: float | None = None
     first_text_s: float | None = None
@@ -65,7 +69,8 @@ class CycleRecord:
     shortfall_s: float | None = None  # silence beyond the pause
     delay_wanted_s: float | None = None
     delay_applied_s: float | None = None
-    sync_error_s: float | None = None  # heard_from − when its newest frame was due
+    sync_error_s: float | None = None  # heard_from − when its newest frame (or an event's evidence) was due
+    on_screen_captured_s: float | None = None  # capture of the picture on screen at heard_from
     underruns: int = 0
     # the words
     text: str = ""  # all of it
@@ -106,6 +111,33 @@ def cycles_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
         elif "int" in kind:
             frame[name] = frame[name].astype("Int64")
     return frame
+
+
+# Columns of events.parquet: what a watcher noticed, when, and the cycle that told it. `at_s` and `detected_s` are
+# source time, `captured_s` is when the first evidence was captured, since the session's start; `facts` is JSON.
+_EVENT_COLUMNS = {
+    "event": "Int64",
+    "kind": "object",
+    "at_s": "float64",
+    "detected_s": "float64",
+    "captured_s": "float64",
+    "importance": "Int64",
+    "certainty": "float64",
+    "facts": "object",
+    "cycle": "Int64",
+}
+
+
+def events_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Return the rows of watch.jsonl as a DataFrame: one row an event, with the first cycle that told it."""
+    import pandas as pd
+
+    cycle_of: dict[int, int] = {}
+    for row in rows:
+        if "cycle" in row:
+            cycle_of.setdefault(row["event"], row["cycle"])
+    events = [{**row, "cycle": cycle_of.get(row["event"])} for row in rows if "kind" in row]
+    return pd.DataFrame(events, columns=list(_EVENT_COLUMNS)).astype(_EVENT_COLUMNS)
 
 
 def totals(rows: list[dict[str, Any]]) -> dict[str, int]:

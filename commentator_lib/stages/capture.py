@@ -19,6 +19,7 @@ from commentator_lib.pacing.delay import PictureDelay
 from commentator_lib.scene import SceneTracker
 from commentator_lib.sources.base import ImageError, Source, check_frame
 from commentator_lib.sources.recording import SourceRecorder
+from commentator_lib.stages.watching import Watching
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ class Capture:
         scene: SceneTracker,
         delay: PictureDelay,
         commentary: CommentaryLoop,
+        watching: Watching,
         recorder: SourceRecorder | None,
         duration_s: float | None,
         stop: threading.Event,
@@ -54,6 +56,7 @@ class Capture:
         self._scene = scene
         self._delay = delay
         self._commentary = commentary
+        self._watching = watching
         self._recorder = recorder
         self._duration_s = duration_s
         self._stop = stop
@@ -97,6 +100,7 @@ class Capture:
             reason = self.problem or self._source.problem or ("stopped" if self._stop.is_set() else "its end")
             logger.info("source ended after %d frames: %s", self.frames, reason)
             self._display.close()
+            self._watching.source_ended()
             self._commentary.source_ended()
 
     def _due_s(self, frame: Frame) -> float:
@@ -114,6 +118,7 @@ class Capture:
         if self._recorder is not None:
             self._recorder.push(frame)
         self._display.push(frame)
+        self._watching.offer(frame)
         kept = self._window.offer(frame)
         self._commentary.frame_arrived()
         if kept:

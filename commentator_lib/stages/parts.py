@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from commentator_lib.buffers import DisplayBuffer, SlidingWindow
-from commentator_lib.clock import Mode, Worker
+from commentator_lib.clock import Mode, Worker, make_worker
 from commentator_lib.commentary.loop import CommentaryLoop
 from commentator_lib.commentators.base import Commentator
 from commentator_lib.errors import named_first_line
@@ -27,7 +27,9 @@ from commentator_lib.sources.recording import SourceRecorder
 from commentator_lib.stages.capture import Capture
 from commentator_lib.stages.display import Display, OnCaption, OnDrawn, ShownLog
 from commentator_lib.stages.sampling import Counts
+from commentator_lib.stages.watching import Watching
 from commentator_lib.voices.base import Voice
+from commentator_lib.watching.base import Watcher
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +44,7 @@ class Given:
     players: Sequence[Player]
     mode: Mode
     log: RunLog
+    watchers: Sequence[Watcher]
     on_caption: OnCaption | None
     on_drawn: OnDrawn | None
     duration_s: float | None  # how long a live source is followed
@@ -64,6 +67,7 @@ class Parts:
     headless: HeadlessPlayer
     shown: ShownLog
     commentary: CommentaryLoop
+    watching: Watching
     capture: Capture
     display: Display
 
@@ -118,6 +122,7 @@ def build_parts(
     capture_worker: Worker,
     inference_worker: Worker,
     stop: threading.Event,
+    notes: list[str],
     on_player_failure: Callable[[str, Exception], None],
 ) -> Parts:
     """Return the parts of a run, connected. Called on the loop's thread; the loop's time now is the run's zero."""
@@ -154,8 +159,16 @@ def build_parts(
         worker=inference_worker,
         log=given.log,
         epoch_s=epoch_s,
+        on_screen=lambda: watching.on_screen,
         vram=meters.vram_used_bytes if live else lambda: None,
         torch_vram=meters.torch_vram_bytes if live else lambda _reset: None,
+    )
+    watching = Watching(
+        given.watchers,
+        settings.watch_fps,
+        lambda: make_worker(given.mode, "watching"),
+        commentary.event_noticed,
+        notes,
     )
     capture = Capture(
         source=given.source,
@@ -165,12 +178,15 @@ def build_parts(
         scene=scene,
         delay=delay,
         commentary=commentary,
+        watching=watching,
         recorder=recorder,
         duration_s=given.duration_s,
         stop=stop,
     )
     display = Display(buffer, delay, players)
-    return Parts(epoch_s, window, buffer, delay, players, headless, shown, commentary, capture, display)
+    return Parts(
+        epoch_s, window, buffer, delay, players, headless, shown, commentary, watching, capture, display
+    )
 
 
 def _run_row(given: Given, settings: Settings, epoch_s: float) -> dict[str, Any]:

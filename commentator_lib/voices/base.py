@@ -32,6 +32,9 @@ class Voice(ABC):
         Yield nothing for text that cannot be read aloud. An error costs the comment its sound, never its text.
         """
 
+    def set_importance(self, importance: int) -> None:
+        """Speak the next comment as befits its importance, 0 to 3: faster and louder for a goal. Ignored by default."""
+
     def warm_up(self) -> None:
         """Load what is slow to load. Called once, before the first `speak`."""
 

@@ -11,14 +11,27 @@ import re
 import threading
 from collections.abc import Iterator
 
+import numpy as np
+
 from commentator_lib.media import AudioChunk, silence, trim_silence
 from commentator_lib.voices.base import Voice
 
 _BREATH_S = 0.15
+# By the importance of a comment, 0 to 3: how many times as fast it is spoken, and how much louder (dB).
+_EXCITEMENT = ((1.0, 0.0), (1.0, 0.0), (1.06, 1.5), (1.12, 3.0))
 # The engine reads "BRA" as a word. Codes of teams have two or three letters; longer ones, TAXI or EXIT, are words.
 _CODE = re.compile(r"\b[A-Z]{2,3}\b")
 # The engine would read "67:12" as "sixty seven twelve".
 _CLOCK = re.compile(r"\b(\d{1,3}):([0-5]\d)\b")
+
+
+def louder(samples: np.ndarray, gain_db: float) -> np.ndarray:
+    """Return float32 samples (N,) amplified by `gain_db`, but no more than full scale allows."""
+    if gain_db == 0 or not len(samples):
+        return samples
+    peak = float(np.abs(samples).max())
+    gain = min(10 ** (gain_db / 20), 0.98 / peak if peak > 0 else 1.0)
+    return samples * np.float32(max(1.0, gain))
 
 
 def readable(text: str) -> str:
@@ -39,8 +52,12 @@ class HibariVoice(Voice):
 
     def __init__(self, speed: float = 1.0) -> None:
         self._speed = speed
+        self._importance = 0
         self._engine = None
         self._lock = threading.Lock()
+
+    def set_importance(self, importance: int) -> None:
+        self._importance = max(0, min(importance, len(_EXCITEMENT) - 1))
 
     def warm_up(self) -> None:
         for _ in self.speak("Ready."):
@@ -55,8 +72,9 @@ class HibariVoice(Voice):
 
                 self._engine = Hibari()
         first = True
-        for samples in self._engine.stream(readable(text), speed=self._speed, seed=0):
-            chunk = trim_silence(AudioChunk(samples, self.sample_rate_hz))
+        faster, gain_db = _EXCITEMENT[self._importance]
+        for samples in self._engine.stream(readable(text), speed=self._speed * faster, seed=0):
+            chunk = trim_silence(AudioChunk(louder(samples, gain_db), self.sample_rate_hz))
             if len(chunk.samples) == 0:
                 continue
             if not first:

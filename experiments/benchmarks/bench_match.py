@@ -31,6 +31,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -56,17 +57,24 @@ SWEEPS = ROOT / "experiments" / "sweeps"
 POLICIES = ("playout", "serial")
 HEADLINE = (
     "goal_recall_3s",
+    "goal_recall_2s_of_evidence",
+    "recall_3s",
     "response_error_median_s",
     "false_triggers_per_min",
     "dead_air_share",
+    "shortfall_median_s",
+    "repetition",
     "sync_error_p95_s",
 )
 _BATCHES = 3
+MATCH_S = 120.0
+WHAT_IF_COST = "minicpmo_h100"
 MARKS = "<!-- bench_match: written by make bench -->", "<!-- end of bench_match -->"
 
 # (measure, its name in the table, digits, whether it is shown in per cent)
 _ROWS = (
     ("goal_recall_3s", "goals named within 3 s of being seen", 0, True),
+    ("goal_recall_2s_of_evidence", "goals named within 2 s of their caption", 0, True),
     ("recall_3s", "all match events named within 3 s", 0, True),
     ("response_error_median_s", "first sound after the event was seen, median of those named, s", 2, False),
     ("response_latency_median_s", "the same, after it happened in front of the camera, s", 2, False),
@@ -77,12 +85,24 @@ _ROWS = (
     ("speak_f1", "speak/silent F1: speaking", 2, False),
     ("redundancy", "redundancy, mean abs(1 − comments) of a stretch of action", 2, False),
     ("gap_median_s", "silence between comments, median, s", 2, False),
+    ("shortfall_median_s", "silence beyond the pause, median, s", 2, False),
     ("repetition", "4-grams of the last five comments said again", 0, True),
     ("sync_error_mean_s", "picture/sound error, mean, s", 3, False),
     ("sync_error_p95_s", "picture/sound error, p95, s", 3, False),
     ("delay_end_s", "picture delay at the end, s", 2, False),
     ("frozen_s", "picture stood still, s", 2, False),
 )
+_WHAT_IF_MEASURES = (
+    "goal_recall_3s",
+    "goal_recall_2s_of_evidence",
+    "recall_3s",
+    "response_error_median_s",
+    "response_latency_median_s",
+    "shortfall_median_s",
+    "sync_error_p95_s",
+    "delay_end_s",
+)
+_WHAT_IF_ROWS = tuple(row for row in _ROWS if row[0] in _WHAT_IF_MEASURES)
 
 
 def of_policy(runs: pd.DataFrame, policy: str) -> list[dict[str, Any]]:
@@ -157,19 +177,57 @@ def sweep_rates() -> list[float]:
     return rates[1:]
 
 
+def what_if_rows(seeds: tuple[int, ...] = (0, 1, 2)) -> list[dict[str, Any]]:
+    """Return the measures of what-if runs with MiniCPM-o's costs, one for each policy and match.
+
+    The events are those of the real watchers, which run once over each clip; the commentator is scripted, and knows
+    what they report and what its frames show.
+    """
+    from commentator_lib.session import LiveSession
+    from commentator_lib.settings import Settings
+    from experiments.measuring.metrics import measure
+    from experiments.sweeping.costs import load_cost
+    from experiments.sweeping.noticed import RecordedWatcher, noticed_events
+    from experiments.sweeping.run_job import tiny_match
+    from experiments.sweeping.whatif import PICTURES_FPS, Spotter, SpotterTraits, TinyMatch
+
+    cost = load_cost(WHAT_IF_COST)
+    rows: list[dict[str, Any]] = []
+    for seed in seeds:
+        pictures, truth = tiny_match(seed, MATCH_S)
+        events = noticed_events(MATCH_S, seed)
+        for policy in POLICIES:
+            session = LiveSession(
+                TinyMatch(pictures, PICTURES_FPS, f"match:{seed}"),
+                Settings(policy=policy, seed=seed),
+                commentator=Spotter(truth, cost, SpotterTraits(), seed),
+                watchers=[RecordedWatcher(events)],
+                mode="what-if",
+            ).run()
+            found = measure(session.log.cycles, truth, source_from_s=session.log.header["source_from_s"])
+            rows.append({"policy": policy, "seed": seed, **found})
+    return rows
+
+
 def markdown(result: dict[str, Any]) -> str:
     """Return the table of docs/benchmarks.md, from what docs/results.json holds."""
+    what_if = (
+        [
+            "",
+            "In what-if mode, with the costs of MiniCPM-o 4.5 as published on an H100, a scripted commentator, and the",
+            "events that the real watchers noticed in the same matches:",
+            "",
+            *_table(result["what_if"], _WHAT_IF_ROWS),
+        ]
+        if "what_if" in result
+        else []
+    )
     lines = [
         "The baseline commentator on three scripted matches of two minutes (640×360), live, mean ± standard",
         f"deviation over the matches; {result['on']}. `make bench` writes this table.",
         "",
-        "| measure | playout | serial |",
-        "|---|---|---|",
-    ]
-    for name, text, digits, share in _ROWS:
-        cells = [_cell(result["table"][policy][name], digits, share) for policy in POLICIES]
-        lines.append(f"| {text} | {cells[0]} | {cells[1]} |")
-    lines += [
+        *_table(result["table"], _ROWS),
+        *what_if,
         "",
         "| replay against live, medians over all comments | live | replay | off by |",
         "|---|---|---|---|",
@@ -184,6 +242,31 @@ def markdown(result: dict[str, Any]) -> str:
     rate = result["sweep_runs_per_s"]
     lines += ["", f"What-if runs of a ten-minute match: {_cell(rate, 2, False)} a second."]
     return "\n".join(lines)
+
+
+def _table(table: dict[str, Any], rows: Sequence[tuple[str, str, int, bool]]) -> list[str]:
+    """Return the lines of a table of measures, one column a policy."""
+    lines = ["| measure | playout | serial |", "|---|---|---|"]
+    for name, text, digits, share in rows:
+        if name not in table[POLICIES[0]]:  # results of an earlier version
+            continue
+        cells = [_cell(table[policy][name], digits, share) for policy in POLICIES]
+        lines.append(f"| {text} | {cells[0]} | {cells[1]} |")
+    return lines
+
+
+def _summed_up(
+    rows: Sequence[dict[str, Any]], measures: Sequence[tuple[str, str, int, bool]]
+) -> dict[str, Any]:
+    """Return policy → measure → mean, standard deviation and number of runs."""
+    return {
+        policy: {
+            name: {k: _rounded(v) if k != "runs" else v for k, v in mean_and_std(some, name).items()}
+            for name, *_ in measures
+        }
+        for policy in POLICIES
+        for some in [[row for row in rows if row["policy"] == policy]]
+    }
 
 
 def _cell(value: dict[str, Any], digits: int, share: bool) -> str:
@@ -235,18 +318,13 @@ def main(
     # 3) compute the table
     machine = hardware()
     per_s = mean_and_std([{"rate": r} for r in rates], "rate")
-    table = {
-        policy: {
-            name: {k: _rounded(v) if k != "runs" else v for k, v in mean_and_std(rows, name).items()}
-            for name, *_ in _ROWS
-        }
-        for policy in POLICIES
-        for rows in [of_policy(live, policy)]
-    }
+    table = _summed_up(live.to_dict("records"), _ROWS)
+    what_if = what_if_rows()
     result = {
         "run": folder.name,
         "on": f"{machine['cores']} cores of {machine['processor']}, {machine['gpu'] or 'no GPU'}",
         "table": table,
+        "what_if": _summed_up(what_if, _WHAT_IF_ROWS),
         "agreement": agreement(live, replay),
         "sweep_runs_per_s": {k: _rounded(per_s[k]) for k in ("mean", "std")},
     }

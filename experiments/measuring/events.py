@@ -3,8 +3,8 @@
 A comment has times on two clocks. The *viewer's* clock is the media time of the picture on the screen when a word is
 heard; it judges a comment by the delayed picture. The *camera's* clock counts from when the event really happened.
 
-On the viewer's clock a comment starts at `frame_newest_captured_s + sync_error_s`: if the error is zero, its newest
-frame is on screen then. (The picture may run up to 10 % faster or slower meanwhile; that is neglected.)
+On the viewer's clock a comment starts at the capture time of the picture that is on screen then, the log's column
+`on_screen_captured_s`. (The picture may run up to 10 % faster or slower meanwhile; that is neglected.)
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from experiments.measuring.numbers import NAN
 # A comment may name an event from EARLY_S before it is on screen (the voice may be ahead of the picture) until LATE_S
 # after it. Outside of that it is taken to name something else.
 EARLY_S, LATE_S = 5.0, 10.0
+
+# Seconds from an event to the caption that tells it, in the scripted match.
+EVIDENCE_AFTER_S = {"goal": 0.6, "card": 0.5, "substitution": 0.5}
 
 # Cuts are events of the broadcast, not of the match: they have their own recall columns and count nowhere else.
 MATCH_KINDS = tuple(kind for kind in KINDS if kind != "cut")
@@ -47,14 +50,14 @@ def heard_comments(cycles, source_from_s: float = 0.0) -> list[Comment]:
     `source_from_s`: when the clip's first frame was captured, on the log's clock.
     """
     heard = cycles[cycles.heard_from_s.notna()].sort_values("heard_from_s")
+    # In a log of version 0.1 the picture on screen followed from two other columns.
+    followed = heard.frame_newest_captured_s + heard.sync_error_s
+    known = heard.on_screen_captured_s if "on_screen_captured_s" in heard else followed
+    heard = heard.assign(on_screen_captured_s=known.fillna(followed))
     return [
         Comment(
-            row.frame_newest_captured_s + row.sync_error_s - source_from_s,
-            row.frame_newest_captured_s
-            + row.sync_error_s
-            - source_from_s
-            + row.heard_to_s
-            - row.heard_from_s,
+            row.on_screen_captured_s - source_from_s,
+            row.on_screen_captured_s - source_from_s + row.heard_to_s - row.heard_from_s,
             row.heard_from_s - source_from_s,
             row.heard_to_s - source_from_s,
             row.heard_text,
@@ -116,6 +119,15 @@ def response_errors(comments: Sequence[Comment], events: Sequence[Event], kind: 
 def response_latencies(comments: Sequence[Comment], events: Sequence[Event], kind: str) -> list[float]:
     """Return the same on the camera's clock, since the event really happened: response error + picture delay."""
     return [comment.heard_from_s - event.t_s for event, comment in pairs_of_kind(comments, events, kind)]
+
+
+def evidence_delays(comments: Sequence[Comment], events: Sequence[Event], kind: str) -> list[float]:
+    """Return, for each event that was named, first sound − its first evidence on screen, on the viewer's clock, in s.
+
+    The evidence of a goal, a card or a substitution is the caption that the scripted match shows after it.
+    """
+    after_s = EVIDENCE_AFTER_S.get(kind, 0.0)
+    return [error_s - after_s for error_s in response_errors(comments, events, kind)]
 
 
 def recall(errors_s: Sequence[float], events: int, within_s: float) -> float:

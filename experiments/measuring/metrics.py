@@ -20,6 +20,7 @@ from experiments.measuring.events import (
     MATCH_KINDS,
     RECALL_WITHIN_S,
     Comment,
+    evidence_delays,
     false_triggers,
     heard_comments,
     recall,
@@ -58,8 +59,8 @@ def measure(
     without it the picture's columns are NaN. `source_from_s`: when the clip's first frame was captured, on the log's
     clock.
 
-    The picture/sound error is the log's `sync_error_s`, (first sound heard − newest frame captured) − the delay applied
-    then, as mean and p95 of its absolute value; staleness is the same without subtracting the delay.
+    The picture/sound error is the log's `sync_error_s`, first sound heard − the time at which the picture that it is
+    about was due, as mean and p95 of its absolute value; staleness is first sound heard − newest frame captured.
 
     Raise ValueError where the truth has no length.
     """
@@ -85,6 +86,9 @@ def _event_measures(comments: list[Comment], truth: Truth) -> dict[str, float]:
             errors += found
             latencies += response_latencies(comments, truth.events, kind)
             total += count
+    delays = evidence_delays(comments, truth.events, "goal")
+    goals = len(truth.of_kind("goal"))
+    row["goal_recall_2s_of_evidence"] = recall([max(0.0, d) for d in delays], goals, 2.0)
     for within_s in RECALL_WITHIN_S:
         row[f"recall_{within_s:g}s"] = recall(errors, total, within_s)
     row["response_error_median_s"] = quantile(errors, 0.5)
@@ -96,6 +100,7 @@ def _event_measures(comments: list[Comment], truth: Truth) -> dict[str, float]:
 
 
 def _speech_measures(cycles, comments: list[Comment], truth: Truth) -> dict[str, float]:
+    shortfall = cycles.shortfall_s.dropna()
     speech = [(c.from_s, c.to_s) for c in comments]
     heard = [(c.heard_from_s, c.heard_to_s) for c in comments]
     starts = [c.from_s for c in comments]
@@ -114,6 +119,7 @@ def _speech_measures(cycles, comments: list[Comment], truth: Truth) -> dict[str,
         "gap_mean_s": float(gaps.mean()) if len(gaps) else NAN,
         "gap_median_s": quantile(gaps, 0.5),
         "gap_p95_s": quantile(gaps, 0.95),
+        "shortfall_median_s": quantile(shortfall, 0.5),
         "overlap_s": overlap_s(heard),
         "words_per_s": words_per_s([c.text for c in comments], sum(e - s for s, e in heard)),
         "speech_realtime_factor": speech_realtime_factor(whole.generated_s - whole.infer_s, whole.speech_s),

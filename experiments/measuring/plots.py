@@ -36,6 +36,8 @@ LABELS = {
     "capture_fps": "capture rate, frames/s",
     "frames_per_inference": "frames a comment sees",
     "policy": "pacing policy",
+    "speak_f1": "F1 of speaking in action, one decision a second",
+    "repetition": "four-word runs said before, share",
 }
 POLICY_COLOURS = {"playout": "tab:blue", "serial": "tab:orange"}
 
@@ -228,6 +230,45 @@ def stage_figure(stages: Mapping[str, pd.DataFrame], title: str = ""):
     ax.margins(x=0.25)
     ax.grid(alpha=0.3, axis="x")
     ax.legend(fontsize=7, ncols=4, loc="upper center", bbox_to_anchor=(0.45, -0.28))
+    return figure
+
+
+def speaking_figure(table: pd.DataFrame, what: str):
+    """Return F1 of speaking against repetition, one point a policy with its name; best is at the upper left.
+
+    `table` comes from `analysis.by_setting` by the column `when`; bars are one standard deviation over the runs.
+    `what` says who speaks and on what; the title compares with the policy interval those that ask the model.
+    """
+    # 1) What the figure shows, in a sentence.
+    asked = table[table.when.isin(["first-token", "perplexity", "yes-no"])]
+    slots = table[table.when == "interval"].iloc[0]
+    title = (
+        f"{what}: where the model is asked first, {asked.repetition.mean():.0%} is repeated at F1 "
+        f"{asked.speak_f1.mean():.2f}; at every slot {slots.repetition:.0%} at F1 {slots.speak_f1:.2f}"
+    )
+    figure = _figure(8, 4.6, title)
+    ax = figure.subplots()
+    # 2) The points; the first mark is larger, so that another one in its place is seen too.
+    runs = int(table.speak_f1_runs.min())
+    for k, (_, row) in enumerate(table.iterrows()):
+        ax.errorbar(
+            row.repetition,
+            row.speak_f1,
+            xerr=row.repetition_std,
+            yerr=row.speak_f1_std,
+            fmt="osD^vPX*"[k % 8],
+            ms=13 if k == 0 else 8,
+            mfc="none",
+            mew=1.6,
+            lw=0.8,
+            capsize=2,
+            color=f"C{k}",
+            label=row.when,
+        )
+    ax.set_xlabel(label("repetition"))
+    ax.set_ylabel(label("speak_f1"))
+    ax.grid(alpha=0.3)
+    ax.legend(fontsize=8, title=f"mean and standard deviation of {runs} runs", title_fontsize=7)
     return figure
 
 

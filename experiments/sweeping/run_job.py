@@ -41,7 +41,7 @@ def run_what_if(job: Job) -> dict[str, Any]:
     from experiments.sweeping.whatif import PICTURES_FPS, Spotter, TinyMatch
 
     cv2.setNumThreads(1)  # other runs use the other cores
-    pictures, truth = _tiny_match(int(job.clip[6:]), job.duration_s)
+    pictures, truth = tiny_match(int(job.clip[6:]), job.duration_s)
     spotter = Spotter(truth, TokenCost(**job.cost_values), SpotterTraits(**job.spotter), job.seed)
     session = LiveSession(
         TinyMatch(pictures, PICTURES_FPS, job.clip),
@@ -53,7 +53,8 @@ def run_what_if(job: Job) -> dict[str, Any]:
 
 
 @functools.cache  # a worker plays the same few matches hundreds of times
-def _tiny_match(seed: int, duration_s: float) -> tuple[np.ndarray, Truth]:
+def tiny_match(seed: int, duration_s: float) -> tuple[np.ndarray, Truth]:
+    """Return the tiny pictures (N, 36, 64, 3) uint8 of a scripted match, and its truth."""
     from experiments.match_clip.match import write_script
     from experiments.sweeping.whatif import tiny_pictures
 

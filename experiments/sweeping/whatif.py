@@ -2,8 +2,9 @@
 
 A sweep of a thousand runs has no time to decode video or to run a model. But it must show when a setting makes the
 commentator miss a goal. So the pictures are those of the match, at 64×36, and the commentator is a *spotter*: it
-knows the match's events, but names one only if a frame that it is given shows it. Stride, threshold, frames, capture
-rate and token cap then act as they do live: through what the frames show, and through what tokens cost.
+knows the match's events, but names one only if a frame that it is given shows it, or a watcher has noticed it.
+Stride, threshold, frames, capture rate and token cap then act as they do live: through what the frames show, and
+through what tokens cost.
 
 The assumptions about the spotter (how well it recognises, how often it misreads, how much it talks) are in
 `SpotterTraits` and can be set in a sweep file. They are chosen, not measured; its runs are labelled as scripted.
@@ -12,7 +13,7 @@ The assumptions about the spotter (how well it recognises, how often it misreads
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ import numpy as np
 
 from commentator_lib.commentary.prompts import LENGTH_HINTS
 from commentator_lib.commentators.base import NOTHING_TO_SAY, Commentator, CommentChunk, CommentRequest
+from commentator_lib.events import Event as Noticed
 from commentator_lib.media import PLAYBACK_RATE_HZ, Frame, silence
 from commentator_lib.sources.base import Source, SourceInfo
 from experiments.match_clip.events import Event, Truth
@@ -125,11 +127,14 @@ class Spotter(Commentator):
         traits, events = self._traits, self._truth.events
         seen = [k for k, event in enumerate(events) if k not in self._named and self._sees(k, event, request)]
         misread = rng.random() < traits.misread
-        if not seen and not misread and not self._action_at(request.frames[-1].pts_s):
+        told = [
+            line for event in request.facts.happened if (line := told_line(event, self._truth.teams, rng))
+        ]
+        if not told and not seen and not misread and not self._action_at(request.frames[-1].pts_s):
             if rng.random() < traits.quiet:
                 return NOTHING_TO_SAY
         # 2) name up to two events, and at times one that did not happen
-        parts = []
+        parts = told[:1]  # what a watcher has noticed comes first
         for k in sorted(seen, key=lambda k: (_URGENCY[events[k].kind], -events[k].t_s))[:2]:
             parts.append(self._naming(events[k], rng))
         self._named.update(seen)
@@ -163,6 +168,21 @@ class Spotter(Commentator):
     def _naming(event: Event, rng: random.Random) -> str:
         score = f"{event.score[0]}-{event.score[1]}" if event.score else ""
         return rng.choice(_NAMING[event.kind]).format(team=event.team, player=event.player, score=score)
+
+
+def told_line(event: Noticed, teams: Sequence[str], rng: random.Random) -> str:
+    """Return how a spotter names what a watcher has noticed; "" where that is no event of a match."""
+    if event.kind == "score":
+        home, away = event.facts["score"]
+        return rng.choice(_NAMING["scoreboard"]).format(score=f"{home}-{away}", team="", player="")
+    about = str(event.facts.get("about", ""))
+    kind = {"yellow card": "card", "red card": "card"}.get(about, about)
+    if event.kind != "caption" or kind not in _NAMING:
+        return ""
+    text = str(event.facts.get("text", ""))
+    team = next((team for team in teams if team in text), "they" if kind != "goal" else "one side")
+    player = next((word for word in text.split() if word.isdigit()), "")
+    return rng.choice(_NAMING[kind]).format(team=team, player=player, score="")
 
 
 # The order in which events are named where the frames show several.

@@ -81,7 +81,7 @@ def test_ocr_that_misreads_fails_and_missing_ocr_is_not_needed(monkeypatch):
     line = ocr_line()
     assert line.ok is False and "GOAT" in line.found and line.fix
     monkeypatch.setattr(eye_text, "ocr_installed", lambda: False)
-    assert ocr_line() == CheckLine(None, "OCR", "not installed", "pip install 'commentator-lib[ocr]'")
+    assert ocr_line() == CheckLine(None, "OCR", "not installed", "pip install rapidocr")
 
 
 def test_the_baseline_without_its_model_and_ffmpeg_without_an_encoder(monkeypatch, tmp_path):
@@ -104,6 +104,6 @@ def test_names_are_told_with_where_they_come_from():
     line = names_line("voices", {"hibari": "built in", "owl": "owls 1.2 (owls:Owl)", "hare": "built in"})
     assert line == CheckLine(True, "voices", "hibari, hare (built in); owl (owls 1.2 (owls:Owl))")
     lines = {line.what: line.found for line in names_lines()}
-    assert list(lines) == ["commentators", "voices", "sources"]
+    assert list(lines) == ["commentators", "voices", "sources", "watchers"]
     assert "baseline, minicpmo, vlm, openai, scripted (built in)" in lines["commentators"]
     assert "hibari" in lines["voices"] and "synthetic" in lines["sources"]

@@ -99,14 +99,15 @@ def interrupted(threshold=40.0):
     return session, commentator, captions
 
 
-def test_important_change_cuts_the_comment_being_heard_at_a_step():
+def test_important_change_cuts_the_comment_being_heard_at_the_end_of_a_word():
     session, _, _ = interrupted()
     first, second = session.log.cycles.iloc[0], session.log.cycles.iloc[1]
     assert first.outcome == "interrupted" and second.trigger == "change"
     assert 0 < first.speech_s < 10.0
-    assert first.speech_s / 0.05 == pytest.approx(round(first.speech_s / 0.05), abs=1e-3)
+    words = first.speech_s / 0.25  # each is 0.25 s long
+    assert words == pytest.approx(round(words), abs=0.1)
     assert second.heard_from_s == pytest.approx(first.heard_to_s, abs=0.001)
-    assert abs(second.sync_error_s) <= 0.05
+    assert abs(second.sync_error_s) <= 0.3  # it waits for the end of a word
     assert first.discarded_tokens > 0
 
 

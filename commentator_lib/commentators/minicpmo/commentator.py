@@ -43,10 +43,14 @@ _FIRST_COUNTS = 4
 class MiniCPMOCommentator(Commentator):
     """The model that `settings` name.
 
+    As a judge (`speak_when`) it can decide that a comment starts, not that one stops: see judging.py.
+
     Raise CommentatorError at once for what can be known without loading it: the checkpoint, the GPU, its memory, the
     voice's files. `load` replaces the loading of the checkpoint, for models that are not read from one; with `graphs`
     False no CUDA graphs are used.
     """
+
+    judges = frozenset({"first-token", "perplexity", "yes-no"})
 
     def __init__(
         self, settings: Settings, load: Callable[[], Loaded] | None = None, graphs: bool = True
@@ -144,6 +148,18 @@ class MiniCPMOCommentator(Commentator):
                 free_gpu()
         if problem:
             raise MemoryError(problem)
+
+    def judge(self, request: CommentRequest, rule: str, last_comment: str) -> float | None:
+        """Return the rule's number in one prefill (judging.py). Raise MemoryError as `comment` does."""
+        import torch
+
+        from commentator_lib.commentators.minicpmo.judging import measure
+
+        self.warm_up()
+        with contextlib.suppress(torch.OutOfMemoryError):
+            return measure(self.engine, request, rule, last_comment, self._settings.max_slice_nums)
+        free_gpu()
+        raise MemoryError("the GPU's memory did not suffice to judge this picture; its caches were freed")
 
     def _capture_new_shapes(self) -> None:
         """Capture what was new in this comment: its words are out, and its sound takes seconds to play."""

@@ -74,6 +74,7 @@ class Writer:
         # Added to the logits: minus infinity for tokens that must not be said. A buffer, since graphs read it.
         self._bans = torch.zeros(vocabulary, device=self._device)  # (V,)
         self.max_tokens = max_tokens
+        self._head = llm.lm_head
         rules = _sampling_rules(on_gpu=graph_pool is not None)
 
         def pick_next(logits: Tensor, said: Tensor, count: Tensor, noise: Tensor) -> Tensor:
@@ -102,6 +103,13 @@ class Writer:
     def capture_new_shapes(self) -> None:
         """Capture graphs for lengths of prompts that are new, between two comments."""
         self._loop.capture_new_shapes()
+
+    @torch.inference_mode()
+    def last_logits(self, embeds: Tensor, count: int) -> Tensor:
+        """Return the logits (count, V) after each of the last `count` of the embeddings (1, n, H), and pick nothing."""
+        self._loop.begin()
+        hidden = self.sequence.take(embeds)[0, -count:]  # (count, H)
+        return self._head(hidden)
 
     @torch.inference_mode()
     def generate(

@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+
 from commentator_lib.commentators.base import (
     Commentator,
     CommentatorError,
@@ -24,6 +26,13 @@ from commentator_lib.commentators.base import (
 )
 from commentator_lib.commentators.openai.answers import Answer, parse_event
 from commentator_lib.commentators.openai.client import content_type, describe, may_pass, open_client, read_key
+from commentator_lib.commentators.openai.judging import (
+    RULES,
+    NoLogprobs,
+    first_token_chances,
+    judging_body,
+    number_of,
+)
 from commentator_lib.commentators.openai.login import (
     KEY_VARIABLE,
     NO_URL,
@@ -42,6 +51,7 @@ from commentator_lib.commentators.openai.refusals import (
 )
 from commentator_lib.commentators.openai.retry import backoff_s, retry_after_s, slices_s
 from commentator_lib.commentators.openai.stream import DONE, sse_events
+from commentator_lib.media import Frame
 from commentator_lib.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -58,6 +68,8 @@ class OpenAICommentator(Commentator):
 
     Raise CommentatorError for an invalid URL, and where httpx is not installed.
     """
+
+    judges = RULES
 
     def __init__(
         self,
@@ -83,6 +95,7 @@ class OpenAICommentator(Commentator):
         self._timeout_s = settings.api_timeout_s
         self._sleep, self._random_share = sleep, random_share
         self._asks_usage = True
+        self._speak_when = settings.speak_when
         self._shown = hider([])
         self._client: Any = None
 
@@ -94,7 +107,8 @@ class OpenAICommentator(Commentator):
     def warm_up(self) -> None:
         """Ask for the server's models and find the one of the settings among them.
 
-        Raise CommentatorError where nothing answers, the key is missing or refused, or the model is not there.
+        Raise CommentatorError where nothing answers, the key is missing or refused, the model is not there, or
+        `speak_when` needs probabilities and the server gives none.
         """
         import httpx
 
@@ -118,6 +132,18 @@ class OpenAICommentator(Commentator):
             self._model = choose_model(self._model, model_names(status, content), self._base)
         except CommentatorError as error:  # it holds names from the server, which may contain anything
             raise CommentatorError(self._shown(str(error))) from None
+        if self._speak_when in RULES:
+            self._try_judging()
+
+    def _try_judging(self) -> None:
+        """Raise CommentatorError where the server gives no probabilities; other errors may pass."""
+        grey = Frame(0, 0.0, 0.0, np.full((64, 64, 3), 127, np.uint8))
+        try:
+            self.judge(CommentRequest([grey], "Say hello.", 1), "first-token", "")
+        except NoLogprobs as error:
+            raise CommentatorError(f"{self._base}: {error}") from None
+        except OpenAIServerError as error:
+            logger.info("the server did not answer for %s: %s", self._speak_when, error)
 
     def close(self) -> None:
         """Close the connections; `warm_up` and `comment` open them again."""
@@ -168,6 +194,24 @@ class OpenAICommentator(Commentator):
         times = StageTimes(preprocess_s=preprocess_s, prefill_s=answer.prefill_s, decode_s=answer.decode_s)
         left = max(0, (answer.completion_tokens or 0) - counted)
         yield CommentChunk("", None, left, prompt_tokens=answer.prompt_tokens, stage_times=times)
+
+    def judge(self, request: CommentRequest, rule: str, last_comment: str) -> float | None:
+        """Return the rule's number by the first token's probabilities (judging.py), in one request.
+
+        It is not repeated: the next slot asks again. Raise OpenAIServerError where it fails.
+        """
+        import httpx
+
+        body = judging_body(self._model, request)
+        try:
+            response = self._connected().post(f"{self._base}/chat/completions", json=body)
+        except httpx.HTTPError as error:
+            said = self._shown(describe(error, self._timeout_s))
+            raise OpenAIServerError(f"{self._base}: {said}") from None
+        if response.status_code != 200:
+            said = server_message(response.content[:_LONGEST_REFUSAL_BYTES])
+            raise OpenAIServerError(self._shown(f"the server answered {response.status_code}: {said}"))
+        return number_of(rule, first_token_chances(response.content))
 
     def _ask(self, body: dict[str, Any], answer: Answer) -> Iterator[CommentChunk]:
         """Send the request once; keep what the server tells in `answer`."""

@@ -28,6 +28,7 @@ from commentator_lib.commentators.text_stream import TextStream
 from commentator_lib.commentators.torch_tools import free_gpu, out_of_memory
 from commentator_lib.commentators.vlm.checking import INSTALL, check_before_loading
 from commentator_lib.commentators.vlm.generation import Generation
+from commentator_lib.commentators.vlm.judging import RULES, measure
 from commentator_lib.commentators.vlm.loading import EXAMPLES, Loaded, load
 from commentator_lib.commentators.vlm.sampling import Sampler, comment_seed
 from commentator_lib.commentators.weights import first_sentence
@@ -41,6 +42,8 @@ class VLMCommentator(Commentator):
     The constructor loads no weights. It raises CommentatorError, one line with a fix, for faults that show without
     them: packages, checkpoint, architecture, device, memory.
     """
+
+    judges = RULES
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -106,18 +109,40 @@ class VLMCommentator(Commentator):
             if not out_of_memory(error):
                 raise
             problem = first_sentence(error)
-        if (
-            problem
-        ):  # raised here: the error above refers to the call's stack frames, and they refer to the tensors
-            free_gpu()
-            raise MemoryError(
-                f"the memory did not suffice for this comment ({problem}): its caches were freed; lower "
-                "frames_per_inference or picture_max_px if it happens again"
-            )
+        if problem:
+            raise self._no_memory("this comment", problem)
 
-    def _comment(self, request: CommentRequest, timeout_s: float | None) -> Iterator[CommentChunk]:
+    def judge(self, request: CommentRequest, rule: str, last_comment: str) -> float | None:
+        """Return the rule's number in one forward pass (judging.py). Raise MemoryError as `comment` does."""
+        self.warm_up()
+        self._must_not_be_busy()
+        assert self._loaded is not None  # `warm_up` comes first
+        try:
+            return measure(self._loaded, request, rule, last_comment)
+        except Exception as error:  # as above
+            if not out_of_memory(error):
+                raise
+            problem = first_sentence(error)
+        raise self._no_memory("judging this picture", problem)
+
+    def _no_memory(self, what: str, problem: str) -> MemoryError:
+        """Free the memory and return the error to raise.
+
+        Call it after the block that caught the first error, which refers to the call's stack frames, and they refer
+        to the tensors.
+        """
+        free_gpu()
+        return MemoryError(
+            f"the memory did not suffice for {what} ({problem}): its caches were freed; lower "
+            "frames_per_inference or picture_max_px if it happens again"
+        )
+
+    def _must_not_be_busy(self) -> None:
         if self._generation is not None and self._generation.running:
             raise RuntimeError("the model is still busy with a comment that it did not end in time")
+
+    def _comment(self, request: CommentRequest, timeout_s: float | None) -> Iterator[CommentChunk]:
+        self._must_not_be_busy()
         loaded = self._loaded
         assert loaded is not None  # `warm_up` comes first
         # 1) Frames and prompt become the model's inputs.

@@ -39,9 +39,13 @@ def test_headline_has_what_was_asked_and_nothing_that_was_not_measured():
     assert set(found) == {"playout", "serial"}
     assert list(found["playout"]) == [
         "goal_recall_3s",
+        "goal_recall_2s_of_evidence",
+        "recall_3s",
         "response_error_median_s",
         "false_triggers_per_min",
         "dead_air_share",
+        "shortfall_median_s",
+        "repetition",
         "sync_error_p95_s",
     ]
     assert found["playout"]["goal_recall_3s"] == {"mean": 1.0, "std": 1.0}

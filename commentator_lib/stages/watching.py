@@ -1,0 +1,131 @@
+"""Watching: show frames to the watchers on a thread of their own, and hand on the events that they report.
+
+A frame that comes while the watchers are busy replaces the one that waits: nothing is queued. A watcher that raises an
+error, or does not return for seconds, is switched off with one line, and the run goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from commentator_lib.clock import Worker
+from commentator_lib.errors import named_first_line
+from commentator_lib.events import Event
+from commentator_lib.media import Frame
+from commentator_lib.watching.base import Watcher
+
+logger = logging.getLogger(__name__)
+
+_HANGS_S = 5.0
+
+
+class Watching:
+    """Frames → watchers → `on_event(event, captured_s)`, with the clock time at which its first evidence was captured.
+
+    `on_screen` is what stands on the screen, by all watchers. `notes` takes one line for each that is switched off.
+    `make_worker` gives the thread; another one is made where a watcher does not return.
+    """
+
+    def __init__(
+        self,
+        watchers: Sequence[Watcher],
+        watch_fps: float,
+        make_worker: Callable[[], Worker],
+        on_event: Callable[[Event, float], None],
+        notes: list[str],
+    ) -> None:
+        self.on_screen: Mapping[str, Any] = {}
+        self.skipped = 0  # frames that were due while the watchers were busy
+        self._active = list(watchers)
+        self._interval_s = 1.0 / watch_fps
+        self._make_worker = make_worker
+        self._on_event = on_event
+        self._notes = notes
+        self._worker: Worker | None = None
+        self._waiting: Frame | None = None
+        self._next_s = float("-inf")
+        self._arrived = asyncio.Event()
+        self._ended = False
+
+    def offer(self, frame: Frame) -> None:
+        """Take a frame of the source; it is looked at if one is due."""
+        if not self._active or frame.captured_at_s < self._next_s - 1e-6:
+            return
+        late_s = frame.captured_at_s - self._next_s
+        base_s = self._next_s if late_s < self._interval_s else frame.captured_at_s
+        self._next_s = base_s + self._interval_s
+        self.skipped += self._waiting is not None
+        self._waiting = frame
+        self._arrived.set()
+
+    def source_ended(self) -> None:
+        """Note that no more frames will come."""
+        self._ended = True
+        self._arrived.set()
+
+    async def run(self) -> None:
+        """Look at frames until the source has ended."""
+        self._worker = self._make_worker()
+        try:
+            for watcher in list(self._active):
+                await self._call(watcher, watcher.reset)
+            while True:
+                while self._waiting is None and not self._ended:
+                    self._arrived.clear()
+                    await self._arrived.wait()
+                frame, self._waiting = self._waiting, None
+                if frame is None:
+                    return
+                await self._look(frame)
+        finally:
+            for watcher in self._active:
+                self._worker.submit(_close, watcher)
+            self._worker.close()
+
+    async def _look(self, frame: Frame) -> None:
+        loop = asyncio.get_running_loop()
+        shown: dict[str, Any] = {}
+        for watcher in list(self._active):
+            events = await self._call(watcher, watcher.look, frame)
+            on_screen = await self._call(watcher, watcher.on_screen)
+            shown.update(on_screen or {})
+            late_s = max(0.0, loop.time() - frame.captured_at_s)
+            for event in events or []:
+                # 1) Reported when the look was over, not when the frame was taken.
+                told = dataclasses.replace(event, detected_s=event.detected_s + late_s)
+                # 2) The clock time of its first evidence; media time and clock run alike around this frame.
+                self._on_event(told, event.at_s + frame.captured_at_s - frame.pts_s)
+        self.on_screen = shown
+
+    async def _call(self, watcher: Watcher, function: Callable[..., Any], *args: Any) -> Any:
+        """Return what a watcher's method returns; None where the watcher fails, which switches it off."""
+        if watcher not in self._active:
+            return None
+        assert self._worker is not None
+        call = asyncio.ensure_future(self._worker.call(function, *args))
+        try:
+            await asyncio.wait({call}, timeout=_HANGS_S)
+            if call.done():
+                return call.result()
+            reason = f"did not return within {_HANGS_S:g} s"
+            self._worker.close()  # its thread ends when the call returns, if it ever does
+            self._worker = self._make_worker()
+        except Exception as error:  # code of others, which may fail in any way
+            reason = named_first_line(error)
+        finally:
+            call.cancel()
+        self._active.remove(watcher)
+        self._notes.append(f"watcher {watcher.name} is switched off: {reason}")
+        logger.warning("watcher %s is switched off: %s", watcher.name, reason)
+        return None
+
+
+def _close(watcher: Watcher) -> None:
+    try:
+        watcher.close()
+    except Exception as error:  # as above; nothing depends on it any more
+        logger.warning("closing watcher %s failed: %s", watcher.name, named_first_line(error))

@@ -1,0 +1,5 @@
+"""Clips of invented broadcasts whose scoreboards are known frame by frame, to measure how well watchers read them.
+
+`script` writes the course of a game, `backgrounds` the moving pictures, `layouts_development` and `layouts_heldout` the
+boards, `traps` what looks like a score and is none; `clip` renders, `judge` compares events with the truth.
+"""

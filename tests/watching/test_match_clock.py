@@ -1,0 +1,73 @@
+"""A clock that runs near a second a second is a match clock; it starts, stops, jumps, or runs too fast in a replay."""
+
+from __future__ import annotations
+
+from commentator_lib.watching.match_clock import MatchClock
+
+
+def run(clock, seconds_at, from_s=0.0, to_s=10.0):
+    """Read the clock five times a second; return the changes."""
+    changes = []
+    for k in range(round((to_s - from_s) * 5)):
+        at_s = from_s + k / 5
+        if (change := clock.push(int(seconds_at(at_s)), at_s)) is not None:
+            changes.append(change)
+    return changes
+
+
+def test_a_clock_that_runs_up_or_down_ticks():
+    for sign in (1, -1):
+        clock = MatchClock()
+        (change,) = run(clock, lambda s, sign=sign: 600 + sign * s)
+        assert clock.ticks and change.state == "started" and change.at_s <= 1.2
+
+
+def test_a_number_that_stands_is_no_clock():
+    clock = MatchClock()
+    assert run(clock, lambda s: 612, to_s=60.0) == [] and not clock.ticks
+
+
+def test_a_number_that_scatters_is_no_clock():
+    clock = MatchClock()
+    run(clock, lambda s: (int(s) * 7919) % 3600, to_s=60.0)
+    assert not clock.ticks
+
+
+def test_a_running_clock_that_stands_has_stopped_and_starts_again():
+    clock = MatchClock()
+    run(clock, lambda s: 100 + s, to_s=10.0)
+    (stopped,) = run(clock, lambda s: 109, 10.0, 20.0)
+    assert stopped.state == "stopped" and 9.0 <= stopped.at_s <= 10.0
+    (started,) = run(clock, lambda s: 109 + s - 20, 20.0, 30.0)
+    assert started.state == "started"
+
+
+def test_a_clock_jumps_at_a_cut():
+    clock = MatchClock()
+    run(clock, lambda s: 100 + s, to_s=10.0)
+    states = [c.state for c in run(clock, lambda s: 2700 + s, 10.0, 20.0)]
+    assert states[0] == "jumped" and clock.seconds == 2719
+
+
+def test_a_clock_that_goes_back_shows_the_past_until_it_is_where_it_was():
+    clock = MatchClock()
+    run(clock, lambda s: 100 + s, to_s=20.0)
+    assert not clock.in_past(20.0)
+    run(clock, lambda s: 80 + s, 20.0, 25.0)
+    assert clock.in_past(25.0) and clock.in_past(25.0, for_s=3.0)
+    run(clock, lambda s: 100 + s, 25.0, 30.0)
+    assert not clock.in_past(30.0)
+
+
+def test_another_half_is_not_the_past_for_long():
+    clock = MatchClock()
+    run(clock, lambda s: 2690 + s, to_s=20.0)
+    run(clock, lambda s: s, 20.0, 80.0)
+    assert not clock.in_past(80.0)
+
+
+def test_a_clock_in_a_replay_runs_too_fast():
+    clock = MatchClock()
+    run(clock, lambda s: 100 + s, to_s=10.0)
+    states = [c.state for c in run(clock, lambda s: 110 + 2.0 * (s - 10), 10.0, 20.0)]
+    assert "fast" in states
