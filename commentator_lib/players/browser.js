@@ -363,7 +363,8 @@ function makeEngine(model) {
   const page = Math.random().toString(36).slice(2, 10);
   const views = new Set();
   const clock = makeClock();
-  const state = { run: null, transcript: new Map(), rows: [], events: new Map(), fps: null, silentFor: 0, replaying: null };
+  const state = { run: null, transcript: new Map(), rows: [], events: new Map() };
+  Object.assign(state, { fps: null, silentFor: 0, replaying: null });
   let drawnDue = -Infinity; // of the last picture
   const notify = (what, ...more) => views.forEach((view) => view[what] && view[what](...more));
   const sound = makeSound(model, clock, () => {

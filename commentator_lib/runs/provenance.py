@@ -14,7 +14,7 @@ from commentator_lib.files import file_sha256
 from commentator_lib.redact import redact_url
 from commentator_lib.runs import meters
 from commentator_lib.settings import Settings
-from commentator_lib.sources.open import demo_clips
+from commentator_lib.sources.open import demo_playlist
 from commentator_lib.voices.base import Voice
 
 
@@ -75,7 +75,7 @@ def run_header(
 ) -> dict[str, Any]:
     """Return what a reader of the log needs to repeat the run; passwords in addresses are left out."""
     specs = [spec] if isinstance(spec, str) else list(spec)
-    clips = demo_clips() if specs == ["demo"] else specs
+    clips = demo_playlist() if specs == ["demo"] else specs
     hashes = {name: file_sha256(name) for name in clips if Path(name).is_file()}
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),

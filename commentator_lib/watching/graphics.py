@@ -34,7 +34,9 @@ _READ_WIDTH_PX = 1280  # in which they are read; larger pictures are scaled down
 # How much may be searched for text, in pixels at once and a second of the source; a thousand take about 1 ms.
 _BUDGET_PX, _BUDGET_PX_PER_S = 400_000.0, 80_000.0
 _PX_A_LINE = 10_000.0  # reading a line counts as so many
-_PROMISING = 20.0
+# For a region that promises so much, the share of the budget that must be left.
+_BUDGET_NEEDED = ((60.0, -1.0), (35.0, 0.0), (20.0, 0.25), (0.0, 0.6))
+_PROMISE_OF_WHOLE = 35.0
 _MOST_LINES = 14
 _WHOLE_EVERY_S = 4.0  # the whole picture is read so often while no board is known,
 _WHOLE_SELDOM_S = 30.0  # and so often while one is
@@ -93,12 +95,12 @@ class GraphicsWatcher(Watcher):
         self._budget.refill(now_s)
         known = [b.small_box() for b in self._boards if b.visible] + [c.small_box for c in self._captions]
         regions = sorted(self._still.regions(known), key=_promise, reverse=True)
-        if regions and self._budget.allows(_promise(regions[0]) >= _PROMISING):
+        if regions and self._budget.allows(_promise(regions[0])):
             self._examine(regions[0], image, small, scale, now_s)
             self._still.mark_examined(regions[0].box)
         elif now_s - self._whole_s >= (_WHOLE_SELDOM_S if self._anchored else _WHOLE_EVERY_S):
             whole = Box(0, 0, small.shape[1], small.shape[0])
-            if self._budget.allows(promising=True):
+            if self._budget.allows(_PROMISE_OF_WHOLE):
                 self._whole_s = now_s
                 self._examine(Region(whole, now_s), image, small, scale, now_s)
         return events
@@ -289,8 +291,8 @@ class GraphicsWatcher(Watcher):
     def _caption_events(self, caption: Caption, certainty: float, now_s: float) -> list[Event]:
         about = about_of(caption.text)
         if about == "replay":
-            self._replay = "label"
-            return [Event("replay", caption.at_s, now_s, 1, certainty, {"begins": True})]
+            known, self._replay = self._replay, "label"
+            return [] if known else [Event("replay", caption.at_s, now_s, 1, certainty, {"begins": True})]
         if not self._memory.is_new(caption.lines, about, now_s):
             return []
         facts = {
@@ -334,12 +336,13 @@ class _Budget:
             self._left_px = min(_BUDGET_PX, self._left_px + (now_s - self._at_s) * _BUDGET_PX_PER_S)
         self._at_s = now_s
 
-    def allows(self, promising: bool) -> bool:
+    def allows(self, promise: float) -> bool:
         """Return whether a region may be searched now: one that promises little only while much is left.
 
-        For one that promises much the budget may be overdrawn a little.
+        For one that promises much the budget may be overdrawn.
         """
-        return self._left_px > (-_BUDGET_PX / 2 if promising else _BUDGET_PX / 2)
+        needed = next(share for least, share in _BUDGET_NEEDED if promise >= least)
+        return self._left_px > needed * _BUDGET_PX
 
     def spend(self, cost_px: float) -> None:
         """Note what a search has cost."""

@@ -27,6 +27,7 @@ from commentator_lib.commentators.base import NOTHING_TO_SAY, Commentator, Comme
 from commentator_lib.commentators.baseline.boxes import WEAK, look_into_tiles, nameable, needs_tiles
 from commentator_lib.commentators.baseline.detector import Detector
 from commentator_lib.commentators.baseline.facts import Fact, choose, find_facts, remember
+from commentator_lib.commentators.baseline.match_talk import MatchTalk
 from commentator_lib.commentators.baseline.motion import Camera, camera_motion, changed_places, is_cut
 from commentator_lib.commentators.baseline.phrasing import Phrasing
 from commentator_lib.commentators.baseline.reading import MIN_PICTURE_PX, TextMemory
@@ -40,6 +41,7 @@ from commentator_lib.commentators.baseline.views import (
     same_picture,
     same_shape,
 )
+from commentator_lib.events import MOST_IMPORTANCE
 from commentator_lib.media import Frame
 
 _LOOKS_PER_CALL = 4
@@ -83,27 +85,54 @@ class BaselineCommentator(Commentator):
         Frames that an earlier call has seen are not looked at again. Frame numbers that go backwards mean a new source:
         then everything is forgotten. A sentence counts as said once the iterator has yielded it.
         """
-        # 1) Look at the frames that are new.
-        detector, read_text = self._load()
+        # 1) What watchers report comes first and at once; something important leaves room for nothing else.
         frames = self._new_source_only(request.frames)
+        now_s = frames[-1].captured_at_s if frames else 0.0
+        said = 0
+        left = request.max_new_tokens
+        for importance, sentence in self._match.news(request.facts, now_s, left):
+            yield CommentChunk((" " if said else "") + sentence, output_tokens=len(sentence.split()))
+            said, left = said + 1, left - len(sentence.split())
+            if importance >= MOST_IMPORTANCE:
+                left = 0
+        if said and not left:
+            return
+        # 2) Look at the frames that are new.
+        detector, read_text = self._load()
         for frame in [f for f in frames if f.index > self._last_index][-_LOOKS_PER_CALL:]:
             rank = sum(f.index > frame.index for f in frames)
             self._look(detector, frame, tiled=rank < _TILED_LOOKS)
         view = self._view
         if view is None or self._spoken_index == view.index:
-            yield CommentChunk(NOTHING_TO_SAY, output_tokens=1)
+            if not said:
+                yield CommentChunk(NOTHING_TO_SAY, output_tokens=1)
             return
-        # 2) Read the newest one, and choose what to say of it.
+        # 3) Read the newest one, and choose what to say of it. In a match, what hoardings say is no news.
         self._spoken_index = view.index
-        if read_text is not None:
+        in_match = self._match.knows_match(request.facts)
+        if read_text is not None and not in_match:
             self._texts.read(read_text, view, [f for f in frames if f.index >= self._shot.index])
-        facts = find_facts(self._shot, view, self._texts.new_text(view.at_s), self._bare_shot_at_s)
-        sentences = choose(facts, self._phrasing, request.max_new_tokens)
-        # 3) Say it, a sentence at a time.
-        for k, (fact, sentence) in enumerate(sentences):
+        text = None if in_match else self._texts.new_text(view.at_s)
+        if (
+            text is not None
+            and text.shown.casefold() in str(request.facts.on_screen.get("caption", "")).casefold()
+        ):
+            text = None  # a watcher reports it
+        facts = find_facts(self._shot, view, text, self._bare_shot_at_s)
+        fillers = [] if said else [line.text for line in self._match.fillers(request.facts, now_s, left)]
+        sentences = choose(facts, self._phrasing, left) if not fillers else []
+        if in_match:
+            sentences = [(fact, words) for fact, words in sentences if not self._match.repeats(words)]
+        # 4) Say it, a sentence at a time.
+        for sentence in fillers:
+            yield CommentChunk((" " if said else "") + sentence, output_tokens=len(sentence.split()))
+            said += 1
+        for fact, sentence in sentences[: 1 if said else 2]:
             self._remember(fact, sentence, view.at_s)
-            yield CommentChunk((" " if k else "") + sentence, output_tokens=len(sentence.split()))
-        if not sentences:
+            self._match.heard(sentence)
+            yield CommentChunk((" " if said else "") + sentence, output_tokens=len(sentence.split()))
+            said += 1
+        if not said:
             yield CommentChunk(NOTHING_TO_SAY, output_tokens=1)
 
     def _forget(self) -> None:
@@ -113,6 +142,7 @@ class BaselineCommentator(Commentator):
         self._shot = Shot(0, 0.0)
         self._texts = TextMemory()
         self._phrasing = Phrasing(self._seed)
+        self._match = MatchTalk(self._phrasing)
         self._tiled_looks = 0
         self._bare_shot_at_s: float | None = None
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from commentator_lib.commentators.baseline.boxes import strong
 from commentator_lib.commentators.baseline.detector import Detection, iou
+from commentator_lib.commentators.baseline.match_words import MATCH_TEMPLATES
 from commentator_lib.commentators.baseline.tracking import Thing
 from commentator_lib.commentators.baseline.words import NUMBERS, TEMPLATES, article, join, quantity, side
 
@@ -65,12 +66,13 @@ class Phrasing:
 
     def __init__(self, seed: int) -> None:
         rng = random.Random(seed)
-        self._ways = {kind: rng.sample(ways, len(ways)) for kind, ways in TEMPLATES.items()}
-        self._turn = dict.fromkeys(TEMPLATES, 0)
+        templates = {**TEMPLATES, **MATCH_TEMPLATES}
+        self._ways = {kind: rng.sample(ways, len(ways)) for kind, ways in templates.items()}
+        self._turn = dict.fromkeys(templates, 0)
         self._recent: deque[str] = deque(maxlen=_RECENT_SENTENCES)
 
     def sentence(self, kind: str, slots: Mapping[str, str]) -> str:
-        """Return the sentence for a fact of this kind (a key of words.TEMPLATES) that would be said now."""
+        """Return the sentence for a fact of this kind (a key of the templates) that would be said now."""
         filled = dict(slots)
         for name in ("thing", "things"):
             if name in filled:
