@@ -62,6 +62,7 @@ class Turns:
     def wake(self) -> None:
         """Check again whether a cycle may start."""
         self._wake.set()
+        self._playback.wake()  # serial waits for the end of what is heard
 
     def frame_arrived(self) -> None:
         """Note that a frame has come into the window."""
@@ -95,14 +96,14 @@ class Turns:
         self._trigger = trigger
         self._generation.overtake(trigger)
         self._delivery.drop_waiting(trigger)
-        self._wake.set()
+        self.wake()
 
     def event_noticed(self, importance: int) -> None:
         """Interrupt for an important event, unless one at least as important is being told; else let it wait."""
         if importance >= self.settings.interrupt_importance and importance > self._importance_under_way():
             self.interrupt("event")
         else:
-            self._wake.set()
+            self.wake()
 
     def _importance_under_way(self) -> int:
         """Return the importance of the most important comment that is prepared or heard; -1 for none."""

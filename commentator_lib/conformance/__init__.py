@@ -1,4 +1,4 @@
-"""Tests for your own source, commentator, voice or player. Subclass one, and write `make`:
+"""Tests for your own source, commentator, voice, player or watcher. Subclass one, and write `make`:
 
     from commentator_lib.conformance import VoiceConformance
 
@@ -15,5 +15,12 @@ from commentator_lib.conformance.commentator import CommentatorConformance
 from commentator_lib.conformance.player import PlayerConformance
 from commentator_lib.conformance.source import SourceConformance
 from commentator_lib.conformance.voice import VoiceConformance
+from commentator_lib.conformance.watcher import WatcherConformance
 
-__all__ = ["CommentatorConformance", "PlayerConformance", "SourceConformance", "VoiceConformance"]
+__all__ = [
+    "CommentatorConformance",
+    "PlayerConformance",
+    "SourceConformance",
+    "VoiceConformance",
+    "WatcherConformance",
+]

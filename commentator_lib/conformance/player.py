@@ -69,13 +69,20 @@ class PlayerConformance:
 
     def test_it_takes_rows_of_the_log(self) -> None:
         async def use(group: PlayerGroup) -> None:
-            rows: dict[str, dict[str, Any]] = {
-                "run": {"epoch_s": 0.0, "source": "x", "fps": 25.0, "duration_s": None, "commentator": "y"},
-                "cycle": {"cycle": 1, "outcome": "silent"},
-                "sample": {"at_s": 1.0},
-                "end": {"problem": "", "stopped": False},
-            }
-            for kind, row in rows.items():
+            times = {"at_s": 1.0, "detected_s": 1.4, "captured_s": 1.0}
+            rest = {"importance": 3, "certainty": 0.9, "facts": '{"score": [1, 0]}'}
+            rows: list[tuple[str, dict[str, Any]]] = [
+                (
+                    "run",
+                    {"epoch_s": 0.0, "source": "x", "fps": 25.0, "duration_s": None, "commentator": "y"},
+                ),
+                ("cycle", {"cycle": 1, "outcome": "silent"}),
+                ("sample", {"at_s": 1.0}),
+                ("event", {"event": 0, "kind": "score", **times, **rest}),
+                ("event", {"event": 0, "cycle": 1}),
+                ("end", {"problem": "", "stopped": False}),
+            ]
+            for kind, row in rows:
                 group.log_row(kind, row)
 
         self._run(use)

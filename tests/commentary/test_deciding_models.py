@@ -250,6 +250,7 @@ def test_a_pass_that_fails_is_one_failed_row_and_the_session_goes_on(judge, reas
     assert slots.decide_pass_s.notna().all() and slots.decided_value.isna().all()
 
 
+@pytest.mark.slow
 def test_a_pass_that_hangs_is_given_up():
     hanging = Hangs()
 
@@ -269,6 +270,7 @@ def test_a_pass_that_hangs_is_given_up():
     assert failed[0]["reason"] == "the commentator gave no number for yes-no within 0.8 s"
 
 
+@pytest.mark.slow
 def test_a_stop_ends_a_pass():
     hanging = Hangs()
 

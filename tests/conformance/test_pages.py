@@ -12,7 +12,7 @@ PAGES = {
     path.stem: path
     for path in sorted(Path(__file__).resolve().parents[2].joinpath("docs").glob("write_a_*.md"))
 }
-KINDS = ("commentator", "source", "voice")
+KINDS = ("commentator", "source", "voice", "watcher")
 
 
 def run_page(name):

@@ -39,12 +39,14 @@ def test_joining_at_a_score_is_no_event_and_stands_on_screen():
     assert shown["score"] == [2, 1] and shown["teams"] == ["HAV", "NYM"] and shown["clock"].startswith("25:0")
 
 
+@pytest.mark.slow
 def test_a_goal_that_is_taken_back_is_a_correction():
     draw = game([(5.0, (1, 0)), (9.0, (0, 0))])
     first, second = reported(GraphicsWatcher(), frames(draw, 13.0), "score")
     assert not first.facts["correction"] and second.facts["correction"] and second.facts["score"] == [0, 0]
 
 
+@pytest.mark.slow
 def test_the_score_is_kept_while_the_board_is_hidden():
     watcher = GraphicsWatcher()
     draw = game([(7.0, (1, 0))], hidden=lambda s: 5.0 <= s < 10.0)
@@ -52,6 +54,7 @@ def test_the_score_is_kept_while_the_board_is_hidden():
     assert event.facts["score"] == [1, 0] and 9.9 <= event.at_s <= 10.5
 
 
+@pytest.mark.slow
 def test_a_replay_with_the_board_of_its_time_changes_nothing():
     def draw(image, at_s):
         replayed = 9.0 <= at_s < 14.0
@@ -64,6 +67,7 @@ def test_a_replay_with_the_board_of_its_time_changes_nothing():
     assert [e.facts["begins"] for e in events if e.kind == "replay"] == [True, False]
 
 
+@pytest.mark.slow
 def test_another_match_on_the_same_place_changes_nothing():
     def draw(image, at_s):
         other = int(at_s / 4) % 2 and at_s > 6
@@ -74,6 +78,7 @@ def test_another_match_on_the_same_place_changes_nothing():
     assert reported(GraphicsWatcher(), frames(draw, 16.0), "score") == []
 
 
+@pytest.mark.slow
 def test_numbers_of_the_picture_are_no_score():
     def draw(image, at_s):
         put(image, "1:1", round(40 + 40 * at_s) % 500, 200, 1.0)  # on a hoarding, moving with the camera
@@ -99,6 +104,7 @@ def test_a_caption_is_reported_with_its_parts_and_what_it_is_about():
     assert 2.9 <= event.at_s <= 3.6 and event.detected_s <= 4.6
 
 
+@pytest.mark.slow
 def test_a_caption_under_a_fixed_camera_is_seen_and_a_hoarding_is_not():
     def draw(image, at_s):
         put(image, "FIRNIX BANK", 200, 220, 1.0)
@@ -122,12 +128,14 @@ def test_a_replay_is_one_from_its_label_until_the_label_goes():
     assert "replay" not in watcher.on_screen()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(400, 224), (360, 640), (1280, 720)])
 def test_pictures_of_other_sizes(size):
     (event,) = reported(GraphicsWatcher(), frames(game([(5.0, (1, 0))]), 8.0, size=size), "score")
     assert event.facts["score"] == [1, 0]
 
 
+@pytest.mark.slow
 def test_a_source_that_jumps_back_begins_again():
     watcher = GraphicsWatcher()
     pictures = list(frames(game([(4.0, (1, 0))]), 6.0))
@@ -135,12 +143,14 @@ def test_a_source_that_jumps_back_begins_again():
     assert len(reported(watcher, pictures, "score")) == 1
 
 
+@pytest.mark.slow
 def test_a_board_that_flickers_reports_no_more_than_what_happened():
     draw = game([(6.0, (1, 0))], hidden=lambda s: int(s * 5) % 3 == 0)
     events = reported(GraphicsWatcher(), frames(draw, 12.0), "score")
     assert [e.facts["score"] for e in events] in ([], [[1, 0]])
 
 
+@pytest.mark.slow
 def test_two_clocks_and_one_that_stands():
     def draw(image, at_s):
         board(image, (0, 0) if at_s < 6 else (1, 0), 1500)  # stands

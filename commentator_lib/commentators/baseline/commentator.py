@@ -30,7 +30,7 @@ from commentator_lib.commentators.baseline.facts import Fact, choose, find_facts
 from commentator_lib.commentators.baseline.match_talk import MatchTalk
 from commentator_lib.commentators.baseline.motion import Camera, camera_motion, changed_places, is_cut
 from commentator_lib.commentators.baseline.phrasing import Phrasing
-from commentator_lib.commentators.baseline.reading import MIN_PICTURE_PX, TextMemory
+from commentator_lib.commentators.baseline.reading import MIN_PICTURE_PX, Text, TextMemory
 from commentator_lib.commentators.baseline.text import ReadText, ocr_installed, rapidocr_reader
 from commentator_lib.commentators.baseline.tracking import Shot
 from commentator_lib.commentators.baseline.views import (
@@ -41,7 +41,7 @@ from commentator_lib.commentators.baseline.views import (
     same_picture,
     same_shape,
 )
-from commentator_lib.events import MOST_IMPORTANCE
+from commentator_lib.events import MOST_IMPORTANCE, Facts
 from commentator_lib.media import Frame
 
 _LOOKS_PER_CALL = 4
@@ -88,13 +88,11 @@ class BaselineCommentator(Commentator):
         # 1) What watchers report comes first and at once; something important leaves room for nothing else.
         frames = self._new_source_only(request.frames)
         now_s = frames[-1].captured_at_s if frames else 0.0
-        said = 0
-        left = request.max_new_tokens
+        said, left = 0, request.max_new_tokens
         for importance, sentence in self._match.news(request.facts, now_s, left):
             yield CommentChunk((" " if said else "") + sentence, output_tokens=len(sentence.split()))
-            said, left = said + 1, left - len(sentence.split())
-            if importance >= MOST_IMPORTANCE:
-                left = 0
+            said += 1
+            left = 0 if importance >= MOST_IMPORTANCE else left - len(sentence.split())
         if said and not left:
             return
         # 2) Look at the frames that are new.
@@ -112,12 +110,7 @@ class BaselineCommentator(Commentator):
         in_match = self._match.knows_match(request.facts)
         if read_text is not None and not in_match:
             self._texts.read(read_text, view, [f for f in frames if f.index >= self._shot.index])
-        text = None if in_match else self._texts.new_text(view.at_s)
-        if (
-            text is not None
-            and text.shown.casefold() in str(request.facts.on_screen.get("caption", "")).casefold()
-        ):
-            text = None  # a watcher reports it
+        text = None if in_match else _not_reported(self._texts.new_text(view.at_s), request.facts)
         facts = find_facts(self._shot, view, text, self._bare_shot_at_s)
         fillers = [] if said else [line.text for line in self._match.fillers(request.facts, now_s, left)]
         sentences = choose(facts, self._phrasing, left) if not fillers else []
@@ -157,13 +150,7 @@ class BaselineCommentator(Commentator):
 
     def _new_source_only(self, frames: Sequence[Frame]) -> list[Frame]:
         """Return the frames since the index last went backwards, each once; forget all if it did."""
-        current: list[Frame] = []
-        restarted = False
-        for frame in frames:
-            if current and frame.index < current[-1].index:
-                current, restarted = [], True
-            if not current or frame.index > current[-1].index:
-                current.append(frame)
+        current, restarted = _since_restart(frames)
         if current and (restarted or current[-1].index < self._last_index):
             self._forget()
         return current
@@ -210,3 +197,21 @@ class BaselineCommentator(Commentator):
         remember(self._shot, fact, now_s)
         if fact.kind == "bare shot":
             self._bare_shot_at_s = now_s
+
+
+def _since_restart(frames: Sequence[Frame]) -> tuple[list[Frame], bool]:
+    """Return the frames since the index last went backwards, each once, and whether it did."""
+    current: list[Frame] = []
+    restarted = False
+    for frame in frames:
+        if current and frame.index < current[-1].index:
+            current, restarted = [], True
+        if not current or frame.index > current[-1].index:
+            current.append(frame)
+    return current, restarted
+
+
+def _not_reported(text: Text | None, facts: Facts) -> Text | None:
+    """Return a text, None where it is part of the caption on screen: a watcher reports that."""
+    caption = str(facts.on_screen.get("caption", ""))
+    return None if text is not None and text.shown.casefold() in caption.casefold() else text

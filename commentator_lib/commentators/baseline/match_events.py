@@ -206,7 +206,9 @@ def quoted_choice(event: Event) -> Choice:
     """Return the way to quote a caption about nothing known; none where it cannot be quoted safely."""
     whole, heading = (cleaned(event.facts.get(key, ""), 200) for key in ("text", "heading"))
     text = whole if len(whole) <= 40 else heading
-    if not 2 < len(text) <= 40 or names_news(text) or sum(c.isalpha() for c in text) < 3:
+    if len(text) > 40 or names_news(text) or sum(c.isalpha() for c in text) < 3:
+        return ()
+    if len(text.split()) < 2:  # often a piece of a longer line
         return ()
     return (("caption", {"text": text}),)
 

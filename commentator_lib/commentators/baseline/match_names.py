@@ -125,10 +125,15 @@ def who_is(line: str, heading: str, teams: Sequence[str], codes: Sequence[str]) 
 
 
 def side_of(text: str, teams: Sequence[str], codes: Sequence[str]) -> int | None:
-    """Return the side (0 home, 1 away) that is called exactly so, or None."""
+    """Return the side (0 home, 1 away) that is called exactly so or begins with these three letters or more, or None.
+
+    >>> side_of("ORA", ["Purlingham Vale", "Oranbrook Athletic"], [])
+    1
+    """
     form = text.casefold()
     for side in (0, 1):
-        if form and form in (_at(teams, side).casefold(), _at(codes, side).casefold()):
+        team, code = _at(teams, side).casefold(), _at(codes, side).casefold()
+        if form and (form in (team, code) or (len(form) >= 3 and text.isupper() and team.startswith(form))):
             return side
     return None
 

@@ -50,38 +50,39 @@ def told(talk: MatchTalk, facts: Facts, now_s: float, max_words: int = 40) -> st
 
 
 def scripted_match(seed: int, comments: int = 40) -> list[tuple[Facts, float]]:
-    """Return facts as of a lively match, and the time of each, 4 s apart: almost half of them with an event."""
+    """Return facts as of a lively match, and the time of each, 4 s apart: almost half of them with an event.
+
+    After a goal's caption the scoreboard follows in the next comment. The same kind of event comes 12 s later at least.
+    """
     rng = random.Random(1000 + seed)
-    standing, sequence, goal_side, last_goal = [0, 0], [], None, -9
+    kinds = ["goal", "yellow card", "corner", "substitution", "replay", "swell", "whistle", *[""] * 8]
+    standing, sequence, owed = [0, 0], [], None
+    free_at_s: dict[str, float] = {}
     for k in range(comments):
-        now_s = 1.0 + 4.0 * k
-        on_screen = {"clock": f"{30 + int(now_s) // 60}:{int(now_s) % 60:02d}"}
-        side = rng.randrange(2)
+        now_s, side = 1.0 + 4.0 * k, rng.randrange(2)
+        at_s = now_s - 1.0
+        kind = rng.choice([kind for kind in kinds if free_at_s.get(kind, 0.0) <= now_s])
         line = f"{rng.randrange(2, 30)} {rng.choice(PLAYERS)}  "
-        if goal_side is not None:  # the scoreboard follows the caption of the last comment
-            before, standing[goal_side] = list(standing), standing[goal_side] + 1
-            event, goal_side = score(standing, before, now_s - 1.0), None
-        elif k == 0:
-            event = caption("", f"v {TEAMS[1]}", 0.2, TEAMS[0], 0)
-        else:
-            draw = rng.random()
-            if draw < 0.1 and k - last_goal < 7:
-                draw = 1.0  # after a goal the ball goes back to the centre first
-            goal_side, last_goal = (side, k) if draw < 0.1 else (None, last_goal)
-            event = (
-                goal_caption(line + TEAMS[side], now_s - 1.0)
-                if draw < 0.1
-                else caption("yellow card", line + ("RED", "BLU")[side], now_s - 1.0)
-                if draw < 0.18
-                else caption("corner", TEAMS[side], now_s - 1.0)
-                if draw < 0.26
-                else caption("substitution", "IN 26 PELLORI   OUT 8 OSTRELL", now_s - 1.0)
-                if draw < 0.32
-                else Event("replay", now_s - 1.0, now_s, facts={"begins": True})
-                if draw < 0.4
-                else Event(rng.choice(["swell", "whistle"]), now_s - 1.0, now_s, 2)
-                if draw < 0.52
-                else None
-            )
-        sequence.append((happened(*([event] if event else []), score=list(standing), **on_screen), now_s))
+        events: list[Event] = []
+        if k == 0:
+            events = [caption("", f"v {TEAMS[1]}", at_s, TEAMS[0], 0)]
+        elif owed is not None:
+            before, standing[owed] = list(standing), standing[owed] + 1
+            events, owed = [score(standing, before, at_s)], None
+        elif kind:
+            free_at_s[kind] = now_s + (28.0 if kind == "goal" else 12.0)
+            owed = side if kind == "goal" else None
+            events = [_event(kind, line, side, at_s)]
+        clock = f"{30 + int(now_s) // 60}:{int(now_s) % 60:02d}"
+        sequence.append((happened(*events, score=list(standing), clock=clock), now_s))
     return sequence
+
+
+def _event(kind: str, line: str, side: int, at_s: float) -> Event:
+    if kind == "goal":
+        return goal_caption(line + TEAMS[side], at_s)
+    if kind == "substitution":
+        return caption(kind, "IN 26 PELLORI   OUT 8 OSTRELL", at_s)
+    if kind in ("yellow card", "corner"):
+        return caption(kind, line + ("RED", "BLU")[side] if kind == "yellow card" else TEAMS[side], at_s)
+    return Event(kind, at_s, at_s + 0.5, 1 if kind == "replay" else 2)

@@ -265,6 +265,7 @@ def test_names_are_quoted_as_read_without_marks_and_cut():
         ("12GORLAN BLUEHAVEN CITY", "GOAL", Who("Gorlan", 1)),
         ("4 DARVIK RED", "YELLOW CARD", Who("Darvik", 0)),
         ("BLUEHAVEN CITY", "CORNER", Who("", 1)),
+        ("4 DARVIK BLUE", "YELLOW CARD", Who("Darvik", 1)),
         ("Harlow (assist Odell)", "GOAL", Who("Harlow")),
         ("Match statistics 34% of all 18", "GOAL", Who()),
         ("", "GOAL", Who()),
@@ -289,5 +290,5 @@ def test_small_parsers():
 def test_a_caption_is_quoted_only_where_it_names_no_event():
     said = told(new_talk(), happened(caption("", "Matchday twelve", 20.0, "League", 0)), 21.0)
     assert "League Matchday twelve" in said
-    for text in ("Corners 4 2", "Result 2-1", "Top shots", "x" * 60):
+    for text in ("Corners 4 2", "Result 2-1", "Top shots", "x " * 30, "VENATHLETIC"):
         assert told(new_talk(), happened(caption("", "", 20.0, text, 0)), 21.0) == ""

@@ -49,7 +49,7 @@ HOLDS = {
     "swell": "crowd|roar|noise|stands",
     "whistle": "whistle",
 }
-KINDS = [(kind, way) for kind, ways in MATCH_TEMPLATES.items() for way in ways]
+WAYS = [way for ways in MATCH_TEMPLATES.values() for way in ways]
 
 
 @pytest.mark.parametrize("table", [TEMPLATES, MATCH_TEMPLATES])
@@ -62,13 +62,14 @@ def test_no_kind_of_a_match_hides_one_of_the_picture():
     assert set(MATCH_TEMPLATES) >= CAPTION_KINDS
 
 
-@pytest.mark.parametrize(("kind", "way"), KINDS)
-def test_a_wording_names_its_event_and_no_other(kind, way):
-    said = way.format(**SLOTS)
-    assert kinds_named(said) == ({NAMES[kind]} if kind in NAMES else set()), said
-    assert scores_named(said) == ([(2, 1)] if "{score}" in way else []), said
-    assert re.search(HOLDS.get(kind, ""), said, re.IGNORECASE), said
-    assert said[-1] in ".!" and "{" not in said
+@pytest.mark.parametrize("kind", MATCH_TEMPLATES)
+def test_a_wording_names_its_event_and_no_other(kind):
+    for way in MATCH_TEMPLATES[kind]:
+        said = way.format(**SLOTS)
+        assert kinds_named(said) == ({NAMES[kind]} if kind in NAMES else set()), said
+        assert scores_named(said) == ([(2, 1)] if "{score}" in way else []), said
+        assert re.search(HOLDS.get(kind, ""), said, re.IGNORECASE), said
+        assert said[-1] in ".!" and "{" not in said
 
 
 def test_every_wording_of_a_new_shot_names_the_cut():
@@ -95,7 +96,7 @@ def test_what_may_not_be_quoted_is_what_the_measure_takes_for_an_event():
         "12:30",
         "Shotton",
     ]
-    for text in [*quotes, *(way.format(**SLOTS) for _, way in KINDS)]:
+    for text in [*quotes, *(way.format(**SLOTS) for way in WAYS)]:
         measured = bool(kinds_named(text) or scores_named(text))
         assert names_news(text) >= measured, text
     assert not names_news("Northgate United") and not names_news("Shotton 12:30")
