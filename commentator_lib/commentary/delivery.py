@@ -76,6 +76,15 @@ class Delivery:
         now = self._clock.time()
         return comment.text_up_to(self.playback(comment).heard_s(now) + max(0.0, when_s - now))
 
+    def text_to_carry(self, trigger: str, captured_s: float) -> str:
+        """Return the last comment for the next prompt: all of it, or what will have been heard if it is cut.
+
+        `captured_s`: the clock time of the newest frame of the next comment.
+        """
+        if trigger in ("change", "event") and self.last is not None and not self.last.ended:
+            return self.heard_by(self.last, self._delay.due_of(captured_s))
+        return self.last_text
+
     # --- its first sound
 
     def take(self, comment: Comment, piece: SpeechPiece) -> None:

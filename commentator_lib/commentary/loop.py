@@ -18,13 +18,13 @@ from typing import Any
 
 from commentator_lib.buffers import SlidingWindow
 from commentator_lib.clock import Worker
+from commentator_lib.commentary.asking import comment_request, judged_request
 from commentator_lib.commentary.comment import Comment, State
-from commentator_lib.commentary.deciding import MODEL_RULES, ModelRule, judged_prompt, worth_a_cycle
+from commentator_lib.commentary.deciding import MODEL_RULES, worth_a_cycle
 from commentator_lib.commentary.delivery import Delivery
 from commentator_lib.commentary.event_queue import EventQueue, Noticed
 from commentator_lib.commentary.generation import Generation
 from commentator_lib.commentary.judging import Judging, Verdict
-from commentator_lib.commentary.prompts import build_prompt, facts_in_words
 from commentator_lib.commentary.record_keeper import RecordKeeper
 from commentator_lib.commentary.speech import speak_comment
 from commentator_lib.commentary.turns import Turns
@@ -159,17 +159,11 @@ class CommentaryLoop:
         self._turns.frame_arrived()
 
     def scene_changed(self, compensated: float) -> None:
-        """Note by how much (0–255) a frame of the window changed in the last second.
-
-        An important change may cut the comment that is being heard.
-        """
+        """Note by how much (0–255) a frame of the window changed in the last second; much may cut what is heard."""
         self._turns.scene_changed(compensated)
 
     def event_noticed(self, event: Event, captured_s: float) -> None:
-        """Take an event of a watcher, whose first evidence was captured at clock time `captured_s`.
-
-        An important one cuts what is being heard; others are told in the next cycle.
-        """
+        """Take an event whose first evidence was captured at clock time `captured_s`; it may cut what is heard."""
         number = self._log.noticed(event, captured_s - self._epoch_s)
         self._events.add([Noticed(number, event, captured_s)])
         self._turns.event_noticed(event.importance)
@@ -223,14 +217,13 @@ class CommentaryLoop:
         facts = Facts(dict(self._on_screen()), tuple(n.event for n in noticed))
         record.events = " ".join(n.event.kind for n in noticed)
         record.importance = noticed[0].event.importance if noticed else None
-        last_text = self._carried_text(trigger, newest)
+        last_text = self._delivery.text_to_carry(trigger, newest.captured_at_s)
         record.intensity = intensity(change.mean, last_text) if settings.speech else "normal"
-        told = facts_in_words(facts)
-        prompt = build_prompt(self.profile, self.instruction or "", last_text, record.intensity, told)
-        record.prompt_characters = len(prompt)
+        words = (self.profile, self.instruction or "", last_text, record.intensity)
+        request = comment_request(frames, facts, settings, *words)
+        record.prompt_characters = len(request.prompt)
         record.infer_s = now - self._epoch_s
         self._scene.mark_inference()
-        request = CommentRequest(frames, prompt, settings.max_new_tokens, settings.speech, facts)
         cuts = bool(noticed) and noticed[0].event.importance >= settings.interrupt_importance
         await self._comment(Comment(record, newest.captured_at_s, noticed, cuts), request)
 
@@ -246,8 +239,11 @@ class CommentaryLoop:
             self._keeper.log_end(record, "unchanged")
             return False
         # 2) The model; an event that came meanwhile is a reason too.
-        request = self._judged_request(rule, frames, change)
-        verdict = await self._judging.decide(rule, record, request, self._delivery.last_text)
+        last_text, facts = self._delivery.last_text, Facts(dict(self._on_screen()))
+        length = intensity(change.mean, last_text) if settings.speech else "normal"
+        words = (self.profile, self.instruction or "", last_text, length)
+        request = judged_request(rule, frames, facts, settings, *words)
+        verdict = await self._judging.decide(rule, record, request, last_text)
         overtaken = self._turns.take_trigger()
         waiting = self._events.importance(self._clock.time())
         speak = verdict.speak or worth_a_cycle(record.trigger, 0.0, math.inf, rule, waiting)
@@ -260,30 +256,14 @@ class CommentaryLoop:
         self._keeper.log_end(record, verdict.outcome, verdict.reason)
         return False
 
-    def _judged_request(self, rule: ModelRule, frames: list[Frame], change: SceneChange) -> CommentRequest:
-        """Return what the model is asked with for a rule of its own: no event waits then."""
-        last_text, facts = self._delivery.last_text, Facts(dict(self._on_screen()))
-        length = intensity(change.mean, last_text) if self.settings.speech else "normal"
-        told = facts_in_words(facts)
-        prompt = judged_prompt(rule, self.profile, self.instruction or "", last_text, length, told)
-        return CommentRequest(frames, prompt, 1, self.settings.speech, facts)
-
-    def _carried_text(self, trigger: str, newest: Frame) -> str:
-        """Return the last comment for the next prompt: all of it, or what will have been heard if it is cut."""
-        last = self._delivery.last
-        if trigger in ("change", "event") and last is not None and not last.ended:
-            return self._delivery.heard_by(last, self._delay.due_of(newest.captured_at_s))
-        return self._delivery.last_text
-
     async def _comment(self, comment: Comment, request: CommentRequest) -> None:
         """Generate a comment to its end, its failure or an interruption; then hand it over."""
         record = comment.record
         voice, importance = self._voice, comment.importance
         pieces = speak_comment(self._commentator, voice, request, request.speech, importance)
         silent = await self._generation.run(comment, pieces)
-        if (
-            comment.state is not State.PREPARING
-        ):  # something of it is heard or shown: its own task finishes it
+        # Something of it is heard or shown: its own task finishes it.
+        if comment.state is not State.PREPARING:
             if record.text:
                 self._delivery.last_text = record.text
                 self._judging.said(record.text, request.frames)

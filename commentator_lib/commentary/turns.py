@@ -21,6 +21,8 @@ from commentator_lib.settings import Settings
 
 # How long a cycle waits for the frame that will be on screen when it speaks: a frame or two of video.
 _FRAME_WAIT_S = 0.08
+# A comment on an event has named it by the time that so much of it was heard.
+_NAMED_AFTER_S = 3.0
 
 
 class Turns:
@@ -106,11 +108,16 @@ class Turns:
             self.wake()
 
     def _importance_under_way(self) -> int:
-        """Return the importance of the most important comment that is prepared or heard; -1 for none."""
+        """Return the importance of the most important comment that is prepared or heard; -1 for none.
+
+        One that was heard for a while has named its event: what is left of it may be cut.
+        """
+        now = self._clock.time()
         under_way = [c for c in self._delivery.comments.values() if not c.ended]
         if self._generation.comment:
             under_way.append(self._generation.comment)
-        return max((comment.importance for comment in under_way), default=-1)
+        untold = [c for c in under_way if self._delivery.playback(c).heard_s(now) < _NAMED_AFTER_S]
+        return max((comment.importance for comment in untold), default=-1)
 
     def scene_changed(self, compensated: float) -> None:
         """Interrupt for an important change, if there is a comment that it can cut."""

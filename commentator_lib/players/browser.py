@@ -58,6 +58,8 @@ _DRAWS_KEPT = 20_000
 # A frame, a click and an acknowledgement each pass through several threads, and at each of them a cell that computes
 # keeps the interpreter for the switch interval, 5 ms by default: too long for 25 frames a second.
 _SWITCH_INTERVAL_S = 0.001
+# anywidget loads one module: what shows events stands in a file of its own, and comes first.
+_MODULE = "\n".join((_FOLDER / name).read_text("utf-8") for name in ("events.js", "browser.js"))
 
 
 @dataclass(slots=True)
@@ -88,8 +90,7 @@ class LivePlayer(anywidget.AnyWidget, Player, metaclass=_WidgetAndPlayer):
     page was behind.
     """
 
-    # anywidget loads one module: what shows events stands in a file of its own, and comes first.
-    _esm = "\n".join((_FOLDER / name).read_text("utf-8") for name in ("events.js", "browser.js"))
+    _esm = _MODULE
     _css = _FOLDER / "browser.css"
     volume = traitlets.Float(1.0, min=0.0, max=1.0).tag(sync=True)
     muted = traitlets.Bool(False).tag(sync=True)
@@ -195,9 +196,8 @@ class LivePlayer(anywidget.AnyWidget, Player, metaclass=_WidgetAndPlayer):
                 message = self._memory.events.add_row(row, self._since_start(time.monotonic()))
             else:
                 message = shown_row(kind, row)
-                if kind == "run":
-                    self._run = message
-                else:
+                self._run = message if kind == "run" else self._run
+                if kind != "run":
                     self._memory.rows.append(message)
             if message is not None:
                 self._post(message)

@@ -17,7 +17,7 @@ from commentator_lib.watching.match_clock import ClockChange, MatchClock
 from commentator_lib.watching.ocr import Box, TextReader
 from commentator_lib.watching.overlays import StillMap
 from commentator_lib.watching.score import ADVANTAGE, Change, Score, ScoreVotes
-from commentator_lib.watching.tokens import Form, Token, digits_of, seconds_of
+from commentator_lib.watching.tokens import Form, Token, digits_of, form_of, seconds_of
 
 _VISIBLE_SHARE = 0.6
 _SAME_LEVELS = 24
@@ -77,6 +77,15 @@ class Column:
         return [cell.box for cell, count in zip(self.cells, self.changed, strict=False) if count >= most / 2]
 
 
+@dataclass(slots=True)
+class PeriodCell:
+    """A board's part that names the period; another reading counts when it comes twice."""
+
+    cell: Cell
+    text: str
+    candidate: str = ""
+
+
 class Board:
     """One board. `visible` says whether it is on screen, `since_s` from when it is known.
 
@@ -104,6 +113,7 @@ class Board:
         for new, old in zip(self.columns, kept, strict=False):
             new.votes, new.restless = old.votes, old.restless
         self.clocks = [(Cell(t.box), MatchClock()) for t in layout.clocks]
+        self.periods = [PeriodCell(Cell(t.box), t.text) for t in layout.periods]
         self._template: np.ndarray | None = None
         self._trust: np.ndarray | None = None  # how reliably each pixel of the template returns, 0 to 1
 
@@ -248,6 +258,25 @@ class Board:
             if change is not None:
                 found.append(change)
         return found
+
+
+def read_period(
+    part: PeriodCell, reader: TextReader, image: np.ndarray, grey: np.ndarray, at_s: float
+) -> bool:
+    """Read the period where its pixels have changed; return whether it is certain that it is another one now."""
+    if not part.candidate and not part.cell.changed(grey, at_s):
+        return False
+    line = reader.read([part.cell.box.crop(image)])[0]
+    part.cell.keep(grey, at_s)
+    text = line.text.strip()
+    if form_of(text) is not Form.PERIOD or line.certainty < _LEAST_CERTAINTY or text == part.text:
+        part.candidate = ""
+        return False
+    if text != part.candidate:
+        part.candidate = text
+        return False
+    part.text, part.candidate = text, ""
+    return True
 
 
 def _pair_in(reader: TextReader, part: np.ndarray) -> list[int]:

@@ -127,6 +127,12 @@ def test_an_event_does_not_cut_one_that_is_as_important():
     assert list(rows.outcome) == ["spoken", "spoken"] and list(rows.events) == ["thing-6", "thing-7"]
 
 
+def test_what_is_left_of_a_long_comment_gives_way_to_the_next_event():
+    session, _ = told((6.0, 3, 0.2), (12.0, 2, 0.2), says=(LONG,))
+    rows = session.log.cycles[session.log.cycles.events != ""]
+    assert list(rows.outcome)[:2] == ["interrupted", "spoken"] and rows.speech_s.iloc[0] >= 3.0
+
+
 def test_an_event_cuts_one_that_is_less_important():
     session, _ = told((6.0, 2, 0.2), (8.0, 3, 0.2), says=("word " * 20,))
     rows = session.log.cycles[session.log.cycles.events != ""]

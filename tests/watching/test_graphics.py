@@ -68,6 +68,19 @@ def test_a_replay_with_the_board_of_its_time_changes_nothing():
 
 
 @pytest.mark.slow
+def test_the_period_is_reported_when_it_changes():
+    def draw(image, at_s):
+        board(image, (0, 0), 1500 + int(at_s))
+        image[16:46, 280:330] = (16, 24, 60)
+        put(image, "1ST" if at_s < 6 else "2ND", 284, 37)
+
+    watcher = GraphicsWatcher()
+    (event,) = reported(watcher, frames(draw, 9.0), "period")
+    assert event.facts["period"] == "2ND" and 5.9 <= event.at_s <= 7.0
+    assert watcher.on_screen()["period"] == "2ND"
+
+
+@pytest.mark.slow
 def test_another_match_on_the_same_place_changes_nothing():
     def draw(image, at_s):
         other = int(at_s / 4) % 2 and at_s > 6

@@ -3,7 +3,9 @@
 All wordings of a kind are true of the same evidence. A wording names the event that it is for, and no other: a filler
 must not hold a word that names one. Slots: {team}, {player}, {home} and {away} are names as they were
 read; {score} is 2-1, {clock} is 67:12; {where} is a place, {text} and {name} are what was read. Where an event and its
-details are two sentences, the first names the event. It is a table: that is why it is long.
+details are two sentences, the first names the event.
+
+Long because it is a table of wordings.
 """
 
 from __future__ import annotations

@@ -1,0 +1,41 @@
+"""What a commentator is asked: the frames, and a prompt made of the last comment, the facts and the instruction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from commentator_lib.commentary.deciding import ModelRule, judged_prompt
+from commentator_lib.commentary.prompts import build_prompt, facts_in_words
+from commentator_lib.commentators.base import CommentRequest
+from commentator_lib.events import Facts
+from commentator_lib.media import Frame
+from commentator_lib.settings import Settings
+
+
+def comment_request(
+    frames: Sequence[Frame],
+    facts: Facts,
+    settings: Settings,
+    profile: str,
+    instruction: str,
+    last_text: str,
+    length: str,
+) -> CommentRequest:
+    """Return the request for a comment; `length` is minimal, brief or normal."""
+    prompt = build_prompt(profile, instruction, last_text, length, facts_in_words(facts))
+    return CommentRequest(frames, prompt, settings.max_new_tokens, settings.speech, facts)
+
+
+def judged_request(
+    rule: ModelRule,
+    frames: Sequence[Frame],
+    facts: Facts,
+    settings: Settings,
+    profile: str,
+    instruction: str,
+    last_text: str,
+    length: str,
+) -> CommentRequest:
+    """Return the request with which a model is asked for a rule of its own whether to speak."""
+    prompt = judged_prompt(rule, profile, instruction, last_text, length, facts_in_words(facts))
+    return CommentRequest(frames, prompt, 1, settings.speech, facts)
