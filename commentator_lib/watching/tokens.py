@@ -66,8 +66,8 @@ _MISREAD = str.maketrans(
 def form_of(text: str) -> Form:
     """Return what a token looks like.
 
-    >>> [form_of(t).value for t in ("67:12", "2", "2-1", "+4", "HT", "RMA", "(3-2)", "-")]
-    ['clock', 'number', 'pair', 'stoppage', 'period', 'word', 'other', 'other']
+    >>> form_of("67:12").value, form_of("+4").value, form_of("HT").value, form_of("-").value
+    ('clock', 'stoppage', 'period', 'other')
     """
     if _CLOCK.fullmatch(text) or _CLOCK_MINUTE.fullmatch(text):
         return Form.CLOCK

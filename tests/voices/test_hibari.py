@@ -74,3 +74,27 @@ def test_nothing_readable_gives_nothing(voice, text):
 )
 def test_codes_are_spelled_and_clocks_read(text, read):
     assert readable(text) == read
+
+
+def test_what_is_important_is_said_faster_and_louder(voice):
+    text = "It is a goal, and the stands are on their feet."
+    said_so = []
+    for importance in (0, 2, 3):
+        voice.set_importance(importance)
+        said_so.append(said(voice, text))
+    voice.set_importance(0)
+    lengths = [len(sound) for sound in said_so]
+    levels = [float(np.sqrt(np.mean(np.square(sound)))) for sound in said_so]
+    assert lengths == sorted(lengths, reverse=True) and lengths[0] > 1.04 * lengths[2]
+    assert levels == sorted(levels) and levels[2] > 1.2 * levels[0]
+    assert all(np.abs(sound).max() <= 1.0 for sound in said_so)
+
+
+def test_importance_beyond_the_scale_is_that_at_its_end(voice):
+    voice.set_importance(7)
+    loud = said(voice, "A goal.")
+    voice.set_importance(3)
+    assert np.array_equal(loud, said(voice, "A goal."))
+    voice.set_importance(-1)
+    assert np.array_equal(said(voice, "A goal."), said(HibariVoice(), "A goal."))
+    voice.set_importance(0)
