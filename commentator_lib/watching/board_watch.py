@@ -41,9 +41,9 @@ class BoardWatch:
         known = [b for b in self.boards if b.score is not None and b.credible]
         return next((b for b in known if b.ticks), known[0] if known else None)
 
-    def covers(self, box: Box) -> bool:
-        """Return whether a box of the picture belongs to a known board."""
-        return any(overlap(box, board.layout.box) > 0.5 for board in self.boards)
+    def covers(self, box: Box, sure: bool = False) -> bool:
+        """Return whether a box of the picture belongs to a known board; `sure`: to one whose clock runs."""
+        return any(overlap(box, b.layout.box) > 0.5 for b in self.boards if b.ticks or not sure)
 
     def on_screen(self) -> Mapping[str, Any]:
         """Return what the board that counts says: score, teams, clock; each where it is known."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,11 +18,27 @@ from commentator_lib.watching.captions import (
     is_caption,
 )
 from commentator_lib.watching.ocr import Box, Line, TextReader
-from commentator_lib.watching.overlays import StillMap
+from commentator_lib.watching.overlays import Region, StillMap
 from commentator_lib.watching.picture import Picture
 
 _LEAST_CERTAINTY = 0.6
 _READ_AGAIN_S = 0.15
+_PROOF_WITHIN_S = 3.0  # a text that is no overlay yet is forgotten after this time
+_MOST_CANDIDATES = 6
+_LEAST_LETTERS = 4  # of a text that is worth a second search
+_GROWS_WITHIN_S = 0.4  # a banner that moves in is all there so long after a part of it was read
+_WHOLE_SHARE = 0.85  # of a banner that must have been searched; else all of it is searched once more
+
+
+@dataclass(slots=True)
+class _Candidate:
+    """A text that may be a caption: nothing shows yet that it lies over the picture. Boxes are the still map's."""
+
+    box: Box
+    lines: tuple[Box, ...]
+    from_s: float
+    read_s: float
+    searched: bool = False
 
 
 class CaptionWatch:
@@ -29,6 +46,7 @@ class CaptionWatch:
 
     def __init__(self) -> None:
         self.captions: list[Caption] = []
+        self._candidates: list[_Candidate] = []
         self._memory = CaptionMemory()
 
     @property
@@ -38,11 +56,18 @@ class CaptionWatch:
         return shown[-1].text if shown else ""
 
     def offer(
-        self, lines: Sequence[tuple[Box, Line]], still: StillMap, picture: Picture, from_s: float
+        self,
+        lines: Sequence[tuple[Box, Line]],
+        still: StillMap,
+        picture: Picture,
+        region: Region,
+        on_board: Callable[[Box], bool],
     ) -> None:
         """Take lines that were read and belong to no board: those that lie over the picture are captions.
 
-        `from_s`: the source time of the first picture that shows them.
+        `region`: the part of the still map's picture in which they were searched. `on_board`:
+        whether a line may be one of a board that shows no clock: a number beside a name counts only together with a
+        line that says what it is about.
         """
         texts = [
             (box, line.text.strip())
@@ -50,21 +75,56 @@ class CaptionWatch:
             if line.certainty >= _LEAST_CERTAINTY and line.text.strip()
         ]
         for some in _neighbours(texts):
+            if any(on_board(b) for b, _ in some) and not about_of(" ".join(t for _, t in some)):
+                continue
             box = union([b for b, _ in some])
             frame_px = 0.6 * max(b.height for b, _ in some)
             framed = picture.grown(box, frame_px, frame_px).scaled(1 / picture.scale)
-            if not is_caption([t for _, t in some], box, picture.height) or not still.is_overlay(framed):
+            small_lines = tuple(b.scaled(1 / picture.scale) for b, _ in some)
+            if not is_caption([t for _, t in some], box, picture.height):
+                continue
+            came_s = still.came_s(framed)
+            candidate = self._candidate_at(framed, came_s) or _Candidate(
+                framed, small_lines, region.from_s, picture.at_s
+            )
+            in_part = not candidate.searched and _share_in(still.came_with(framed), region.box) < _WHOLE_SHARE
+            if in_part or not still.is_overlay(framed, small_lines):
+                if sum(c.isalpha() for _, t in some for c in t) >= _LEAST_LETTERS:
+                    self._remember(candidate)
                 continue
             caption = Caption(
                 tuple(b for b, _ in some),
                 tuple(t for _, t in some),
-                max(0.0, from_s),
+                max(0.0, came_s, min(region.from_s, candidate.from_s)),
                 picture.at_s,
                 box,
                 box.scaled(1 / picture.scale),
             )
             caption.hold(still, picture.small)
             self.captions = [c for c in self.captions if overlap(c.box, box) < 0.5] + [caption]
+
+    def take_proven(self, still: StillMap, now_s: float) -> Region | None:
+        """Return where a text stands that has turned out to lie over the picture, each once; None where none has.
+
+        A banner that moves in, or comes just after a cut, is read before it can be told from the picture.
+        """
+        self._candidates = [c for c in self._candidates if now_s - c.read_s <= _PROOF_WITHIN_S]
+        for candidate in self._candidates:
+            if not candidate.searched and still.is_overlay(candidate.box, candidate.lines):
+                candidate.searched = True
+                return Region(still.came_with(candidate.box), candidate.from_s)
+        return None
+
+    def _remember(self, candidate: _Candidate) -> None:
+        if candidate not in self._candidates:
+            self._candidates = [*self._candidates, candidate][-_MOST_CANDIDATES:]
+
+    def _candidate_at(self, box: Box, came_s: float) -> _Candidate | None:
+        """Return the candidate at a place, where it is what stands there now: it came before it was read."""
+        for candidate in self._candidates:
+            if overlap(box, candidate.box) >= 0.5 and came_s <= candidate.read_s + _GROWS_WITHIN_S:
+                return candidate
+        return None
 
     def look(self, reader: TextReader, picture: Picture) -> list[Event]:
         """Read new captions a second time, and forget those that are gone; return what they report."""
@@ -115,3 +175,9 @@ def _adjoin(a: Box, b: Box) -> bool:
     size = max(a.height, b.height)
     gap_x, gap_y = max(a.x0, b.x0) - min(a.x1, b.x1), max(a.y0, b.y0) - min(a.y1, b.y1)
     return gap_x <= 2.0 * size and gap_y <= 1.0 * size
+
+
+def _share_in(a: Box, b: Box) -> float:
+    """Return the share of a box that lies in another one."""
+    w, h = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
+    return max(0, w) * max(0, h) / max(1, a.width * a.height)

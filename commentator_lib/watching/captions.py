@@ -17,6 +17,7 @@ from commentator_lib.watching.ocr import Box
 from commentator_lib.watching.overlays import StillMap
 
 _AGAIN_S = 60.0  # the same caption is not reported again within this time
+_SAME_WORDS = 0.75  # of two readings that are of the same caption
 _GONE_SHARE = 0.5
 _LOWER = 0.55  # captions about nothing known must lie below this share of the height
 _LONGEST = 120
@@ -134,13 +135,13 @@ class CaptionMemory:
     def is_new(self, lines: Sequence[str], about: str, at_s: float) -> bool:
         """Return whether a caption was not reported lately, and remember it as reported now.
 
-        One about nothing known is not new either where half of its words are those of another: a panel of numbers.
+        The same once more, or the same read in part or with a letter wrong, is not new. One about nothing known is not new either where half of its words are those of another: a panel of numbers.
         """
         words = frozenset(
             form for word in " ".join(lines).split() if ":" not in word and (form := form_of([word]))
         )
         self._told = [(w, t) for w, t in self._told if at_s - t < _AGAIN_S]
-        share = 1.0 if about else 0.5
+        share = _SAME_WORDS if about else 0.5
         new = not any(
             len(words & w) >= share * max(len(words), len(w) if about else 1) for w, _ in self._told
         )

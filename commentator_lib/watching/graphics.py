@@ -86,6 +86,10 @@ class GraphicsWatcher(Watcher):
     def _search(self, still: StillMap, picture: Picture) -> None:
         """Read one new region; or the whole picture now and then, the more rarely the more is known."""
         self._budget.refill(picture.at_s)
+        if proven := self._captions.take_proven(still, picture.at_s):
+            self._examine(proven, still, picture)
+            still.mark_examined(proven.box)
+            return
         known = [board.small_box() for board in self._boards.boards if board.visible]
         known += [caption.small_box for caption in self._captions.captions]
         regions = sorted(still.regions(known), key=promise_of, reverse=True)
@@ -107,8 +111,8 @@ class GraphicsWatcher(Watcher):
         self._budget.spend(region.box, len(lines))
         tokens = [token for place, line in lines for token in tokens_of(line, place)]
         self._boards.add_tokens(tokens, box, picture)
-        rest = [(place, line) for place, line in lines if not self._boards.covers(place)]
-        self._captions.offer(rest, still, picture, region.from_s)
+        rest = [(place, line) for place, line in lines if not self._boards.covers(place, sure=True)]
+        self._captions.offer(rest, still, picture, region, self._boards.covers)
 
     def _is_news(self, replay: Event) -> bool:
         """Return whether a report of a replay is new: label and clock may both show one; the first counts."""

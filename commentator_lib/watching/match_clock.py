@@ -32,6 +32,7 @@ class MatchClock:
         self._stood_s = 0.0
         self._direction = 0  # 1 where it counts up, −1 down, 0 before that is known
         self._furthest: int | None = None  # the farthest that it has come
+        self._first = 0  # what it showed when it was first seen to run, or at the start of a new period
         self._past_since_s: float | None = None  # since when it shows less than that
         # (source time, seconds), at each change
         self._readings: deque[tuple[float, int]] = deque(maxlen=_KEPT)
@@ -66,7 +67,7 @@ class MatchClock:
             self.ticks, self.state = True, "started"
             self._direction = 1 if rate > 0 else -1
             if self._furthest is None:
-                self._furthest = seconds
+                self._furthest, self._first = seconds, self._readings[0][1]
             return ClockChange("started", self._readings[0][0])
         return None
 
@@ -77,10 +78,20 @@ class MatchClock:
         if behind <= _BEHIND_S:
             self._past_since_s = None
             self._furthest = seconds if behind < 0 else self._furthest
+        elif self._begins_anew(seconds, behind):
+            self._furthest, self._first, self._past_since_s = seconds, seconds, None
         elif self._past_since_s is None:
             self._past_since_s = at_s
         elif at_s - self._past_since_s > _LONGEST_REPLAY_S:  # another half, another match
             self._furthest, self._past_since_s = seconds, None
+
+    def _begins_anew(self, seconds: int, behind: int) -> bool:
+        """Return whether a clock that counts down was set anew for a period or a round.
+
+        It shows what it showed at its start, or more than it was ever seen to show, or goes back farther than a
+        replay does.
+        """
+        return self._direction < 0 and (seconds >= self._first - 1 or behind > _LONGEST_REPLAY_S)
 
     def stand(self, at_s: float) -> ClockChange | None:
         """Note that the clock still shows the same; return a change where it has stopped."""

@@ -8,10 +8,12 @@ changes again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from commentator_lib.watching.board_layout import overlap, union
 from commentator_lib.watching.ocr import Box
 
 BLOCK_PX = 8
@@ -21,10 +23,14 @@ _EDGE_LEVELS = 90  # strength from which a gradient counts as an edge of text: a
 _EDGES_IN_BLOCK = 7  # still edge pixels of 64 that make a block look like text
 _JUMP_PX = 14  # pixels of 64 that change at once when a block is replaced
 _AT_ONCE_S = 0.25
+_CAME_IN_BLOCK = 4  # edge pixels of 64 that came at one time and make a block come with a caption
+_CUT_SHARE = 0.5  # of the edges elsewhere coming at that time, from which all of the picture was replaced
 _FILLED = 0.45  # share of its box that a replaced region fills
 _MOVING_SHARE = 0.4  # of the edges around a region standing still, below which these are taken to move
 _LARGEST_SHARE = 0.3  # a region larger than this share of the picture is none
 _LEAST_EDGES = 40
+_STILL_INSIDE = 0.7  # of an overlay's edges that stand still,
+_STILL_IN_LINES = 0.85  # and of those of its lines of text
 _LEAST_DENSITY = 0.2
 _LEAST_WIDTH_PX = 3 * BLOCK_PX
 
@@ -89,12 +95,29 @@ class StillMap:
             unread[_blocks_of(box)] = False
         return [*self._replaced(shown, unread), *self._standing_out(shown, unread)]
 
-    def is_overlay(self, box: Box) -> bool:
-        """Return whether what stands in a box (px), frame and all, lies over the picture and is no part of it."""
+    def is_overlay(self, box: Box, lines: Sequence[Box] = ()) -> bool:
+        """Return whether what stands in a box (px), frame and all, lies over the picture and is no part of it.
+
+        `lines`: the lines of text in it. Where these stand still and all around them moves, the rest of the box may
+        move too: the corner beside a short line that stands over a long one.
+        """
         inside = self._edge_ages(box)
-        if inside.size < _LEAST_EDGES // 2 or (inside >= STILL_S).mean() < 0.7:
+        if inside.size < _LEAST_EDGES // 2:
             return False
-        return self._moves_around(box) or self._came_alone(box, inside)
+        if (inside >= STILL_S).mean() >= _STILL_INSIDE:
+            return self._moves_around(box) or self._came_alone(box, inside)
+        text = np.concatenate([self._edge_ages(line) for line in lines]) if lines else np.zeros(0)
+        still = text.size >= _LEAST_EDGES // 2 and float((text >= STILL_S).mean()) >= _STILL_IN_LINES
+        return still and self._moves_around(box)
+
+    def came_with(self, box: Box) -> Box:
+        """Return a box (px) grown by what came together with what it holds: a banner of which it is a part."""
+        return self._grown_by(box, self._edge_ages(box))
+
+    def came_s(self, box: Box) -> float:
+        """Return the time of the picture in which most of a box's edges changed last; -inf where it has none."""
+        edges = box.crop(self.edges)
+        return float(np.median(box.crop(self._changed_s)[edges])) if edges.any() else -np.inf
 
     def mark_examined(self, box: Box) -> None:
         """Note that a part of the picture is read now."""
@@ -170,12 +193,34 @@ class StillMap:
     def _came_alone(self, box: Box, inside: np.ndarray) -> bool:
         """Return whether most of a box's edges came at one time, at which nothing came around it."""
         came = float(np.median(inside))
-        if not came < 1e6:
-            return False  # it was there in the first picture
-        together = float((np.abs(inside - came) <= _AT_ONCE_S).mean())
-        around = self._around(box)
-        also = float((np.abs(around - came) <= _AT_ONCE_S).mean()) if around.size else 0.0
-        return together >= 0.6 and also < 0.4
+        if not came < 1e6 or float((np.abs(inside - came) <= _AT_ONCE_S).mean()) < 0.6:
+            return False  # it was there in the first picture, or came bit by bit
+        whole = self._grown_by(box, inside)
+        around, elsewhere = self._around(whole), self._outside(whole)
+        return _share_at(around, came) < 0.4 and _share_at(elsewhere, came) < _CUT_SHARE
+
+    def _grown_by(self, box: Box, inside: np.ndarray) -> Box:
+        """Return a box, grown by the blocks that came when most of its edges did and are connected to it."""
+        if not inside.size or not float(np.median(inside)) < 1e6:
+            return box
+        came_s = self._now_s - float(np.median(inside))
+        came = self.edges & self.still & (np.abs(self._changed_s - came_s) <= _AT_ONCE_S)  # (H, W) bool
+        count = _block_sums(came)  # (rows, columns)
+        mostly = (count >= _CAME_IN_BLOCK) & (count >= 0.5 * _block_sums(self.edges))
+        groups = self._groups(mostly, closing=(3, 5))
+        whole = union([box, *(group for group, _ in groups if overlap(group, box) > 0.0)])
+        return whole if whole.width * whole.height <= _LARGEST_SHARE * came.size else box
+
+    def _outside(self, box: Box) -> np.ndarray:
+        """Return for how long each edge pixel outside a box has stood still, (N,) seconds."""
+        edges = self.edges.copy()
+        box.crop(edges)[:] = False
+        return self._now_s - self._changed_s[edges]
+
+
+def _share_at(ages: np.ndarray, came: float) -> float:
+    """Return the share of ages (s) that are near a given one."""
+    return float((np.abs(ages - came) <= _AT_ONCE_S).mean()) if ages.size else 0.0
 
 
 def _block_sums(mask: np.ndarray) -> np.ndarray:

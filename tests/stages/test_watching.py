@@ -63,6 +63,7 @@ def test_a_watcher_that_raises_is_switched_off_with_one_line_and_the_run_goes_on
     assert list(session.log.cycles.text) == list(alone.log.cycles.text)
 
 
+@pytest.mark.slow
 def test_a_watcher_that_hangs_is_switched_off_and_the_others_go_on(monkeypatch):
     monkeypatch.setattr(watching, "_HANGS_S", 0.3)
     release = threading.Event()

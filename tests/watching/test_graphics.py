@@ -178,3 +178,20 @@ def test_no_graphics_and_tiny_pictures_report_nothing():
     assert reported(GraphicsWatcher(), frames(lambda image, s: None, 6.0)) == []
     tiny = [Frame(k, k / 5, k / 5, background(k, width=64, height=36)) for k in range(20)]
     assert reported(GraphicsWatcher(), tiny) == []
+
+
+@pytest.mark.slow
+def test_a_banner_that_grows_beside_a_cut_is_reported_whole_and_not_before_it_is_there():
+    def draw(image, at_s):
+        if 3.0 <= at_s < 8.0:
+            share = min(1.0, (at_s - 2.9) / 0.5)  # it moves in from the left
+            whole = image.copy()
+            banner(whole, "SUBSTITUTION", "IN 26 PELLORI  OUT 8 OSTRELL")
+            right = round(40 + 380 * share)
+            image[270:340, 40:right] = whole[270:340, 40:right]
+
+    still = frames(draw, 9.0, moving=lambda s: s < 2.8)  # the camera stands from just before the banner on
+    (event,) = reported(GraphicsWatcher(), still, "caption")
+    assert event.facts["about"] == "substitution"
+    assert "PELLORI" in event.facts["text"] and "OSTRELL" in event.facts["text"]
+    assert 2.9 <= event.at_s <= 3.7 and event.detected_s <= 4.6

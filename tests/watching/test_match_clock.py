@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from commentator_lib.watching.match_clock import MatchClock
 
 
@@ -71,3 +73,19 @@ def test_a_clock_in_a_replay_runs_too_fast():
     run(clock, lambda s: 100 + s, to_s=10.0)
     states = [c.state for c in run(clock, lambda s: 110 + 2.0 * (s - 10), 10.0, 20.0)]
     assert "fast" in states
+
+
+@pytest.mark.parametrize(
+    ("shown", "past"),
+    [
+        ([81, 80, 79, 78, 77, 115, 114, 113], False),  # more than was ever shown: a new round
+        ([115, *range(114, 100, -1), 115, 114, 113], False),  # what it began with: the next round
+        ([715, *range(714, 640, -1), 700, 699, 698], False),  # farther back than a replay goes
+        ([115, *range(114, 90, -1), 100, 99, 98], True),
+    ],
+)
+def test_a_clock_that_counts_down_is_set_anew_or_shows_a_replay(shown, past):
+    clock = MatchClock()
+    for at_s, seconds in enumerate(shown):
+        clock.push(seconds, float(at_s))
+    assert clock.in_past(float(len(shown)), 1.2) is past

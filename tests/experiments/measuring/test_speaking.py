@@ -90,6 +90,7 @@ def rows():
     )
 
 
+@pytest.mark.slow
 def test_every_policy_runs_in_virtual_time(rows):
     assert list(rows.when.unique()) == list(POLICIES)
     assert rows.speak_f1.between(0, 1).all() and rows.repetition.between(0, 1).all()
@@ -98,6 +99,7 @@ def test_every_policy_runs_in_virtual_time(rows):
     assert (rows.pass_share[asks] < 0.2).all() and (rows.pass_share[~asks] == 0).all()
 
 
+@pytest.mark.slow
 def test_asking_the_model_repeats_less_than_asking_for_a_comment_at_every_slot(rows):
     mean = rows.groupby("when").repetition.mean()
     assert all(mean[rule] < mean["interval"] for rule in ("first-token", "perplexity", "yes-no", "events"))
@@ -107,6 +109,7 @@ def test_asking_the_model_repeats_less_than_asking_for_a_comment_at_every_slot(r
     )
 
 
+@pytest.mark.slow
 def test_the_figure_shows_every_policy_with_its_spread_and_says_that_it_is_scripted(rows):
     table = analysis.by_setting(rows, ["when"], speaking.COLUMNS)
     figure = plots.speaking_figure(table, "Scripted commentator")
