@@ -25,6 +25,7 @@ _LEAST_CERTAINTY = 0.6
 _READ_AGAIN_S = 0.15
 _PROOF_WITHIN_S = 3.0  # a text that is no overlay yet is forgotten after this time
 _MOST_CANDIDATES = 6
+_MOST_SEARCHES = 2  # of one banner
 _LEAST_LETTERS = 4  # of a text that is worth a second search
 _GROWS_WITHIN_S = 0.4  # a banner that moves in is all there so long after a part of it was read
 _WHOLE_SHARE = 0.85  # of a banner that must have been searched; else all of it is searched once more
@@ -38,7 +39,8 @@ class _Candidate:
     lines: tuple[Box, ...]
     from_s: float
     read_s: float
-    searched: bool = False
+    wanted: bool = True  # that all that came with it is searched, once it is shown to be an overlay
+    searches: int = 0
 
 
 class CaptionWatch:
@@ -87,7 +89,7 @@ class CaptionWatch:
             candidate = self._candidate_at(framed, came_s) or _Candidate(
                 framed, small_lines, region.from_s, picture.at_s
             )
-            in_part = not candidate.searched and _share_in(still.came_with(framed), region.box) < _WHOLE_SHARE
+            in_part = not candidate.searches and _share_in(still.came_with(framed), region.box) < _WHOLE_SHARE
             if in_part or not still.is_overlay(framed, small_lines):
                 if sum(c.isalpha() for _, t in some for c in t) >= _LEAST_LETTERS:
                     self._remember(candidate)
@@ -99,6 +101,7 @@ class CaptionWatch:
                 picture.at_s,
                 box,
                 box.scaled(1 / picture.scale),
+                region.box,
             )
             caption.hold(still, picture.small)
             self.captions = [c for c in self.captions if overlap(c.box, box) < 0.5] + [caption]
@@ -110,8 +113,8 @@ class CaptionWatch:
         """
         self._candidates = [c for c in self._candidates if now_s - c.read_s <= _PROOF_WITHIN_S]
         for candidate in self._candidates:
-            if not candidate.searched and still.is_overlay(candidate.box, candidate.lines):
-                candidate.searched = True
+            if candidate.wanted and still.is_overlay(candidate.box, candidate.lines):
+                candidate.wanted, candidate.searches = False, candidate.searches + 1
                 return Region(still.came_with(candidate.box), candidate.from_s)
         return None
 
@@ -126,7 +129,7 @@ class CaptionWatch:
                 return candidate
         return None
 
-    def look(self, reader: TextReader, picture: Picture) -> list[Event]:
+    def look(self, reader: TextReader, still: StillMap, picture: Picture) -> list[Event]:
         """Read new captions a second time, and forget those that are gone; return what they report."""
         events: list[Event] = []
         kept: list[Caption] = []
@@ -135,11 +138,26 @@ class CaptionWatch:
                 if caption.reported and about_of(caption.text) == "replay":
                     events.append(_replay(False, picture.at_s, picture.at_s, 0.9))
                 continue
+            due = not caption.reported and picture.at_s - caption.read_s >= _READ_AGAIN_S
+            if due and self._has_grown(caption, still, picture.at_s):
+                continue
             kept.append(caption)
-            if not caption.reported and picture.at_s - caption.read_s >= _READ_AGAIN_S:
+            if due:
                 events += self._read_again(caption, reader, picture)
         self.captions = kept
         return events
+
+    def _has_grown(self, caption: Caption, still: StillMap, now_s: float) -> bool:
+        """Return whether a new caption is only a part of what has come by now; then all of it is searched again."""
+        if _share_in(still.came_with(caption.small_box), caption.searched) >= _WHOLE_SHARE:
+            return False
+        candidate = self._candidate_at(caption.small_box, -np.inf) or _Candidate(
+            caption.small_box, (), caption.at_s, now_s
+        )
+        candidate.wanted = candidate.searches < _MOST_SEARCHES
+        if candidate.wanted:
+            self._remember(candidate)
+        return candidate.wanted
 
     def _read_again(self, caption: Caption, reader: TextReader, picture: Picture) -> list[Event]:
         again = reader.read([b.crop(picture.image) for b in caption.line_boxes])

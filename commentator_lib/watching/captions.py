@@ -88,6 +88,7 @@ class Caption:
     read_s: float
     box: Box
     small_box: Box  # in the still map's picture
+    searched: Box  # the part of the still map's picture in which it was searched
     reported: bool = False
     still: np.ndarray | None = field(default=None, repr=False)  # its pixels that must stay
     mask: np.ndarray | None = field(default=None, repr=False)
@@ -135,7 +136,8 @@ class CaptionMemory:
     def is_new(self, lines: Sequence[str], about: str, at_s: float) -> bool:
         """Return whether a caption was not reported lately, and remember it as reported now.
 
-        The same once more, or the same read in part or with a letter wrong, is not new. One about nothing known is not new either where half of its words are those of another: a panel of numbers.
+        The same once more, or the same read in part or with a letter wrong, is not new.
+        One about nothing known is not new either where half of its words are those of another: a panel of numbers.
         """
         words = frozenset(
             form for word in " ".join(lines).split() if ":" not in word and (form := form_of([word]))

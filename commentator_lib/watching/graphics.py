@@ -60,7 +60,7 @@ class GraphicsWatcher(Watcher):
         still.push(picture.small, picture.at_s)
         # 2) What is known: boards and captions.
         events = self._boards.look(self._reader, still, picture)
-        events += self._captions.look(self._reader, picture)
+        events += self._captions.look(self._reader, still, picture)
         # 3) What is new.
         self._search(still, picture)
         return [event for event in events if event.kind != "replay" or self._is_news(event)]

@@ -17,7 +17,7 @@ from commentator_lib.media import Frame
 from commentator_lib.watching.base import Watcher
 from experiments.match_clip.match import match_clip
 
-WATCH_VERSION = 2  # part of the files' names; raise it with every change of what the watchers report
+WATCH_VERSION = 3  # part of the files' names; raise it with every change of what the watchers report
 
 
 class RecordedWatcher(Watcher):
