@@ -1,9 +1,9 @@
 """Make the README's moving picture: part of a run's exported video, with its captions, as an animated WebP.
 
-The demo's run shows Big Buck Bunny, whose licence (Creative Commons Attribution 3.0) allows this if its origin is
-named with the picture. Look at the picture before you keep it.
+The demo's run begins with a match that this project draws. The clips after it have origins that must be named with a
+picture of them (data/README.md). Look at the picture before you keep it.
 
-    python -m experiments.moving_picture runs/<id> --from-s 2 --seconds 12 --out docs/live.webp
+    python -m experiments.moving_picture runs/<id> --from-s 27.5 --seconds 12 --out docs/live.webp
 
 The last line on stdout is one JSON object: file, frames, bytes.
 """
