@@ -160,7 +160,7 @@ def test_replay_runs_the_baseline_and_keeps_the_run(tmp_path):
 @pytest.mark.slow
 def test_workers_that_die_do_not_take_the_sweep_with_them(tmp_path):
     """A replay run whose process is killed is a failed row; a what-if sweep ends with one line and can go on later."""
-    found = Sweep(name="replay", mode="replay", duration_s=60, height=180)
+    found = Sweep(name="replay", mode="replay", duration_s=30, height=180)
     with killed_after_a_line("out/*/cycles.jsonl", "spawn_main", tmp_path):
         result = run_sweep(found, tmp_path / "out", progress=False)
     assert result["failed"] == 1
