@@ -10,16 +10,26 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 # JupyterLab refuses to run as root (in a container, say) unless it is told.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
+# What JupyterLab adds to a notebook beside its outputs, which git strips too.
+STRIPPED := --extra-keys "metadata.language_info metadata.widgets"
+
 .PHONY: demo lab page test quick sweep bench lint docs clean
 
 demo: $(VENV)/.base
 	$(BIN)/commentator run demo
 
+# Git strips what running a notebook adds to it, so that a run leaves the checkout as it was; JupyterLab saves every two
+# seconds, so that a panel is there again after a reload, and asks no questions at its first start.
 lab: $(VENV)/.notebooks
-	$(BIN)/jupyter lab $(AS_ROOT) notebooks/01_live_demo.ipynb
+	@if git rev-parse --git-dir >/dev/null 2>&1; then \
+		git config --local filter.nbstripout.clean '"$(abspath $(BIN))/python" -m nbstripout $(STRIPPED)'; \
+		git config --local filter.nbstripout.smudge cat; \
+	fi
+	JUPYTER_CONFIG_PATH="$(CURDIR)/notebooks/.jupyter$${JUPYTER_CONFIG_PATH:+:$$JUPYTER_CONFIG_PATH}" \
+		$(BIN)/jupyter lab $(AS_ROOT) --LabApp.news_url=None $(LAB_OPTIONS) notebooks/01_live_demo.ipynb
 
 page: $(VENV)/.notebooks
-	$(BIN)/voila notebooks/01_live_demo.ipynb
+	$(BIN)/python -m commentator_lib.notebook.page
 
 test: $(VENV)/.test
 	$(BIN)/python -m tests

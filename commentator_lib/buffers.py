@@ -48,6 +48,13 @@ class SlidingWindow:
             self._ring.append(frame)
             return True
 
+    def clear(self) -> None:
+        """Forget all frames: those that come next have nothing to do with them."""
+        with self._lock:
+            self._ring.clear()
+            self._newest = None
+            self._next_due_s = float("-inf")
+
     @property
     def newest(self) -> Frame | None:
         """The newest frame that was offered, kept in the ring or not."""

@@ -2,14 +2,16 @@
 
 It turns arguments into settings, and errors into one line. `terminal` prints tables and progress.
 
-Exit codes: 0 done; 1 a fault during the run (a full disk), or `check` found that something needed is missing;
-2 bad input; 130 Ctrl-C or SIGTERM, after everything that was finished has been written.
+Exit codes: 0 done; 1 a fault during the run (a full disk, a live source that was lost and given up), or `check` found
+that something needed is missing; 2 bad input; 130 Ctrl-C or SIGTERM, after everything that was finished has been
+written.
 """
 
 from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 import signal
 import sys
@@ -21,6 +23,7 @@ import typer
 
 from commentator_lib.clock import MODES
 from commentator_lib.commentators.base import CommentatorError
+from commentator_lib.errors import named_first_line
 from commentator_lib.logs import show_log
 from commentator_lib.runs.record import RunLogError
 from commentator_lib.runs.timeline import ExportError
@@ -44,15 +47,18 @@ from commentator_lib.terminal import (
     print_summary,
     run_with_progress,
     watch_with_progress,
+    write_report_or_complain,
 )
+
+logger = logging.getLogger(__name__)
 
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Live AI video commentary: run it, hear it, measure it.",
-    epilog="Exit codes: 0 done; 1 a fault during the run, such as a full disk, or `check` found that something needed "
-    "is missing; 2 bad input; 130 stopped by Ctrl-C or SIGTERM.",
+    epilog="Exit codes: 0 done; 1 a fault during the run, such as a full disk or a camera that did not come back, or "
+    "`check` found that something needed is missing; 2 bad input; 130 stopped by Ctrl-C or SIGTERM.",
 )
 
 _DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EIO}
@@ -126,7 +132,11 @@ def _gather_settings(
 @app.command()
 def run(
     source: Annotated[
-        list[str] | None, typer.Argument(help='Clips, played one after another; a URL; a camera; or "demo".')
+        list[str] | None,
+        typer.Argument(
+            help="Clips or pictures, a folder, a pattern or a list of them; a URL; a camera; screen; - for a pipe; "
+            "or demo. `commentator sources` lists them all."
+        ),
     ] = None,
     duration: Annotated[
         float | None,
@@ -136,6 +146,10 @@ def run(
             help="How long to play, s; clips are repeated as needed, streams end. Default: the clips' own length.",
         ),
     ] = None,
+    start: Annotated[float, typer.Option(help="Where clips begin, s.")] = 0.0,
+    loop: Annotated[
+        bool, typer.Option("--loop", help="Repeat clips until --duration, else until Ctrl-C.")
+    ] = False,
     settings: _SettingsFile = None,
     preset: _Preset = None,
     assignments: _Set = None,
@@ -158,7 +172,7 @@ def run(
     verbose: _Verbose = 0,
     log_file: _LogFile = None,
 ) -> None:
-    """Comment on a clip, a stream or a camera, live, and leave a folder with the recording, the log and a plot."""
+    """Comment on a clip, a stream or a camera, live, and leave a folder with the recording, the log and a report."""
     show_log(verbose, log_file)
     # 1) Check the mode and gather the settings.
     from commentator_lib.runs.provenance import new_run_id
@@ -177,29 +191,42 @@ def run(
         chosen,
         mode=mode,
         duration_s=duration,
+        start_s=start,
+        loop=loop,
         run_dir=folder,
         on_caption=printer.print_caption,
     )
     printer.name = session.log.header["commentator"]
     # 3) Run it. Until it has started, an interrupt may end the process at once: nothing has been said or shown.
-    interrupted = run_with_progress(session, on_start=_raise_on_ctrl_c)
+    try:
+        interrupted = run_with_progress(session, on_start=_raise_on_ctrl_c)
+    except Exception:
+        write_report_or_complain(folder)
+        raise
     if session.log.problem:
-        complain(f"{session.log.problem}; the run was ended, what was written before is readable")
+        write_report_or_complain(folder)
+        kept = "; what was written before is readable" if (folder / "run.json").exists() else ""
+        complain(f"{session.log.problem}; the run was ended{kept}")
         raise typer.Exit(1)
-    # 4) Write plot, captions and video.
+    # 4) Write plot, report, captions and video.
     _write_results(folder, video, interrupted)
     if interrupted:
         raise typer.Exit(_INTERRUPTED)
+    # 5) A camera or stream that did not come to its own end is a fault.
+    if session.source.info.live and (problem := session.log.header["source_problem"]):
+        complain(f"the source was given up: {problem}")
+        raise typer.Exit(1)
 
 
 def _write_results(folder: Path, video: bool, interrupted: bool) -> None:
-    """Write plot, captions and video from the run's log, and print its summary even if the video fails."""
+    """Write plot, report, captions and video from the run's log; print its summary even if the video fails."""
     from commentator_lib.runs.figures import plot_run
     from commentator_lib.runs.reader import load_run
 
     run = load_run(folder)
     plot_run(run, folder / "latency.png")
     try:
+        write_report_or_complain(folder)
         if video:
             export_with_progress(run)
     except ExportError as error:
@@ -233,7 +260,15 @@ def watch(
 
     chosen = _gather_settings(settings, preset, assignments)
     watchers = make_watchers(chosen)
-    opened = open_source(list(source), duration, chosen.picture_max_px)
+    opened = open_source(
+        list(source),
+        duration,
+        chosen.picture_max_px,
+        reconnect_for_s=chosen.reconnect_for_s,
+        stream_options=chosen.stream_options,
+        image_fps=chosen.image_fps,
+        login_file=chosen.stream_login_file,
+    )
     _raise_on_ctrl_c()
     try:
         watch_with_progress(opened, watchers, chosen.watch_fps, duration, as_json)
@@ -249,11 +284,21 @@ def watch(
 @app.command()
 def export(
     run_folder: Annotated[Path, typer.Argument(help="A run's folder, finished or killed.")],
-    wav: Annotated[bool, typer.Option("--wav", help="Also write the commentary's sound alone.")] = False,
+    wav: Annotated[bool, typer.Option("--wav", help="Also write voice, programme and mix as WAV.")] = False,
+    clip: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Open this clip, wherever it lies; repeatable, in the order in which they were played."
+        ),
+    ] = None,
     verbose: _Verbose = 0,
     log_file: _LogFile = None,
 ) -> None:
-    """Make the MP4 and the captions of a run from its log, even if the run was killed."""
+    """Make the MP4 and the captions of a run from its log, even if the run was killed.
+
+    Of a folder from somebody else no link is followed. Outside it only a video file is opened whose content is the one
+    that the run was made from, or what --clip names.
+    """
     show_log(verbose, log_file)
     from commentator_lib.runs.export_video import write_wav
     from commentator_lib.runs.figures import plot_run
@@ -261,13 +306,24 @@ def export(
     from commentator_lib.runs.reader import load_run
 
     _raise_on_ctrl_c()
-    recovered = finish_run(run_folder)
-    loaded = load_run(run_folder)
-    export_with_progress(loaded)
-    plot_run(loaded, run_folder / "latency.png")
-    if wav:
-        write_wav(loaded, run_folder / "commentary.wav")
-    print_summary(loaded, " (recovered from its journals)" if recovered else "")
+    clips = clip or []
+    try:
+        recovered = finish_run(run_folder)
+        loaded = load_run(run_folder)
+        export_with_progress(loaded, clips)
+        plot_run(loaded, run_folder / "latency.png")
+        write_report_or_complain(run_folder)
+        if wav:
+            write_wav(loaded, run_folder / "commentary.wav", clips=clips)
+            for track in ("programme", "mix") if loaded.header.get("has_sound") else ():
+                write_wav(loaded, run_folder / f"{track}.wav", track, clips)
+        print_summary(loaded, " (recovered from its journals)" if recovered else "")
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        # What somebody else has written into the folder may be of any shape.
+        logger.debug("the export failed", exc_info=True)
+        raise RunLogError(
+            f"{run_folder} is damaged, or no folder of this program: {named_first_line(error)}"
+        ) from None
 
 
 @app.command()
@@ -317,7 +373,25 @@ def check(
 
 
 @app.command()
-def sources(verbose: _Verbose = 0, log_file: _LogFile = None) -> None:
-    """List what `commentator run` can open, and the clips that are installed."""
+def sources(
+    tried: Annotated[
+        str | None,
+        typer.Option(
+            "--try", metavar="SOURCE", help="Open this source, and say what comes from it, and how."
+        ),
+    ] = None,
+    settings: _SettingsFile = None,
+    assignments: _Set = None,
+    verbose: _Verbose = 0,
+    log_file: _LogFile = None,
+) -> None:
+    """List what `commentator run` can open, and the clips that are installed; or try one source."""
     show_log(verbose, log_file)
-    print_sources()
+    if tried is None:
+        print_sources()
+        return
+    from commentator_lib.sources.trying import try_source
+
+    chosen = _gather_settings(settings, None, assignments)
+    for name, value in try_source(tried, chosen).lines():
+        print(f"{name:<14} {value}")

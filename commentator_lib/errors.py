@@ -1,16 +1,20 @@
-"""Errors in one line, for logs, tables and terminals."""
+"""Errors in one line, for logs, tables and terminals, without the secrets that they may quote."""
 
 from __future__ import annotations
+
+from commentator_lib.redact import redact_text
 
 
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, stripped; the name of its class where it has no message.
 
+    Secrets in URLs are hidden: the errors of other libraries quote what they could not open.
+
     >>> first_line(ValueError("no such file\\nsee the log"))
     'no such file'
     """
     lines = str(error).strip().splitlines()
-    return lines[0].strip() if lines else type(error).__name__
+    return redact_text(lines[0].strip()) if lines else type(error).__name__
 
 
 def named_first_line(error: BaseException) -> str:

@@ -13,16 +13,16 @@ from pathlib import Path
 import typer
 
 from commentator_lib.errors import first_line
-from commentator_lib.redact import redact_url
+from commentator_lib.redact import redact_text
 
 _FORMAT = "{asctime} {levelname} {name}: {message}"
 
 
 class _RedactingFormatter(logging.Formatter):
-    """Hides passwords in URLs, also in the messages of other libraries' errors."""
+    """Hides secrets in URLs, also in the messages of other libraries' errors."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return "\n".join(map(redact_url, super().format(record).split("\n")))
+        return redact_text(super().format(record))
 
 
 class _AboveProgressBar(logging.Handler):

@@ -4,8 +4,9 @@ A frame carries two times: its position in the medium (`pts_s`) and when it was 
 (`captured_at_s`). Only the second says how old a comment's frames are: the first does not, where a file is played
 twice or a camera drops frames.
 
-Sound is float32 mono at its own rate until it goes to a player, which takes 48 kHz int16. The resampler
-keeps its filter's state from chunk to chunk: resampling each chunk alone leaves a click at every border.
+A comment's sound is float32 mono at its own rate until it goes to a player, which takes 48 kHz int16. The resampler
+keeps its filter's state from chunk to chunk: resampling each chunk alone leaves a click at every border. The
+programme's own sound is stereo at 48 kHz from the source on.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class AudioChunk:
-    """A piece of mono sound: `samples` (N,), float32 in [-1, 1] or int16.
+    """A piece of sound: `samples` (N,) for mono or (N, 2) for stereo, float32 in [-1, 1] or int16.
 
     `from_s`: the source time of the first sample, in seconds; None where it follows the piece before.
     """
@@ -57,6 +58,12 @@ def to_float32(samples: np.ndarray) -> np.ndarray:
     if samples.dtype == np.int16:
         return samples.astype(np.float32) / 32768.0
     return np.asarray(samples, dtype=np.float32)
+
+
+def to_mono(samples: np.ndarray) -> np.ndarray:
+    """Return sound, (N,) or (N, channels), int16 or float32, as float32 (N,): the mean of its channels."""
+    as_float = to_float32(samples)
+    return as_float.mean(axis=1) if as_float.ndim == 2 else as_float
 
 
 class PlaybackResampler:

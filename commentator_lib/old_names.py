@@ -55,7 +55,7 @@ _MODULES = {
     "meters": ("runs.meters",),
     "players.widget": ("players.browser",),
     "prompts": ("profiles", "commentary.prompts"),
-    "recording": ("sources.recording",),
+    "recording": ("sources.recording", "sources.recorded"),
     "report": ("runs.report", "runs.figures"),
     "runlog": ("runs.record", "runs.log", "runs.reader", "runs.provenance"),
     "speech": ("commentary.speech",),

@@ -15,11 +15,15 @@ from typing import Any
 
 from commentator_lib.clock import VirtualTimeLoop, Worker, make_worker
 from commentator_lib.commentary.loop import CommentaryLoop
+from commentator_lib.commentary.questions import RUN_ENDED, Question, question_row
+from commentator_lib.commentators.base import Loading
 from commentator_lib.errors import named_first_line
 from commentator_lib.profiles import PROFILES
+from commentator_lib.redact import redact_text, redact_url
+from commentator_lib.runs import meters
 from commentator_lib.runs.record import totals
-from commentator_lib.settings import Settings, SettingsError, live_settings
-from commentator_lib.sources.open import is_stream
+from commentator_lib.settings import Settings, SettingsError, live_settings, shown_settings
+from commentator_lib.sources.base import Source
 from commentator_lib.sources.recording import SourceRecorder
 from commentator_lib.stages.parts import Given, Parts, build_parts, close_each, warm_up
 from commentator_lib.stages.sampling import Counts, Progress, sample_each_second
@@ -40,15 +44,19 @@ class LiveRun:
         self.given = given
         self.settings = settings
         self.state = "starting"  # starting · running · draining · ended
+        self.loading: Loading | None = None  # how far the commentator's loading is, or was
         self.error: BaseException | None = None
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._parts: Parts | None = None  # while the clock runs
         self._pending: list[Callable[[CommentaryLoop], None]] = []
-        self._recorder: SourceRecorder | None = None
+        self._recorders: list[SourceRecorder] = []
+        self._later_sources: list[str] = []  # that followed the first one
         self._at_end = Progress()
         self._notes: list[str] = []
+        self._questions = 0
+        self._unheard: dict[int, str] = {}  # questions that the loop has not taken yet, by their numbers
         self._loaded: dict[str, Any] = {}
 
     # --- from other threads
@@ -62,7 +70,18 @@ class LiveRun:
                 self._pending.append(message)
                 return
             with contextlib.suppress(RuntimeError):  # the loop has been closed: the run is over
-                self._loop.call_soon_threadsafe(message, self._parts.commentary)
+                self._loop.call_soon_threadsafe(self._steer, self._parts, message)
+
+    def ask(self, text: str) -> int:
+        """Ask a question, also before the start; return its number in the run. Raise RuntimeError after the end."""
+        with self._lock:
+            if self.state == "ended":
+                raise RuntimeError("the run is over: start a new one, then ask")
+            self._questions += 1
+            number = self._questions
+            self._unheard[number] = text
+        self.call_on_loop(lambda loop: loop.ask(number, self._unheard.pop(number)))
+        return number
 
     def request_stop(self) -> None:
         """Let the run end soon; returns at once."""
@@ -72,6 +91,14 @@ class LiveRun:
         except Exception as error:  # code of others, which may fail in any way; then the read is waited for
             self._notes.append(f"interrupting the source: {named_first_line(error)}")
         self.call_on_loop(lambda loop: loop.stop())
+
+    def switch(self, to: Source) -> None:
+        """Go on with another source from its next frame on. Raise RuntimeError after the end."""
+        with self._lock:
+            if self.state in ("draining", "ended"):
+                to.close()
+                raise RuntimeError("the run is over: start a new one")
+        self.given.source.switch(to)
 
     def change(self, changes: dict[str, Any]) -> None:
         """Change settings from the next cycle on. Raise SettingsError for invalid ones and for fixed ones."""
@@ -88,12 +115,27 @@ class LiveRun:
         if new.instruction != old.instruction:
             words = new.instruction or PROFILES[new.profile].instruction
             self.call_on_loop(lambda loop: loop.set_instruction(words))
-        self.call_on_loop(lambda loop: self._apply(loop, new))
+        self.call_on_loop(lambda loop: self._apply(loop, old, new))
 
-    def _apply(self, loop: CommentaryLoop, settings: Settings) -> None:
-        loop.apply(settings)
+    def _apply(self, loop: CommentaryLoop, old: Settings, new: Settings) -> None:
+        loop.apply(new)
         if self._parts is not None:
-            self._parts.window.configure(settings.capture_fps, settings.window_frames)
+            self._parts.window.configure(new.capture_fps, new.window_frames)
+        before = shown_settings(old)
+        for name, value in shown_settings(new).items():
+            if value != before[name] and name != "instruction":  # which `_steer` logs
+                self._log_change(name, before[name], value)
+
+    def _steer(self, parts: Parts, message: Callable[[CommentaryLoop], None]) -> None:
+        """Pass a message on, on the loop's thread; log the instruction where the message has changed it."""
+        before = parts.commentary.instruction
+        message(parts.commentary)
+        if (now := parts.commentary.instruction) != before:
+            self._log_change("instruction", before, now)
+
+    def _log_change(self, name: str, old: Any, new: Any) -> None:
+        if self._loop is not None and self._parts is not None:
+            self.given.log.changed(name, old, new, self._loop.time() - self._parts.epoch_s)
 
     def progress(self) -> Progress:
         """Return how far the run has come, also after its end."""
@@ -106,6 +148,9 @@ class LiveRun:
 
     def _counts(self, parts: Parts) -> Counts:
         return parts.counts(self.given.source.skipped)
+
+    def _note_loading(self, loading: Loading) -> None:
+        self.loading = loading
 
     # --- the run's thread
 
@@ -139,10 +184,13 @@ class LiveRun:
         tasks: list[asyncio.Task[None]] = []
         try:
             # 1) Load what is slow to load; a stop does not wait for it.
-            loading = asyncio.ensure_future(inference_worker.call(warm_up, self.given, self._notes))
+            loading = asyncio.ensure_future(
+                inference_worker.call(warm_up, self.given, self._notes, self._note_loading)
+            )
             while not loading.done():
                 await asyncio.wait({loading}, timeout=0.1)
-                if self._stop.is_set():
+                self.given.log.check_folder()
+                if self._stop.is_set() or self.given.log.problem:
                     return
             self._loaded = loading.result()
             # 2) Put the parts together, and pass on the messages that came before they were there.
@@ -155,13 +203,15 @@ class LiveRun:
                 lambda: self._counts(parts),
                 mode == "live",
                 lambda: self._end_without_log(parts),
+                self.given.source,
             )
             stages = (
                 parts.capture.run(),
                 parts.display.run(),
+                parts.commentary.run(),
                 sampling,
                 parts.watching.run(),
-                parts.commentary.run(),
+                *([parts.programme.run()] if parts.programme is not None else []),
             )
             tasks = [asyncio.ensure_future(stage) for stage in stages]
             self.state = "running"
@@ -172,23 +222,30 @@ class LiveRun:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             if self._parts is not None:
-                end = {"problem": self._source_problem(), "stopped": self._stop.is_set()}
+                end = {
+                    "problem": self.given.log.problem or self._source_problem(),
+                    "stopped": self._stop.is_set(),
+                }
                 self._parts.players.log_row("end", end)
                 self._parts.players.detach()
                 self.given.log.on_row = lambda *_: None
             self._close_workers(capture_worker, inference_worker)
 
     def _build(self, capture_worker: Worker, inference_worker: Worker) -> Parts:
-        given, info = self.given, self.given.source.info
-        if given.log.folder is not None and (info.live or is_stream(info.spec)):
-            self._recorder = SourceRecorder(given.log.folder, info.fps)
+        given, info, stats = self.given, self.given.source.info, self.given.source.live
+        recorder = None
+        if given.log.folder is not None and given.recorded:
+            fps = (stats and stats.fps) or info.fps
+            recorder = SourceRecorder(given.log.folder, fps, info.has_sound, waits=given.mode != "live")
+            self._recorders.append(recorder)
         parts = build_parts(
             given,
             self.settings,
-            self._recorder,
+            recorder,
             capture_worker,
             inference_worker,
             self._stop,
+            self._next_recorder,
             self._notes,
             self._player_failed,
         )
@@ -196,19 +253,35 @@ class LiveRun:
             self._parts = parts
             waiting, self._pending = self._pending, []
         for message in waiting:
-            message(parts.commentary)
+            self._steer(parts, message)
         return parts
+
+    def _next_recorder(self) -> SourceRecorder | None:
+        """Note that another source has followed; return its recorder. It is kept even where it could be read again."""
+        source, folder = self.given.source, self.given.log.folder
+        spec = redact_url(source.info.spec)
+        self._later_sources.append(spec)
+        if self._parts is not None:
+            self._parts.players.log_row("source", {"source": spec})
+        self._log_change("source", None, spec)
+        if self._recorders:
+            threading.Thread(target=self._recorders[-1].close, daemon=True).start()
+        if folder is None:
+            return None
+        fps = (source.live and source.live.fps) or source.info.fps
+        part = len(self._later_sources) + 1
+        self._recorders.append(SourceRecorder(folder, fps, source.info.has_sound, part=part))
+        return self._recorders[-1]
 
     async def _until_over(
         self,
         capture: asyncio.Task[None],
         display: asyncio.Task[None],
-        sampling: asyncio.Task[None],
-        watching: asyncio.Task[None],
         commentary: asyncio.Task[None],
+        *others: asyncio.Task[None],
     ) -> None:
         """Wait until all has been said and shown, or the run is stopped. An error here breaks the run."""
-        waiting = {capture, display, sampling, watching, commentary}
+        waiting = {capture, display, commentary, *others}
         while not commentary.done() or (display in waiting and not self._stop.is_set()):
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -230,7 +303,8 @@ class LiveRun:
 
     def _close_workers(self, capture_worker: Worker, inference_worker: Worker) -> None:
         capture_worker.submit(close_each, self._notes, self.given.source)
-        inference_worker.submit(close_each, self._notes, self.given.commentator, self.given.voice)
+        commentator = None if self.given.keep_commentator else self.given.commentator
+        inference_worker.submit(close_each, self._notes, commentator, self.given.voice)
         for worker in (capture_worker, inference_worker):
             worker.close()
         # Closing does not wait; a call that hangs keeps its daemon thread and is reported.
@@ -239,31 +313,45 @@ class LiveRun:
                 self._notes.append(f"the {name} did not return within {_STOP_WAIT_S:g} s")
 
     def _finish_log(self) -> None:
-        if self._recorder is not None:
-            self._recorder.close()
-            if self._recorder.problem:
-                self._notes.append(self._recorder.problem)
-            if self._recorder.dropped:
-                self._notes.append(f"{self._recorder.dropped} frames were not recorded")
+        for recorder in self._recorders:
+            recorder.close()
+            self._notes += recorder.notes()
+        for number, text in self._unheard.items():
+            question = Question(number, text, self._at_end.now_s)
+            self.given.log.question(question_row(question, "dropped", question.asked_s, None, RUN_ENDED))
         self.given.log.finish(self._totals())
         self._parts = None  # its frames must not stay in memory as long as the session's handle
         gc.collect()
+        if self.given.mode == "live":
+            meters.give_back_freed_memory()
 
     def _source_problem(self) -> str:
-        return self.given.source.problem or (self._parts.capture.problem if self._parts else "")
+        problem = self.given.source.problem or (self._parts.capture.problem if self._parts else "")
+        return redact_text(problem)
 
     def _totals(self) -> dict[str, Any]:
         given, parts, counts = self.given, self._parts, self._at_end.counts
         from_s = parts.capture.from_s - parts.epoch_s if parts else 0.0
+        epoch_s = parts.epoch_s if parts else 0.0
         return {
             "outcomes": totals(given.log.cycle_rows),
             "frames_captured": counts.captured,
             "frames_shown": counts.shown,
             "frames_dropped": counts.dropped,
             "underruns": parts.headless.underruns if parts else 0,
+            "programme_jumps": parts.programme.jumps if parts and parts.programme else 0,
+            "programme_stretched_s": round(parts.programme.stretched_s, 3)
+            if parts and parts.programme
+            else 0.0,
+            "later_sources": self._later_sources,
             "source_fps": given.source.info.fps,
+            "has_sound": given.source.info.has_sound,
             "source_from_s": round(from_s, 6),  # when a file's first frame was captured
             "source_problem": self._source_problem(),
+            "source_outages": [
+                {"from_s": round(a - epoch_s, 3), "to_s": round(b - epoch_s, 3), "why": redact_text(why)}
+                for a, b, why in given.source.outages
+            ],
             "stopped_early": self._stop.is_set(),
             "error": None if self.error is None else named_first_line(self.error),
             **(self._loaded if given.mode == "live" else {}),

@@ -23,17 +23,22 @@ from typing import Any
 
 from commentator_lib.clock import MODES, Mode
 from commentator_lib.commentary.deciding import MODEL_RULES
-from commentator_lib.commentators.base import Commentator
+from commentator_lib.commentary.questions import checked_question
+from commentator_lib.commentators.base import Commentator, Loading
 from commentator_lib.commentators.factory import make_commentator
 from commentator_lib.media import Frame
 from commentator_lib.players.base import Player
 from commentator_lib.redact import redact_url
 from commentator_lib.run import LiveRun
+from commentator_lib.runs.claim import is_used
 from commentator_lib.runs.log import RunLog
 from commentator_lib.runs.provenance import run_header
+from commentator_lib.runs.record import RunLogError
 from commentator_lib.settings import Settings, SettingsError
-from commentator_lib.sources.base import SourceError
+from commentator_lib.sources.base import Source, SourceError
 from commentator_lib.sources.open import GivenSource, is_named, open_source
+from commentator_lib.sources.recording import needs_recording
+from commentator_lib.sources.switching import SwitchingSource
 from commentator_lib.stages.parts import Given
 from commentator_lib.voices.base import Voice
 from commentator_lib.voices.factory import make_voice
@@ -56,17 +61,20 @@ class Status:
     frames_shown: int
     frames_dropped: int
     cycles: int
+    loading: Loading | None = None  # how far the commentator's loading is, while the run is starting
 
 
 class LiveSession:
     """One run of one commentator over one source.
 
     `source` is what `open_source` takes: a name, a Source, or frames. `commentator`, `voice` and `watchers` default to
-    what the settings name; a what-if run, in which nothing is computed, has only watchers that are given. `duration_s`
-    repeats or cuts clips, and ends a stream. `mode` is live (real time), replay (virtual time, blocking calls charged
-    what they really took) or what-if (virtual time, costs from the commentator's cost model). `run_dir` None keeps the
-    log in memory. `on_caption(cycle, text, final, at_s)` and `on_drawn(frame, due_s, drawn_s)` are called on the
-    session's thread, with times since its start.
+    what the settings name; `keep_commentator` leaves it loaded at the end of a run, for the next one. A what-if run,
+    in which nothing is computed, has only watchers that are given. `duration_s` repeats or cuts clips, and ends a
+    stream. Clips begin at `start_s`, and with `loop` they are repeated without end. `mode` is live (real time), replay
+    (virtual time, blocking calls charged what they really took) or what-if (virtual time, costs from the commentator's
+    cost model). `run_dir` None keeps the log in memory; a folder that holds a run already is refused.
+    `on_caption(cycle, text, final, at_s)` and `on_drawn(frame, due_s, drawn_s)` are called on the session's thread,
+    with times since its start.
 
     Raise SourceError, SettingsError, CommentatorError or RunLogError in the constructor, before anything has
     started.
@@ -80,9 +88,12 @@ class LiveSession:
         commentator: Commentator | None = None,
         voice: Voice | None = None,
         watchers: Sequence[Watcher] | None = None,
+        keep_commentator: bool = False,
         players: list[Player] | None = None,
         mode: Mode = "live",
         duration_s: float | None = None,
+        start_s: float = 0.0,
+        loop: bool = False,
         run_dir: Path | str | None = None,
         on_caption: Callable[[int, str, bool, float], None] | None = None,
         on_drawn: Callable[[Frame, float, float], None] | None = None,
@@ -105,7 +116,11 @@ class LiveSession:
         self._given = os.fspath(source) if isinstance(source, os.PathLike) else source
         self._commentator, self._voice, self._players = commentator, voice, players or []
         self._mode: Mode = mode
+        self._keep_commentator = keep_commentator
+        if loop and duration_s is None and mode != "live":
+            raise SettingsError(f"a loop without a duration has no end: give one, or run it live, not {mode}")
         self._duration_s = duration_s
+        self._start_s, self._loop = start_s, loop
         self._run_dir = Path(run_dir) if run_dir is not None else None
         self._listeners = on_caption, on_drawn
         self._runs = 0
@@ -113,9 +128,23 @@ class LiveSession:
         self._thread: threading.Thread | None = None
         self._prepare(settings)
 
+    def _open(self, source: GivenSource, settings: Settings) -> Source:
+        return open_source(
+            source,
+            self._duration_s,
+            settings.picture_max_px,
+            settings.sound_track,
+            settings.reconnect_for_s,
+            settings.stream_options,
+            start_s=self._start_s,
+            loop=self._loop,
+            image_fps=settings.image_fps,
+            login_file=settings.stream_login_file,
+        )
+
     def _prepare(self, settings: Settings) -> None:
         """Open the source and the log of one run."""
-        self.source = open_source(self._given, self._duration_s, settings.picture_max_px)
+        self.source = self._open(self._given, settings)
         info = self.source.info
         logger.info(
             "source %s opened: %d × %d pixels, %.4g frames/s, %s",
@@ -133,12 +162,20 @@ class LiveSession:
         self._runs += 1
         folder = self._run_dir
         if folder is not None and self._runs > 1:
-            folder = folder.with_name(f"{folder.name}-{self._runs}")
+            first = folder
+            while is_used(folder := first.with_name(f"{first.name}-{self._runs}")):
+                self._runs += 1
         spec = self._given if is_named(self._given) else info.spec
         header = run_header(spec, settings, self._mode, self._commentator, self._voice, self._duration_s)
-        self.log = RunLog(folder, header)
+        header |= {"start_s": self._start_s, "loop": self._loop}
+        try:
+            self.log = RunLog(folder, header)
+        except RunLogError:
+            if is_named(self._given):  # nobody else can close it
+                self.source.close()
+            raise
         given = Given(
-            self.source,
+            SwitchingSource(self.source),
             self._commentator,
             self._voice,
             self._players,
@@ -147,6 +184,8 @@ class LiveSession:
             self._watchers,
             *self._listeners,
             self._duration_s,
+            recorded=folder is not None and needs_recording(self._given),
+            keep_commentator=self._keep_commentator,
         )
         self._run = LiveRun(given, settings)
         # The thread must not refer to this object, or a dropped session would never end. The finalizer of the
@@ -223,11 +262,38 @@ class LiveSession:
             frames_shown=progress.counts.shown,
             frames_dropped=progress.counts.dropped,
             cycles=len(self.log.cycle_rows),
+            loading=run.loading if run.state == "starting" else None,
         )
 
+    def set_source(self, source: GivenSource) -> None:
+        """Go on with another source in mid-run: the clock and the frames' numbers run on, the scene begins anew.
+
+        What follows is recorded in the run's folder, so that an export joins it. Its sound is heard where the first
+        source had sound. Raise SourceError where it cannot be opened, and RuntimeError where no live run is going on.
+        """
+        if not self.running or self._mode != "live":
+            raise RuntimeError("only a live run that is going on can go over to another source")
+        opened = self._open(source, self.settings)
+        self._run.switch(opened)
+        self.source = opened
+
     def set_instruction(self, text: str | None) -> None:
-        """Set what to watch for, or ask a question, also while it runs. None pauses the comments."""
+        """Set what to watch for from now on, also while it runs. None pauses the comments."""
         self._run.call_on_loop(lambda loop: loop.set_instruction(text))
+
+    @property
+    def can_answer(self) -> bool:
+        """Whether the commentator answers questions."""
+        return self._commentator.answers_questions
+
+    def ask(self, text: str) -> int:
+        """Ask a question; return its number in the run (1, 2, …). What becomes of it: `log.questions`.
+
+        A comment that answers it starts at once, and the standing instruction is followed again after it. A later
+        question takes the place of one that was not answered yet. One that this commentator cannot answer fails.
+        Raise SettingsError for a blank text, RuntimeError after the run's end.
+        """
+        return self._run.ask(checked_question(text))
 
     def set_profile(self, name: str) -> None:
         """Switch the prompt profile, also while it runs. Raise SettingsError when there is none of that name."""

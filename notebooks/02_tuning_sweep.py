@@ -2,9 +2,11 @@
 # jupyter:
 #   jupytext:
 #     formats: ipynb,py:percent
+#     notebook_metadata_filter: -jupytext.text_representation.jupytext_version
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
 #     language: python
@@ -28,6 +30,7 @@ from pathlib import Path
 sys.path.insert(0, "..")
 
 from experiments.measuring import analysis, plots
+from experiments.measuring.plot_parts import show
 from experiments.sweeping.costs import load_cost
 from experiments.sweeping.sweep import RESULTS, load_results, load_sweep, results_id, run_sweep
 
@@ -70,40 +73,42 @@ best.table.head(6).round(3)
 # %% [markdown]
 # ## Heat maps
 #
-# Mean ± standard deviation over matches and seeds. Darker means more; less is better in all five. The recommended
-# setting has a red frame.
+# Means over matches and seeds; above each row stands how wide their 95 % bootstrap intervals are. Darker means more;
+# less is better in all five. The recommended setting has a red frame.
 
 # %%
 table = analysis.by_setting(results, SETTINGS, MEASURES)
 heat = plots.heat_maps(table, *SETTINGS, MEASURES, f"{run_id}: scripted spotter, virtual time", best.setting)
-plots.show(heat, figures, run_id, "heat-maps")
+show(heat, figures, run_id, "heat-maps")
 
 # %% [markdown]
 # ## Missed events against computing
 #
-# A setting on the front cannot be improved in one of the two without getting worse in the other.
+# The recommendation counts four measures, two of which are the axes here. A setting is on their front (filled) if no
+# other one is at most as bad in all four and better in one. So the recommended setting lies on the front; a filled
+# point that looks beaten is better in dead air or in false triggers.
 
 # %%
-front = analysis.pareto_front(table, ["missed_3s", "busy_share"])
+front = analysis.pareto_front(table, analysis.OBJECTIVES)
 pareto = plots.pareto_figure(
     table,
     front,
     "busy_share",
     "missed_3s",
-    SETTINGS,
+    analysis.OBJECTIVES,
     f"{run_id}: scripted spotter, virtual time",
     best.setting,
 )
-plots.show(pareto, figures, run_id, "pareto")
+show(pareto, figures, run_id, "pareto")
 
 # %% [markdown]
 # ## One setting at a time
 #
-# Averaged over the other two settings.
+# Averaged over the other two settings, with 95 % bootstrap intervals.
 
 # %%
 for setting in SETTINGS:
     one = plots.knob_figure(
-        analysis.by_setting(results, [setting], MEASURES), setting, MEASURES, title=run_id
+        analysis.by_setting(results, [setting], MEASURES), setting, MEASURES, run_id=run_id
     )
-    display(plots.show(one, figures, run_id, setting))
+    display(show(one, figures, run_id, setting))

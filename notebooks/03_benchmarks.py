@@ -2,9 +2,11 @@
 # jupyter:
 #   jupytext:
 #     formats: ipynb,py:percent
+#     notebook_metadata_filter: -jupytext.text_representation.jupytext_version
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
 #     language: python
@@ -30,7 +32,8 @@ sys.path.insert(0, "..")
 import pandas as pd
 
 from commentator_lib.runs.figures import delay_figure, memory_figure
-from experiments.measuring import analysis, plots
+from experiments.measuring import analysis, run_plots
+from experiments.measuring.plot_parts import show
 from experiments.sweeping.sweep import RESULTS, load_results, load_runs, load_sweep, run_sweep
 
 SWEEP = "small_live"
@@ -58,37 +61,39 @@ print(f"{len(runs)} runs; {first.header['commentator']}; {machine}; commit {firs
 # comment is heard as soon as it is ready, whatever the picture shows then.
 
 # %%
-stages = plots.stage_figure({policy: analysis.stage_seconds(c) for policy, c in cycles.items()}, run_id)
-plots.show(stages, figures, run_id, "stages")
+stages = run_plots.stage_figure({policy: analysis.stage_seconds(c) for policy, c in cycles.items()}, run_id)
+show(stages, figures, run_id, "stages")
 
 # %% [markdown]
 # ## Picture/sound error by policy
 
 # %%
-errors = plots.error_figure({policy: c.sync_error_s.dropna().abs() for policy, c in cycles.items()}, run_id)
-plots.show(errors, figures, run_id, "sync-error")
+errors = run_plots.error_figure(
+    {policy: c.sync_error_s.dropna().abs() for policy, c in cycles.items()}, run_id
+)
+show(errors, figures, run_id, "sync-error")
 
 # %% [markdown]
-# ## Delay against observed latency, and how long it takes to settle
+# ## Delay against observed latency, and whether it settles
+#
+# Settled means: flat (less than 0.02 s a second through any ten seconds) and within a tenth of the delay that is
+# wanted, until the end. Short runs may end before that; then the title says so.
 
 # %%
 for policy in cycles:
     run = runs[results.index[results.policy == policy][0]]
-    settled_s = analysis.convergence(run.samples)
-    settled = f"settled after {settled_s:.0f} s" if settled_s == settled_s else "not settled in this run"
-    title = f"{run_id}: {policy}, {settled} (within a tenth of its end value)"
-    delay = delay_figure(run.cycles, run.samples, title)
-    display(plots.show(delay, figures, run_id, f"delay-{policy}"))
+    delay = delay_figure(run.cycles, run.samples, run_id=f"{run_id}: {policy}")
+    display(show(delay, figures, run_id, f"delay-{policy}"))
 
 # %% [markdown]
 # ## Memory over time
 
 # %%
-memory = memory_figure(first.samples, f"{run_id}: memory")
-plots.show(memory, figures, run_id, "memory")
+memory = memory_figure(first.samples, run_id=run_id)
+show(memory, figures, run_id, "memory")
 
 # %% [markdown]
-# ## Measures by policy: mean ± standard deviation (runs)
+# ## Measures by policy: mean [95 % bootstrap interval] (runs)
 
 # %%
 COLUMNS = [
@@ -99,7 +104,6 @@ COLUMNS = [
     "dead_air_share",
     "gap_median_s",
     "sync_error_mean_s",
-    "sync_error_p95_s",
     "comments_per_min",
     "repetition",
     "cpu_core_share",
@@ -120,8 +124,12 @@ analysis.readable(results, "policy", COLUMNS)
 from experiments.measuring import speaking
 
 spoken = speaking.compare_policies()
-when = plots.speaking_figure(analysis.by_setting(spoken, ["when"], speaking.COLUMNS), "Scripted commentator")
-display(plots.show(when, figures, "scripted", "when-to-speak"))
+when = run_plots.speaking_figure(
+    analysis.by_setting(spoken, ["when"], speaking.COLUMNS),
+    "Scripted commentator",
+    "scripted matches, virtual time",
+)
+display(show(when, figures, "scripted", "when-to-speak"))
 analysis.readable(spoken, "when", speaking.COLUMNS)
 
 # %% [markdown]
@@ -146,7 +154,7 @@ import json
 
 measured = json.loads(Path("../docs/minicpmo_h100.json").read_text())
 one = measured["bf16"]
-before_after = plots.before_after_figure(
-    measured, f"{one['weights']} weights, {one['frames']} frames, {one['gpu']}"
+before_after = run_plots.before_after_figure(
+    measured, f"MiniCPM-o 4.5, {one['weights']} weights, {one['frames']} frames, {one['gpu']}"
 )
-plots.show(before_after, figures, run_id, "minicpmo-stages")
+show(before_after, figures, run_id, "minicpmo-stages")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import http.server
 import os
 import subprocess
 import threading
@@ -21,6 +22,7 @@ from commentator_lib.clock import VirtualTimeLoop
 from commentator_lib.commentators.base import Commentator, CommentChunk, CommentRequest
 from commentator_lib.commentators.scripted import CostModel, ScriptedCommentator
 from commentator_lib.media import AudioChunk, Frame, to_float32
+from commentator_lib.players.base import Player
 from commentator_lib.session import LiveSession
 from commentator_lib.settings import Settings
 from commentator_lib.sources.base import Source, SourceInfo
@@ -114,6 +116,21 @@ class BrokenVoice(ToneVoice):
         if len(self.spoken) >= self.good:
             raise OSError("no sound device")
         yield from super().speak(text)
+
+
+class KeepsRows(Player):
+    """A player that keeps the rows of the log that it is given."""
+
+    name = "keeps"
+
+    def __init__(self) -> None:
+        self.rows = []
+
+    def show(self, frame, due_at_s):
+        pass
+
+    def log_row(self, kind, row):
+        self.rows.append((kind, row))
 
 
 class Pictures(Source):
@@ -274,3 +291,27 @@ def gpu_bytes() -> int:
     torch._C._cuda_clearCublasWorkspaces()
     torch.cuda.empty_cache()
     return torch.cuda.memory_allocated()
+
+
+@contextlib.contextmanager
+def serve(respond):
+    """Start a server on loopback whose GET is answered by `respond(handler)`; yield its address."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            with contextlib.suppress(ConnectionError):
+                respond(self)
+
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)

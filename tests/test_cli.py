@@ -72,7 +72,7 @@ def test_run_leaves_everything_the_readme_names(tmp_path):
 
 BAD = {
     "missing file": (["run", "nowhere.mp4"], "no such file: nowhere.mp4"),
-    "folder": (["run", "."], "is a folder"),
+    "folder without clips": (["run", "nothing"], "is a folder without pictures and clips"),
     "empty file": (["run", "empty.mp4"], "is empty"),
     "text named mp4": (["run", "text.mp4"], "not a video"),
     "stream that is not there": (["run", "rtsp://127.0.0.1:1/x"], "cannot be opened"),
@@ -105,6 +105,7 @@ BAD = {
 @pytest.mark.slow
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input_is_one_line_and_exit_code_2(case, tmp_path):
+    (tmp_path / "nothing").mkdir()
     (tmp_path / "empty.mp4").write_bytes(b"")
     (tmp_path / "text.mp4").write_text("this is no film\n" * 50)
     arguments, words = BAD[case]
@@ -201,7 +202,14 @@ def test_kill_9_leaves_every_finished_cycle_and_export_finishes_the_run(tmp_path
     done = commentator("export", folder, "--wav", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "recovered" in done.stdout
-    for name in ("commentary.mp4", "commentary.vtt", "commentary.wav", "cycles.parquet", "latency.png"):
+    for name in (
+        "commentary.mp4",
+        "commentary.vtt",
+        "commentary.srt",
+        "commentary.wav",
+        "cycles.parquet",
+        "latency.png",
+    ):
         assert (folder / name).stat().st_size > 0
     assert len(pd.read_parquet(folder / "cycles.parquet")) == len(before)
 

@@ -9,6 +9,7 @@ import time
 import psutil
 import pytest
 
+from commentator_lib.commentators.base import Loading
 from commentator_lib.commentators.scripted import CostModel, ScriptedCommentator
 from commentator_lib.players.headless import HeadlessPlayer
 from commentator_lib.runs.reader import load_run
@@ -158,6 +159,48 @@ def test_commentator_is_closed_at_the_end():
     commentator = Closes("All is well here.")
     session(0.5, commentator).run()
     assert commentator.gone
+
+
+def test_commentator_that_is_kept_stays_loaded_for_the_next_run():
+    class Counts(Says):
+        loads = closes = 0
+
+        def warm_up(self):
+            self.loads += 1
+
+        def close(self):
+            self.closes += 1
+
+    commentator = Counts("All is well here.")
+    for _ in range(2):
+        s = session(0.5, commentator, keep_commentator=True).run()
+        assert (s.log.cycles.outcome == "spoken").any()
+    assert (commentator.loads, commentator.closes) == (2, 0) and ours() == []
+    session(0.5, commentator).run()
+    assert commentator.closes == 1
+
+
+def test_status_tells_how_the_loading_gets_on_and_so_does_the_commentators_own_listener():
+    class Slow(Says):
+        go_on = threading.Event()
+
+        def warm_up(self):
+            self.say_loading("reading 3.1 of 8.5 GB", 0.36)
+            self.go_on.wait(20)
+
+    commentator, told = Slow("All is well here."), []
+    commentator.on_loading = told.append
+    s = session(0.5, commentator)
+    assert s.status.loading is None
+    s.start()
+    try:
+        assert eventually(lambda: s.status.loading is not None)
+        assert s.status.loading == Loading("reading 3.1 of 8.5 GB", 0.36) and s.status.state == "starting"
+    finally:
+        Slow.go_on.set()
+    s.wait(20)
+    assert s.status.loading is None and told == [Loading("reading 3.1 of 8.5 GB", 0.36)]
+    assert commentator.on_loading == told.append
 
 
 def test_commentator_that_hangs_fails_its_cycle_and_the_picture_goes_on():

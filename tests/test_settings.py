@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from commentator_lib.presets import PRESET_WORDS
 from commentator_lib.settings import (
     PRESETS,
     Settings,
@@ -126,11 +127,27 @@ def test_presets_are_the_seeds():
             s.pause_s,
         )
 
-    assert set(PRESETS) == {"sentry", "sniper", "owl", "beast"}
     assert values("Sentry") == (2, 4, 2, 32, 5.0, 1.0, 150, 1.0)
     assert values("Sniper") == (5, 4, 1, 48, 0, 0.5, 96, 0.5)
     assert values("Owl") == (4, 8, 2, 48, 1.0, 0.5, 120, 0.5)
     assert values("Beast") == (5, 10, 2, 64, 0, 0.5, 96, 0.3)
+
+
+def test_every_preset_has_one_plain_sentence_and_settings_that_may_change_while_a_session_runs():
+    assert list(PRESETS) == ["calm", "balanced", "dense", "sentry", "sniper", "owl", "beast"]
+    assert list(PRESET_WORDS) == list(PRESETS)
+    for name, words in PRESET_WORDS.items():
+        assert words.endswith(".") and "\n" not in words and len(words) < 100
+        assert PRESETS[name].keys() <= live_settings()
+
+
+def test_balanced_is_the_defaults_and_calm_and_dense_lie_on_either_side():
+    calm, balanced, dense = (load_settings(preset=n, environment={}) for n in ("calm", "balanced", "dense"))
+    assert balanced == load_settings(environment={})
+    for name in ("pause_s", "change_threshold", "inference_interval_s"):
+        assert getattr(calm, name) > getattr(balanced, name) > getattr(dense, name)
+    assert calm.speech_max_new_tokens < balanced.speech_max_new_tokens
+    assert dense.capture_fps * dense.frames_per_inference > 2 * balanced.capture_fps
 
 
 def test_layers(tmp_path):
@@ -269,10 +286,12 @@ def test_each_setting_is_in_one_group_and_says_whether_it_is_live():
     assert names == list(Settings.model_fields)
     assert list(groups) == [
         "what it sees",
+        "the source",
         "what it notices",
         "when it speaks",
         "what it says",
         "how far the picture lags",
+        "what is heard",
         "models",
         "the run",
     ]
@@ -284,7 +303,8 @@ def test_what_a_session_is_built_from_is_fixed():
     fixed = set(Settings.model_fields) - live_settings()
     assert fixed == {
         *("commentator", "voice", "seed", "picture_max_px", "display_buffer_mb", "delay_init_s"),
-        *("watchers", "watch_fps"),
+        *("watchers", "watch_fps", "duck_db", "sound_track", "hear", "reconnect_for_s", "stream_options"),
+        *("stream_login_file", "image_fps"),
         *("model_path", "reference_audio_path", "vocoder_float16", "max_slice_nums", "device", "temperature"),
         *("assets_path", "api_base_url", "api_timeout_s", "api_retries"),
     }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import time
+from types import SimpleNamespace
 
 import pytest
 import typer
@@ -12,6 +14,7 @@ import typer
 from commentator_lib import terminal
 from commentator_lib.logs import show_log
 from commentator_lib.settings import Settings
+from commentator_lib.sources.base import LiveStats, Source, SourceInfo
 
 
 @pytest.fixture
@@ -91,3 +94,56 @@ def test_pipe_gets_plain_lines(capsys, monkeypatch):
     terminal.print_sources()
     out = capsys.readouterr().out
     assert "\x1b" not in out and "\npause_s = 0.5 (default 1.0)\n" in out and "\ninstalled clips:\n" in out
+
+
+class Camera(Source):
+    """A source that says how it does."""
+
+    info = SourceInfo("camera", 64, 36, 25.0, None, live=True)
+
+    def read(self, not_before_s=0.0):
+        return None
+
+
+def test_state_of_a_live_source_in_the_status_line():
+    camera = Camera()
+    assert terminal.source_state(camera) == []
+    camera.live = LiveStats(0.0624, 24.97, 3, 2, 1)
+    assert terminal.source_state(camera) == ["62 ms old", "25.0 fps", "2 damaged", "opened again 1 time"]
+    camera.away = "lost for 3 s: rtsp://me:secret@cam refused"
+    (said,) = terminal.source_state(camera)
+    assert said.startswith("no picture: lost for 3 s") and "secret" not in said
+
+
+def test_bar_is_redrawn_while_the_source_is_away_and_the_picture_stands_still(monkeypatch, capsys):
+    class Camera(Source):
+        away = "no picture for 3 s"
+
+        def read(self, not_before_s=0.0):
+            return None
+
+    class Stands:
+        """A session whose picture goes on for three steps, and then stands still."""
+
+        source, left = Camera(), 9
+        status = SimpleNamespace(shown_s=0.0, duration_s=9.0, delay_s=1.0, frames_dropped=0)
+
+        def start(self):
+            pass
+
+        def wait(self, _timeout_s):
+            time.sleep(0.06)
+            self.left -= 1
+            self.status.shown_s = min(9.0 - self.left, 3.0)
+            return self.left < 0
+
+    make = terminal.make_progress_bar
+
+    def seldom(*given):
+        bar = make(*given)
+        bar.mininterval = 0.05
+        return bar
+
+    monkeypatch.setattr(terminal, "make_progress_bar", seldom)
+    assert terminal.run_with_progress(Stands(), lambda: None) is False
+    assert capsys.readouterr().err.count("no picture for 3 s") >= 7

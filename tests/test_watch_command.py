@@ -51,9 +51,12 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path):
         ["no-such-file.mp4"],
         ["synthetic:5", "-s", "watchers=graphix"],
         ["synthetic:5", "-s", "watch_fps=0"],
+        ["rtsp://127.0.0.1:1/x", "-s", "stream_options=no_option"],
+        ["rtsp://127.0.0.1:1/x", "-s", "stream_login_file=nowhere"],
     ):
         done = subprocess.run([*COMMAND, *more], capture_output=True, text=True, cwd=tmp_path)
         assert done.returncode == 2 and len(done.stderr.strip().splitlines()) == 1 and not done.stdout
+        assert "rtsp" not in more[0] or more[-1].partition("=")[0].split("_")[1] in done.stderr
 
 
 @pytest.mark.slow

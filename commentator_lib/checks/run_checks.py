@@ -17,6 +17,7 @@ from collections.abc import Iterable
 
 from commentator_lib.checks.browser import browser_line, find_browser, jupyter_line
 from commentator_lib.checks.checkpoint import read_checkpoint, voice_lines
+from commentator_lib.checks.commentators import commentator_states, state_lines
 from commentator_lib.checks.gpu import gpu_line, gpu_memory_line, graphs_lines, needs_gpu, read_gpu
 from commentator_lib.checks.line import CheckLine
 from commentator_lib.checks.machine import machine_lines, read_machine
@@ -73,6 +74,7 @@ def run_checks(settings: Settings) -> list[CheckLine]:
             bool(os.environ.get("OPENAI_API_KEY")),
             ask_server,
         ),
+        *state_lines(commentator_states(settings), settings.commentator),
         *names_lines(),
         jupyter_line(installed.get("jupyterlab")),
         browser_line(find_browser()),

@@ -5,28 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from commentator_lib.checks.line import DISTRIBUTION, CheckLine, state
+from commentator_lib.commentators.openai.models import model_names
 from commentator_lib.redact import redact_url
 
 _SERVER_TIMEOUT_S = 1.0
 
 
-def ask_server(base_url: str) -> tuple[int | None, str]:
-    """Return (HTTP status of the server's list of models, or None without an answer; the result in words).
+def ask_models(base_url: str) -> tuple[int | None, list[str] | None, str]:
+    """Return (HTTP status of the server's list of models; their names; why there is no answer).
 
-    The request carries no key, so that no key is shown or sent to the wrong server. A refusal is an answer too.
+    The status is None without an answer, the names are None where it gives no list. The request carries no key, so
+    that no key is shown or sent to the wrong server. A refusal is an answer too.
     """
     import httpx
 
     try:
         answer = httpx.get(f"{base_url.rstrip('/')}/models", timeout=_SERVER_TIMEOUT_S)
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        return None, f"does not answer ({type(error).__name__})"
-    try:
-        names = [str(model["id"]) for model in answer.json()["data"]]
-    except (ValueError, KeyError, TypeError):
-        names = []
+        return None, None, f"does not answer ({type(error).__name__})"
+    return answer.status_code, model_names(answer.status_code, answer.content), ""
+
+
+def ask_server(base_url: str) -> tuple[int | None, str]:
+    """Return (what `ask_models` has as the status, the result in words)."""
+    status, names, problem = ask_models(base_url)
+    if status is None:
+        return None, problem
+    names = names or []
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return answer.status_code, ", ".join(names[:3]) + more
+    return status, ", ".join(names[:3]) + more
 
 
 def server_line(

@@ -8,7 +8,7 @@ from commentator_lib.commentary.deciding import ModelRule, judged_prompt
 from commentator_lib.commentary.prompts import build_prompt, facts_in_words
 from commentator_lib.commentators.base import CommentRequest
 from commentator_lib.events import Facts
-from commentator_lib.media import Frame
+from commentator_lib.media import AudioChunk, Frame
 from commentator_lib.settings import Settings
 
 
@@ -20,10 +20,15 @@ def comment_request(
     instruction: str,
     last_text: str,
     length: str,
+    sound: AudioChunk | None = None,
+    question: str = "",
 ) -> CommentRequest:
-    """Return the request for a comment; `length` is minimal, brief or normal."""
-    prompt = build_prompt(profile, instruction, last_text, length, facts_in_words(facts))
-    return CommentRequest(frames, prompt, settings.max_new_tokens, settings.speech, facts)
+    """Return the request for a comment, or for the answer to `question`.
+
+    `length` is minimal, brief or normal; `sound`: as CommentRequest has it.
+    """
+    prompt = build_prompt(profile, instruction, last_text, length, facts_in_words(facts), question)
+    return CommentRequest(frames, prompt, settings.max_new_tokens, settings.speech, facts, sound)
 
 
 def judged_request(
@@ -35,7 +40,8 @@ def judged_request(
     instruction: str,
     last_text: str,
     length: str,
+    sound: AudioChunk | None = None,
 ) -> CommentRequest:
     """Return the request with which a model is asked for a rule of its own whether to speak."""
     prompt = judged_prompt(rule, profile, instruction, last_text, length, facts_in_words(facts))
-    return CommentRequest(frames, prompt, 1, settings.speech, facts)
+    return CommentRequest(frames, prompt, 1, settings.speech, facts, sound)

@@ -39,9 +39,10 @@ _OUTCOMES = {
     State.SILENT: "silent",
 }
 # Triggers that start a cycle at once and may cut the comment before it. "event" does so where the event is important.
-URGENT_TRIGGERS = ("instruction", "profile", "change")
+URGENT_TRIGGERS = ("instruction", "question", "profile", "change", "source")
+_USER_TRIGGERS = ("instruction", "question", "profile")
 # What a user asks is as important as such an event.
-_USER_IMPORTANCE = 2
+USER_IMPORTANCE = 2
 
 
 class IllegalTransition(RuntimeError):
@@ -95,6 +96,7 @@ class Comment:
     captured_s: float  # clock time of its newest frame
     noticed: tuple[Noticed, ...] = ()  # the events that it is to tell, the most important first
     cuts: bool = False  # an event that it is to tell is important enough to cut the comment before it
+    in_turn: bool = False  # it has waited for its slot, and cuts nothing, whatever its trigger
     state: State = State.PREPARING
     pieces: list[Piece] = field(default_factory=list)
     sent_s: float = 0.0  # seconds of sound so far
@@ -104,6 +106,7 @@ class Comment:
     cut_s: float | None = None  # seconds of its own sound after which it is cut
     problem: str = ""  # what failed
     broken_off: str = ""  # why it was not said completely
+    overtaken: bool = False  # broken off for an urgent cycle
 
     @property
     def id(self) -> int:
@@ -113,13 +116,18 @@ class Comment:
     @property
     def urgent(self) -> bool:
         """Whether it need not wait for the comment before it, and cuts that."""
-        return self.cuts or self.record.trigger in URGENT_TRIGGERS
+        return self.cuts or (self.record.trigger in URGENT_TRIGGERS and not self.in_turn)
 
     @property
     def importance(self) -> int:
         """How important it is: as its most important event, -1 without any; what a user asked counts as 2."""
-        asked = _USER_IMPORTANCE if self.record.trigger in ("instruction", "profile") else -1
-        return max([asked, *(n.event.importance for n in self.noticed)])
+        asked = USER_IMPORTANCE if self.record.trigger in _USER_TRIGGERS else -1
+        return max(asked, self.event_importance)
+
+    @property
+    def event_importance(self) -> int:
+        """How important its most important event is; -1 without any."""
+        return max((n.event.importance for n in self.noticed), default=-1)
 
     @property
     def evidence_s(self) -> float:
@@ -214,7 +222,7 @@ class Comment:
     def overtake(self, trigger: str) -> None:
         """Break it off for an urgent cycle; this reason replaces an earlier one."""
         self._must_not_have_ended("be overtaken")
-        self.broken_off = f"overtaken by a new {trigger}"
+        self.broken_off, self.overtaken = f"overtaken by a new {trigger}", True
 
     def cut(self, at_heard_s: float) -> None:
         """End it after `at_heard_s` seconds of its own sound; no more pieces will come."""

@@ -32,7 +32,8 @@ class Delivery:
     """All comments that are ready or being heard, in `comments` by their ids.
 
     `last` is the newest comment with sound that was not dropped; `last_text` goes into the next prompt.
-    `on_end(comment)` is called after each comment, `on_fault()` when a fault of the program ends the attending of one.
+    `on_start(comment)` is called when a comment is begun to be heard or shown, `on_end(comment)` after it, and
+    `on_fault()` when a fault of the program ends the attending of one.
     Times in the records are relative to `epoch_s`.
     """
 
@@ -44,6 +45,7 @@ class Delivery:
         players: PlayerGroup,
         keeper: RecordKeeper,
         epoch_s: float,
+        on_start: Callable[[Comment], None],
         on_end: Callable[[Comment], None],
         on_fault: Callable[[], None],
     ) -> None:
@@ -55,6 +57,7 @@ class Delivery:
         self._players = players
         self._keeper = keeper
         self._epoch_s = epoch_s
+        self._on_start = on_start
         self._on_end = on_end
         self._on_fault = on_fault
         self._clock = asyncio.get_running_loop()
@@ -195,6 +198,7 @@ class Delivery:
             if position_s is not None:
                 if comment.state is State.READY:
                     comment.start_sounding()
+                    self._on_start(comment)
                 shown = self._show_captions(comment, shown, position_s)
             if _is_over(comment, shown, position_s):
                 break

@@ -25,12 +25,13 @@ from commentator_lib.commentary.delivery import Delivery
 from commentator_lib.commentary.event_queue import EventQueue, Noticed
 from commentator_lib.commentary.generation import Generation
 from commentator_lib.commentary.judging import Judging, Verdict
+from commentator_lib.commentary.questions import NOTHING_SAID, Question, Questions, cannot_answer
 from commentator_lib.commentary.record_keeper import RecordKeeper
 from commentator_lib.commentary.speech import speak_comment
 from commentator_lib.commentary.turns import Turns
 from commentator_lib.commentators.base import NOTHING_TO_SAY, Commentator, CommentRequest
 from commentator_lib.events import Event, Facts
-from commentator_lib.media import Frame
+from commentator_lib.media import AudioChunk, Frame
 from commentator_lib.pacing.delay import PictureDelay
 from commentator_lib.pacing.policy import Slot
 from commentator_lib.players.base import PlayerGroup
@@ -39,14 +40,15 @@ from commentator_lib.runs.log import RunLog
 from commentator_lib.runs.record import CycleRecord
 from commentator_lib.scene import SceneChange, SceneTracker, chosen, intensity
 from commentator_lib.settings import Settings
+from commentator_lib.sound.voice_level import VoiceLevel
 from commentator_lib.voices.base import Voice
 
 
 class CommentaryLoop:
     """Runs cycles until stopped, or until the source is over and everything was heard.
 
-    `on_screen` returns what the watchers see on the screen. `vram` reads the GPU memory in use, in bytes, or None;
-    `torch_vram` is `meters.torch_vram_bytes`. Times in the log are relative to `epoch_s`.
+    `on_screen` returns what the watchers see, `sound_of` what was heard while frames were captured, `vram` the GPU
+    memory in use in bytes; `torch_vram` is `meters.torch_vram_bytes`. The log counts from `epoch_s`.
     """
 
     def __init__(
@@ -63,6 +65,8 @@ class CommentaryLoop:
         log: RunLog,
         epoch_s: float = 0.0,
         on_screen: Callable[[], Mapping[str, Any]] = dict,
+        sound_of: Callable[[list[Frame]], AudioChunk | None] = lambda _frames: None,
+        away: Callable[[], str] = str,
         vram: Callable[[], int | None] = lambda: None,
         torch_vram: Callable[[bool], tuple[int, int] | None] = lambda _reset: None,
     ) -> None:
@@ -78,8 +82,10 @@ class CommentaryLoop:
         self._voice = voice
         self._playback = players.playback
         self._epoch_s = epoch_s
-        self._on_screen = on_screen
+        self._on_screen, self._sound_of = on_screen, sound_of
+        self._level = VoiceLevel()
         self._events = EventQueue()
+        self._questions = Questions(log.question)
         self._log = log
         self._clock = asyncio.get_running_loop()
         self._keeper = RecordKeeper(delay=delay, log=log, epoch_s=epoch_s)
@@ -90,6 +96,7 @@ class CommentaryLoop:
             players=players,
             keeper=self._keeper,
             epoch_s=epoch_s,
+            on_start=self._begun,
             on_end=self._heard,
             on_fault=self.stop,
         )
@@ -110,12 +117,14 @@ class CommentaryLoop:
             delivery=self._delivery,
             generation=self._generation,
             events=self._events,
+            questions=self._questions,
+            away=away,
         )
 
     # --- called from outside, on the loop's thread
 
     def set_instruction(self, text: str | None) -> None:
-        """Take a question or a new focus: a cycle starts at once, without the last comment's words.
+        """Take a new focus: a cycle starts at once, without the last comment's words.
 
         With None or an empty text no cycle starts until the next instruction.
         """
@@ -127,6 +136,21 @@ class CommentaryLoop:
         if text:
             self._start_afresh("instruction")
         self._turns.wake()
+
+    def ask(self, number: int, text: str) -> None:
+        """Take a viewer's question: a cycle starts at once to answer it; then the instruction is followed again.
+
+        While an event at least as important is being told, the question waits for its end.
+        """
+        question = Question(number, text, self._now_s())
+        if not self._commentator.answers_questions:
+            self._questions.refuse(question, cannot_answer(self._commentator))
+            return
+        self._questions.ask(question)
+        if self._turns.question_must_wait():
+            self._turns.wake()
+        else:
+            self._start_afresh("question")
 
     def set_profile(self, name: str) -> None:
         """Switch the prompt profile. Raise KeyError for an unknown one.
@@ -168,6 +192,11 @@ class CommentaryLoop:
         self._events.add([Noticed(number, event, captured_s)])
         self._turns.event_noticed(event.importance)
 
+    def source_returned(self) -> None:
+        """Note that a source that was away gives pictures again: a cycle starts with the next, on nothing older."""
+        self._window.clear()
+        self._start_afresh("source")
+
     def source_ended(self) -> None:
         """Note that no more frames will come."""
         self._turns.source_ended()
@@ -194,7 +223,10 @@ class CommentaryLoop:
         finally:
             if self._turns.stopped:
                 self._delivery.cut_all("the session was stopped")
-            await self._delivery.drain()
+            try:
+                await self._delivery.drain()
+            finally:
+                self._questions.end(self._now_s())
 
     async def _cycle(self, slot: Slot) -> None:
         # 1) Look: the frames of this cycle, and how much has changed.
@@ -203,7 +235,7 @@ class CommentaryLoop:
         frames = self._window.take(settings.frames_per_inference, settings.frame_stride)
         newest = frames[-1]
         change = self._scene.measure()
-        trigger = self._turns.take_trigger()
+        trigger, in_turn = self._turns.take_trigger(), self._turns.in_turn
         self._turns.commented_frame = newest.index
         self.cycles += 1
         record = self._keeper.begin(self.cycles, trigger, slot, frames, change, settings, now)
@@ -212,20 +244,24 @@ class CommentaryLoop:
             self._turns.retry_later()
             return
         now = self._clock.time()
-        # 3) Ask.
-        noticed = self._events.take(now)
+        # 3) Ask. A question has a cycle of its own: events wait for the next.
+        question = self._questions.think(self.cycles, now - self._epoch_s) if trigger == "question" else None
+        record.question = question.number if question else None
+        noticed = () if question else self._events.take(now)
         facts = Facts(dict(self._on_screen()), tuple(n.event for n in noticed))
         record.events = " ".join(n.event.kind for n in noticed)
         record.importance = noticed[0].event.importance if noticed else None
         last_text = self._delivery.text_to_carry(trigger, newest.captured_at_s)
-        record.intensity = intensity(change.mean, last_text) if settings.speech else "normal"
+        brief = settings.speech and not question
+        record.intensity = intensity(change.mean, last_text) if brief else "normal"
         words = (self.profile, self.instruction or "", last_text, record.intensity)
-        request = comment_request(frames, facts, settings, *words)
+        asked = question.text if question else ""
+        request = comment_request(frames, facts, settings, *words, self._sound_of(frames), asked)
         record.prompt_characters = len(request.prompt)
         record.infer_s = now - self._epoch_s
         self._scene.mark_inference()
         cuts = bool(noticed) and noticed[0].event.importance >= settings.interrupt_importance
-        await self._comment(Comment(record, newest.captured_at_s, noticed, cuts), request)
+        await self._comment(Comment(record, newest.captured_at_s, noticed, cuts, in_turn), request)
 
     async def _worth_asking(self, record: CycleRecord, frames: list[Frame], change: SceneChange) -> bool:
         """Return whether the commentator is asked; a cycle that ends here is logged."""
@@ -242,7 +278,7 @@ class CommentaryLoop:
         last_text, facts = self._delivery.last_text, Facts(dict(self._on_screen()))
         length = intensity(change.mean, last_text) if settings.speech else "normal"
         words = (self.profile, self.instruction or "", last_text, length)
-        request = judged_request(rule, frames, facts, settings, *words)
+        request = judged_request(rule, frames, facts, settings, *words, self._sound_of(frames))
         verdict = await self._judging.decide(rule, record, request, last_text)
         overtaken = self._turns.take_trigger()
         waiting = self._events.importance(self._clock.time())
@@ -260,7 +296,7 @@ class CommentaryLoop:
         """Generate a comment to its end, its failure or an interruption; then hand it over."""
         record = comment.record
         voice, importance = self._voice, comment.importance
-        pieces = speak_comment(self._commentator, voice, request, request.speech, importance)
+        pieces = speak_comment(self._commentator, voice, request, request.speech, importance, self._level)
         silent = await self._generation.run(comment, pieces)
         # Something of it is heard or shown: its own task finishes it.
         if comment.state is not State.PREPARING:
@@ -282,6 +318,24 @@ class CommentaryLoop:
         self._keeper.log_end(record, outcome, reason)
         if comment.state is State.DROPPED:
             self._events.add(comment.noticed)
+        self._close_question(comment)
+
+    def _now_s(self) -> float:
+        """Return the seconds since the run's start."""
+        return self._clock.time() - self._epoch_s
+
+    def _begun(self, comment: Comment) -> None:
+        """Note that a comment is begun to be heard or shown: a question that it answers is answered."""
+        self._questions.answered(comment.id, self._now_s())
+
+    def _close_question(self, comment: Comment) -> None:
+        """Note what became of a question whose comment ended before it was heard; a stop leaves it to the run's end."""
+        if comment.state is State.SILENT:
+            self._questions.answered(comment.id, self._now_s(), NOTHING_SAID)
+        elif comment.overtaken:
+            self._questions.ask_again(comment.id, self._now_s(), comment.broken_off)
+        elif not self._turns.stopped:
+            self._questions.failed(comment.id, self._now_s(), comment.record.reason)
 
     def _heard(self, comment: Comment) -> None:
         """Note that a comment is over: its events are told if some of it was heard, else they wait again."""
@@ -289,4 +343,5 @@ class CommentaryLoop:
             self._log.told([n.number for n in comment.noticed], comment.id)
         else:
             self._events.add(comment.noticed)
+        self._close_question(comment)
         self._turns.wake()

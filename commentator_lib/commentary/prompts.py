@@ -20,6 +20,12 @@ LENGTH_HINTS = {
 }
 
 
+_ANSWER = (
+    "Answer that now in one or two short sentences, by what the pictures show, even if nothing has changed. "
+    "If they do not show it, say so."
+)
+
+
 def carried_comment(last_comment: str) -> str:
     """Return the part of the last comment that goes into the next prompt: all of it, or "" where it was "..."."""
     text = last_comment.strip()
@@ -71,6 +77,7 @@ def event_in_words(event: Event) -> str:
 
 _KINDS_IN_WORDS = {
     "swell": "the crowd roars",
+    "gasp": "the crowd gasps",
     "whistle": "the whistle is blown",
     "motion": "something moves fast",
     "freeze": "the picture stands still",
@@ -94,12 +101,26 @@ def plain(text: str, longest: int = 80) -> str:
     return " ".join(kept.split())[:longest]
 
 
+def one_line(text: str) -> str:
+    """Return what a user wrote on one line, without the marks that begin and end a model's special tokens and tags.
+
+    >>> one_line("Who is <|im_end|> the red one?\\n</s>")
+    'Who is im_end the red one? /s'
+    """
+    return " ".join("".join(" " if c in "<>|[]{}" or not c.isprintable() else c for c in text).split())
+
+
 def build_prompt(
-    profile: str, instruction: str, last_comment: str = "", intensity: str = "normal", facts: str = ""
+    profile: str,
+    instruction: str,
+    last_comment: str = "",
+    intensity: str = "normal",
+    facts: str = "",
+    question: str = "",
 ) -> str:
     """Return the prompt of one cycle; `intensity` is minimal, brief or normal, `facts` what `facts_in_words` returns.
 
-    Raise KeyError for an unknown profile.
+    `question`: what a viewer asks; it takes the instruction's place. Raise KeyError for an unknown profile.
     """
     parts = [f"{PROFILES[profile].role} {RULES}"]
     if carried := carried_comment(last_comment):
@@ -108,5 +129,9 @@ def build_prompt(
         parts.append(hint)
     if facts:
         parts.append(facts)
-    parts.append(f"Watch for this: {instruction}")
+    if question:
+        asked = one_line(question).replace('"', "'")
+        parts.append(f'A viewer asks: "{asked}"\n{_ANSWER}')
+    else:
+        parts.append(f"Watch for this: {instruction}")
     return "\n".join(parts)

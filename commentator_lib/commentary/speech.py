@@ -29,6 +29,7 @@ from commentator_lib.commentators.base import (
 )
 from commentator_lib.errors import named_first_line
 from commentator_lib.media import PlaybackResampler
+from commentator_lib.sound.voice_level import VoiceLevel
 from commentator_lib.voices.base import Voice
 
 HOLD_BACK_CHARACTERS = 5
@@ -97,16 +98,17 @@ def speak_comment(
     request: CommentRequest,
     speech: bool = True,
     importance: int = 0,
+    level: VoiceLevel | None = None,
 ) -> Generator[SpeechPiece, None, None]:
     """Yield one comment as pieces that may be shown and heard; blocking, for the inference thread.
 
     `voice` speaks for a commentator that has no voice of its own, as befits the comment's `importance` (0 to 3);
-    `speech` False: text only. Closing the
+    `speech` False: text only. `level` brings the sound to a steady loudness; None leaves it as it is. Closing the
     iterator closes the commentator's. Every chunk of the commentator gives at least one piece, so that the
     caller can cancel between any two tokens. Errors of the commentator pass through; those of the voice
     do not.
     """
-    comment = _GrowingComment(voice, commentator.has_voice, speech)
+    comment = _GrowingComment(voice, commentator.has_voice, speech, level)
     if voice is not None:
         voice.set_importance(max(0, importance))
     chunks = commentator.comment(request)
@@ -130,11 +132,14 @@ class _GrowingComment:
     Else the embedded voice speaks sentence by sentence.
     """
 
-    def __init__(self, voice: Voice | None, own_voice: bool, speech: bool) -> None:
+    def __init__(self, voice: Voice | None, own_voice: bool, speech: bool, level: VoiceLevel | None) -> None:
         self._speech = speech
         self._voice = voice if speech else None
         self._own_voice = own_voice
         self._resampler = PlaybackResampler()
+        self._level = level
+        if level is not None:
+            level.begin()
         self._text = ""  # all of it so far
         self._held_text = ""  # not given out yet
         self._held_pcm: list[np.ndarray] = []  # likewise; each int16 (N,)
@@ -169,7 +174,7 @@ class _GrowingComment:
             self._own_voice = True
             self._sound_s += chunk.audio.duration_s
             try:
-                self._held_pcm.append(self._resampler.push(chunk.audio))
+                self._held_pcm.append(self._levelled(self._resampler.push(chunk.audio)))
             except Exception as error:  # the sound is broken, the text is not
                 self._problem = f"voice: {named_first_line(error)}"
         enough = len(self._text.strip()) > HOLD_BACK_CHARACTERS and not is_nothing(self._text)
@@ -205,7 +210,13 @@ class _GrowingComment:
         yield SpeechPiece("", _joined(self._resampled_rest()), last=True, problem=self._problem)
 
     def _resampled_rest(self) -> list[np.ndarray]:
-        return [] if self._problem else [self._resampler.flush()]
+        if self._problem:
+            return []
+        rest = [self._levelled(self._resampler.flush())]
+        return rest if self._level is None else [*rest, self._level.flush()]
+
+    def _levelled(self, pcm: np.ndarray) -> np.ndarray:
+        return pcm if self._level is None else self._level.push(pcm)
 
     def _spoken(self, sentence: str) -> SpeechPiece:
         return SpeechPiece(sentence + " ", _joined(self._say(sentence)))
@@ -215,7 +226,7 @@ class _GrowingComment:
         if self._voice is None or self._problem or not any(c.isalnum() for c in sentence):
             return []
         try:
-            parts = [self._resampler.push(chunk) for chunk in self._voice.speak(sentence)]
+            parts = [self._levelled(self._resampler.push(chunk)) for chunk in self._voice.speak(sentence)]
         except Exception as error:  # a voice may fail in any way; the text must go on
             self._problem = f"voice: {named_first_line(error)}"
             return []

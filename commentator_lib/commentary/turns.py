@@ -6,13 +6,15 @@ This file does the waiting. The arithmetic of slots is in pacing/policy.py.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from commentator_lib.buffers import SlidingWindow
-from commentator_lib.commentary.comment import URGENT_TRIGGERS, Comment
+from commentator_lib.commentary.comment import URGENT_TRIGGERS, USER_IMPORTANCE, Comment
 from commentator_lib.commentary.deciding import WORTH_A_COMMENT
 from commentator_lib.commentary.delivery import LOOK_AGAIN_S, Delivery
 from commentator_lib.commentary.event_queue import EventQueue
 from commentator_lib.commentary.generation import Generation
+from commentator_lib.commentary.questions import Questions
 from commentator_lib.media import Frame
 from commentator_lib.pacing.delay import PictureDelay
 from commentator_lib.pacing.policy import Slot, next_slot
@@ -26,9 +28,11 @@ _NAMED_AFTER_S = 3.0
 
 
 class Turns:
-    """Gives one slot after another, and none while `idle` is True.
+    """Gives one slot after another: while `idle` is True for questions only, and none while `away` says why no picture
+    comes.
 
-    `commented_frame` is the index of the newest frame that a cycle has looked at.
+    `commented_frame` is the index of the newest frame that a cycle has looked at. `in_turn`: the present cycle has
+    waited for its slot.
     """
 
     def __init__(
@@ -41,10 +45,13 @@ class Turns:
         delivery: Delivery,
         generation: Generation,
         events: EventQueue,
+        questions: Questions,
+        away: Callable[[], str] = str,
     ) -> None:
         self.settings = settings
         self.idle = False
         self.commented_frame = -1
+        self.in_turn = False
         self.stopped = False
         self._window = window
         self._delay = delay
@@ -52,6 +59,8 @@ class Turns:
         self._delivery = delivery
         self._generation = generation
         self._events = events
+        self._questions = questions
+        self._away = away
         self._clock = asyncio.get_running_loop()
         self._trigger = "first"
         self._retry_at_s = 0.0
@@ -107,17 +116,26 @@ class Turns:
         else:
             self.wake()
 
-    def _importance_under_way(self) -> int:
+    def _importance_under_way(self, of_events: bool = False) -> int:
         """Return the importance of the most important comment that is prepared or heard; -1 for none.
 
-        One that was heard for a while has named its event: what is left of it may be cut.
+        `of_events`: only what their events weigh, not what a user asked. One that was heard for a while has named its
+        event: what is left of it may be cut.
         """
         now = self._clock.time()
         under_way = [c for c in self._delivery.comments.values() if not c.ended]
         if self._generation.comment:
             under_way.append(self._generation.comment)
         untold = [c for c in under_way if self._delivery.playback(c).heard_s(now) < _NAMED_AFTER_S]
-        return max((comment.importance for comment in untold), default=-1)
+        return max((c.event_importance if of_events else c.importance for c in untold), default=-1)
+
+    def question_must_wait(self) -> bool:
+        """Return whether an event at least as important as a question is being told, or waits to be told.
+
+        Then the question comes in its turn after it; else it interrupts.
+        """
+        told = self._importance_under_way(of_events=True)
+        return not self.idle and max(told, self._events.importance(self._clock.time())) >= USER_IMPORTANCE
 
     def scene_changed(self, compensated: float) -> None:
         """Interrupt for an important change, if there is a comment that it can cut."""
@@ -151,29 +169,33 @@ class Turns:
         while not self.stopped:
             now = self._clock.time()
             newest = self._window.newest
+            asked = self._questions.waits
             # 1) A source that is over, with nothing new to speak of.
-            if self._source_over and (newest is None or newest.index <= self.commented_frame):
+            if self._source_over and (newest is None or (newest.index <= self.commented_frame and not asked)):
                 return None
             # 2) Nothing to look for, or nothing to look at yet.
-            if self.idle:
+            if self.idle and not asked:
                 if self._source_over:
                     return None
                 await _wait(self._wake, None)
                 continue
-            if newest is None:
+            if newest is None or (self._away() and not self._source_over):
                 await _wait(self._frame, LOOK_AGAIN_S)
                 continue
             # 3) Something urgent starts at once; everything else at its slot.
-            if self._trigger in URGENT_TRIGGERS or self._trigger == "event":
+            self._trigger = "question" if self.idle else self._trigger  # nothing else is told then
+            self.in_turn = self._trigger not in URGENT_TRIGGERS and self._trigger != "event"
+            if not self.in_turn:
                 return Slot(now, now)
-            to_tell = self._events.importance(now) >= WORTH_A_COMMENT
+            waiting = self._events.importance(now)
+            to_tell = asked or waiting >= WORTH_A_COMMENT
             if self.settings.speak_when == "events" and self._trigger == "slot" and not to_tell:
                 if self._source_over:
                     return None
                 await _wait(self._wake, LOOK_AGAIN_S)
                 continue
             slot = self._foreseen_slot(now, to_tell)
-            if slot and self._source_over and self._is_past(newest, slot):
+            if slot and self._source_over and self._is_past(newest, slot) and not asked:
                 return None
             if slot is None:
                 await self._playback.wait_change(LOOK_AGAIN_S)
@@ -182,7 +204,7 @@ class Turns:
             else:
                 await self._wait_for_frame(slot, newest)
                 if to_tell and self._trigger == "slot":
-                    self._trigger = "event"
+                    self._trigger = "question" if asked and waiting <= USER_IMPORTANCE else "event"
                 return slot
         return None
 
@@ -193,7 +215,7 @@ class Turns:
     def _foreseen_slot(self, now: float, to_tell: bool) -> Slot | None:
         """Return the slot after the last comment; None while serial waits for its end to be acknowledged.
 
-        `to_tell`: an event waits, so that nothing need be waited for but the pause.
+        `to_tell`: an event or a question waits, so that nothing need be waited for but the pause.
         """
         last = self._delivery.last
         if self.settings.policy == "serial" and last is not None and not last.ended:

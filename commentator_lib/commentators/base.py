@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import InitVar, dataclass
 from typing import Self
 
@@ -30,7 +30,8 @@ class CommentRequest:
     """One cycle's question to a commentator; frames run from oldest to newest.
 
     `speech` False: text only, so that a commentator with a voice of its own need not use it. `facts`: what the
-    watchers know; the prompt says the same in words.
+    watchers know; the prompt says the same in words. `sound`: what was heard from the oldest frame to the newest,
+    float32 (N,) at 16 kHz; None where the source has no sound, or `Commentator.hears` is False.
     """
 
     frames: Sequence[Frame]
@@ -38,6 +39,7 @@ class CommentRequest:
     max_new_tokens: int
     speech: bool = True
     facts: Facts = Facts()
+    sound: AudioChunk | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,17 @@ class Judgement:
     cost_s: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """How far a commentator's loading is: what it does now, in words for people, and the share of all, 0 to 1.
+
+    The share is an estimate that never falls; None where it is not known.
+    """
+
+    words: str
+    share: float | None = None
+
+
 class Commentator(ABC):
     """Looks at frames and comments on them. Set `name` and write `comment`; the other members have defaults.
 
@@ -114,13 +127,19 @@ class Commentator(ABC):
 
     `has_voice`: it speaks with a voice of its own, and sends each piece of text together with its sound.
     `has_cost_model`: every chunk carries its `cost_s`, so that it can be used in what-if runs.
+    `hears`: it is given the programme's sound.
+    `answers_questions`: it does what its prompt asks, so that a viewer's question is answered.
     `judges`: the rules of `speak_when` that `judge` answers; only models that give probabilities have some.
+    `on_loading`: set by whoever wants to know how `warm_up` gets on; it may be called from any thread.
     """
 
     name: str = "unnamed"
     has_voice: bool = False
     has_cost_model: bool = False
+    hears: bool = False
+    answers_questions: bool = True
     judges: frozenset[str] = frozenset()
+    on_loading: Callable[[Loading], None] | None = None
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -154,8 +173,13 @@ class Commentator(ABC):
     def warm_up(self) -> None:
         """Load what is slow to load. Called before the first `comment`, and again after a `close`.
 
-        An error ends the session before it has begun.
+        It may be called while it is loaded: then it does little. An error ends the session before it has begun.
         """
+
+    def say_loading(self, words: str, share: float | None = None) -> None:
+        """Tell whoever wants to know how the loading gets on. Call it from `warm_up`; see `Loading`."""
+        if self.on_loading is not None:
+            self.on_loading(Loading(words, share))
 
     def close(self) -> None:
         """Give back memory, also a GPU's. Called after the last `comment`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from commentator_lib.commentators.base import Commentator, CommentatorError
+from commentator_lib.commentators.base import Commentator, CommentatorError, Loading
 from commentator_lib.errors import named_first_line
 from commentator_lib.plugins import PluginError, known_names, load_class
 from commentator_lib.settings import Settings, SettingsError
@@ -28,10 +28,10 @@ def _vlm(settings: Settings) -> Commentator:
     return VLMCommentator(settings)
 
 
-def _openai(settings: Settings) -> Commentator:
+def _openai(settings: Settings, api_key: str | None = None) -> Commentator:
     from commentator_lib.commentators.openai.commentator import OpenAICommentator
 
-    return OpenAICommentator(settings)
+    return OpenAICommentator(settings, api_key=api_key)
 
 
 def _scripted(settings: Settings) -> Commentator:
@@ -56,12 +56,43 @@ def known_commentators() -> dict[str, str]:
     return known_names("commentators", dict.fromkeys(_BUILT_IN, "built in"))
 
 
-def make_commentator(settings: Settings) -> Commentator:
+def load_commentator(
+    settings: Settings,
+    on_loading: Callable[[Loading], None] | None = None,
+    api_key: str | None = None,
+    size: tuple[int, int] = (640, 360),
+) -> Commentator:
+    """Return the commentator that the settings name, loaded and warmed up for frames of `size` (width, height).
+
+    Give it to `LiveSession(…, commentator=…, keep_commentator=True)`, so that runs one after another load it once;
+    `close` it when it is not needed any more. `on_loading` is called as it gets on, from any thread. Raise what
+    `make_commentator` and `warm_up` raise.
+    """
+    if on_loading is not None:
+        on_loading(Loading("looking for what it needs"))
+    commentator = make_commentator(settings, api_key)
+    commentator.on_loading = on_loading
+    try:
+        commentator.expect_frames(*size)
+        commentator.warm_up()
+    except BaseException:
+        commentator.close()
+        raise
+    finally:
+        commentator.on_loading = None
+    return commentator
+
+
+def make_commentator(settings: Settings, api_key: str | None = None) -> Commentator:
     """Return the commentator that the settings name.
+
+    `api_key`: for openai, in place of the environment's OPENAI_API_KEY; all others ignore it.
 
     Faults that show without loading a model are raised here; `warm_up` loads the weights. Raise CommentatorError
     for one that this machine cannot run, SettingsError for a class that cannot be imported or is no Commentator.
     """
+    if settings.commentator == "openai":
+        return _openai(settings, api_key)
     make = _BUILT_IN.get(settings.commentator)
     if make is not None:
         return make(settings)

@@ -59,6 +59,7 @@ class ScriptedCommentator(Commentator):
 
     name = "scripted"
     has_cost_model = True  # what-if runs need one
+    answers_questions = False
 
     def __init__(
         self,

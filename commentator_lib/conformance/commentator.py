@@ -65,6 +65,21 @@ class CommentatorConformance:
             self._check(commentator, list(commentator.comment(self.request())))
             commentator.close()
 
+    def test_it_may_be_warmed_up_while_it_is_loaded(self) -> None:
+        with self._made() as commentator:
+            commentator.warm_up()
+            self._check(commentator, list(commentator.comment(self.request())))
+
+    def test_what_it_tells_of_its_loading_is_in_order(self) -> None:
+        commentator, told = self.make(), []
+        commentator.on_loading = told.append
+        commentator.expect_frames(self.width, self.height)
+        commentator.warm_up()
+        commentator.close()
+        assert all(loading.words.strip() and "\n" not in loading.words for loading in told)
+        shares = [loading.share for loading in told if loading.share is not None]
+        assert all(0 <= share <= 1 for share in shares) and shares == sorted(shares)
+
     def test_a_session_runs_with_it(self) -> None:
         commentator = self.make()
         session = LiveSession(

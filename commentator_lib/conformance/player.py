@@ -80,6 +80,8 @@ class PlayerConformance:
                 ("sample", {"at_s": 1.0}),
                 ("event", {"event": 0, "kind": "score", **times, **rest}),
                 ("event", {"event": 0, "cycle": 1}),
+                ("question", {"question": 1, "text": "Who?", "at_s": 1.0, "state": "asked", "cycle": None}),
+                ("question", {"question": 1, "state": "answered", "cycle": 2}),
                 ("end", {"problem": "", "stopped": False}),
             ]
             for kind, row in rows:

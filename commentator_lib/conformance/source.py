@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 from commentator_lib.commentators.scripted import CostModel, ScriptedCommentator
-from commentator_lib.media import Frame
+from commentator_lib.media import PLAYBACK_RATE_HZ, AudioChunk, Frame
 from commentator_lib.session import LiveSession
 from commentator_lib.settings import Settings
 from commentator_lib.sources.adapt import adapt_source
@@ -39,7 +39,8 @@ class SourceConformance:
             assert frames, "it must have a frame to give"
             for frame in frames:
                 check_frame(frame)
-                assert math.isnan(frame.captured_at_s), "the session says when a frame was captured"
+                unstamped = math.isnan(frame.captured_at_s)
+                assert unstamped or source.info.live, "the session says when a frame was captured"
             for before, after in zip(frames, frames[1:], strict=False):
                 assert after.index > before.index and after.pts_s > before.pts_s
 
@@ -57,6 +58,20 @@ class SourceConformance:
             frame = source.read(wanted_s)
             assert frame is None or frame.pts_s >= wanted_s - 1e-6
             assert source.skipped >= 0
+
+    def test_its_sound_is_stereo_and_in_order(self) -> None:
+        with self._made() as source:
+            end_s, heard = -math.inf, False
+            for _ in self._frames(source):
+                for chunk in source.read_sound():
+                    heard = True
+                    assert chunk.samples.ndim == 2 and chunk.samples.shape[1] == 2, "samples are (N, 2)"
+                    assert chunk.sample_rate_hz == PLAYBACK_RATE_HZ and chunk.from_s is not None
+                    assert chunk.from_s > end_s - 0.1, (
+                        "a piece must not begin before the one before has ended"
+                    )
+                    end_s = chunk.from_s + chunk.duration_s
+            assert source.info.has_sound or not heard, "info.has_sound must say that it has sound"
 
     def test_it_may_be_interrupted_and_closed_at_any_time(self) -> None:
         with self._made() as source:
@@ -105,6 +120,9 @@ class _First(Source):
     def read(self, not_before_s: float = 0.0) -> Frame | None:
         self._left -= 1
         return self._inner.read(not_before_s) if self._left >= 0 else None
+
+    def read_sound(self) -> list[AudioChunk]:
+        return self._inner.read_sound()
 
     def interrupt(self) -> None:
         self._inner.interrupt()

@@ -5,11 +5,13 @@
     panel
 
 Everything that takes time runs on threads of its own, so the controls work while a run is going on, and also while
-a cell is busy. `when_over` draws plots of a run when it has ended.
+a cell is busy. A kernel has one panel: a new one takes over from the one before. `when_over` draws plots of a run when
+it has ended.
 """
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -19,23 +21,23 @@ import ipywidgets
 from ipywidgets import Output, VBox
 
 from commentator_lib.commentators.base import Commentator
-from commentator_lib.notebook.controls import BROWSER_CAMERA, Controls
+from commentator_lib.notebook.commentators_tab import CommentatorsTab
+from commentator_lib.notebook.one_panel import take_over
+from commentator_lib.notebook.pacing_fields import LABELS, PACING_SETTINGS, pacing_fields, preset_values
+from commentator_lib.notebook.panel_page import PanelPage
 from commentator_lib.notebook.reports import Report, error_line, fill_output
-from commentator_lib.players.browser import LivePlayer
+from commentator_lib.notebook.runs_tab import RunsTab
+from commentator_lib.notebook.slow_work import SlowWork
+from commentator_lib.notebook.sources_tab import SourcesTab
+from commentator_lib.players.page_sound import SOUND_TRAITS
+from commentator_lib.runs.meters import give_back_freed_memory
 from commentator_lib.runs.provenance import new_run_id
 from commentator_lib.session import LiveSession
-from commentator_lib.settings import (
-    COMMENTATORS,
-    Settings,
-    SettingsError,
-    live_settings,
-    load_settings,
-    save_settings,
-)
-from commentator_lib.sources.base import Source, SourceError
-from commentator_lib.sources.browser_camera import BrowserCamera
+from commentator_lib.settings import Settings, SettingsError, live_settings, load_settings, save_settings
 from commentator_lib.voices.base import Voice
 from commentator_lib.widget_messages import deliver_while_busy
+
+_TAKE_OVER_S = 10.0
 
 
 class ControlPanel(VBox):
@@ -44,6 +46,7 @@ class ControlPanel(VBox):
     `source`, `settings`, `commentator`, `voice` and `duration_s` are as in LiveSession; a commentator given as an
     object replaces the choice of one. Runs are logged under `runs_dir` (None: in memory only). `camera` is an
     ipywebrtc MediaStream for "browser camera", for example one of a room's; by default the camera of the page.
+    `page`: it is shown to people who may not name paths to write to, so settings are neither saved nor loaded.
 
     `session` is the session that is running, or the last one; None before the first start.
     """
@@ -60,55 +63,114 @@ class ControlPanel(VBox):
         duration_s: float | None = None,
         runs_dir: Path | str | None = "runs",
         camera: ipywidgets.DOMWidget | None = None,
+        page: bool = False,
     ) -> None:
-        self.player = LivePlayer()
-        self._settings = settings or load_settings()
-        self._commentator, self._voice = commentator, voice
-        self._duration_s = duration_s
+        self._before = take_over(self)
+        self.player = PanelPage(self._act)
+        self._settings = self._base = settings or load_settings()
+        self._voice, self._duration_s, self._page = voice, duration_s, page
         self._runs_dir = Path(runs_dir) if runs_dir is not None else None
-        self._camera_stream = camera
-        self._camera: BrowserCamera | None = None
-        self._own_stream: ipywidgets.DOMWidget | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._reports: list[tuple[Output, tuple[Report, ...]]] = []
         self._watcher: threading.Thread | None = None
-        names = dict.fromkeys((*COMMENTATORS, self._settings.commentator))
-        self._controls = Controls(source, [commentator.name] if commentator is not None else list(names))
-        self._connect_controls()
-        self._controls.show(self._settings)
-        super().__init__([self.player, *self._controls.rows])
+        self._controls: dict[str, Any] = {"said": {"text": "", "wrong": False}}
+        self._slow = SlowWork(self._try)
+        self._scratch = tempfile.TemporaryDirectory(prefix="commentator-")
+        uploads = (self._runs_dir or Path(self._scratch.name)) / "uploads"
+        self._sources = SourcesTab(self.player, source, uploads, camera)
+        self._commentators = CommentatorsTab(self.player, commentator, self._show_controls)
+        self._runs = RunsTab(self.player, self._runs_dir, self.say)
+        self.player.observe(
+            lambda change: self._try(lambda: self.update(**{change["name"]: change["new"]})), SOUND_TRAITS
+        )
+        self._show()
+        super().__init__([self.player])
         deliver_while_busy(self)
+        self._slow.begin("stills", lambda: self._sources.check_own_clips(self._settings))
+        self._slow.begin("states", lambda: self._commentators.ask_states(self._settings))
+        self._slow.begin("runs", self._runs.show)
 
-    def _connect_controls(self) -> None:
-        """Connect each control with what it does."""
-        controls = self._controls
-        for button, action in (
-            (controls.start, self._start_in_background),
-            (controls.stop, self.stop),
-            (controls.ask, self.ask),
-            (controls.save, self.save),
-            (controls.load, self.load),
-        ):
-            button.on_click(lambda _button, action=action: self._try(action))
-        controls.instruction.observe(lambda _change: self._try(self.ask), "value")
-        for name, control in controls.of_settings.items():
-            control.observe(
-                lambda change, name=name: self._try(lambda: self.update(**{name: change["new"]})), "value"
+    # --- what the page shows
+
+    def say(self, text: str, wrong: bool = False) -> None:
+        """Show one line; `wrong`: a mistake or a fault, which stands on the picture and is announced at once."""
+        if wrong or self.player.message_wrong:
+            self.player.message, self.player.message_wrong = (text, True) if wrong else ("", False)
+        self._show_controls(said={"text": text, "wrong": wrong})
+
+    def _show_controls(self, **changes: Any) -> None:
+        with self._lock:
+            self._controls.update(changes)
+            session = self.session
+            self._controls.update(
+                running=self.running,
+                source=self._sources.shown_name,
+                microphone=self._commentators.recogniser or "",
+                whyNoAnswer=self._commentators.why_no_answer(
+                    session if self.running else None, self._settings
+                ),
             )
-        controls.commentator.observe(lambda _change: self._try(self._choose_commentator), "value")
+            self.player.controls = dict(self._controls)
+
+    def _show(self) -> None:
+        """Show the settings and all that hangs on them."""
+        for name in SOUND_TRAITS:
+            setattr(self.player, name, getattr(self._settings, name))
+        self.player.pacing = pacing_fields(self._settings, self._base, not self._page)
+        self._commentators.show(self._settings)
+        self._show_controls()
 
     def _try(self, action: Callable[[], Any]) -> None:
-        """Run the action of a control; show an error as one line."""
-        if self._controls.showing:
-            return
+        """Run an action of the page; show an error as one line."""
         try:
             action()
         except Exception as error:  # a click has no caller that could get the error
             self.say(error_line(error), wrong=True)
 
-    def say(self, text: str, wrong: bool = False) -> None:
-        """Show one line below the controls; `wrong`: a mistake or a fault, which is announced at once."""
-        self._controls.say(text, wrong)
+    def _act(self, action: str, arguments: dict[str, Any], data: bytes, page: str) -> None:
+        """Do what a page asks for; what takes time is done on a thread of its own."""
+        quick: dict[str, Callable[[], Any]] = {
+            "stop": self.stop,
+            "ask": lambda: self.ask(str(arguments["text"])),
+            "instruct": lambda: self.instruct(str(arguments["text"])),
+            "update": lambda: self.update(**self._allowed(arguments)),
+            "preset": lambda: self.choose_preset(str(arguments["name"])),
+            "reset": self.reset,
+            "commentator": lambda: self.choose_commentator(str(arguments["name"])),
+            "key": lambda: self._take_key(str(arguments["key"])),
+            "save": lambda: self.save(str(arguments["path"])),
+            "load": lambda: self.load(str(arguments["path"])),
+            "upload": lambda: self._sources.take_part(arguments, data, page, self._use_in_background),
+        }
+        slow: dict[str, Callable[[], Any]] = {
+            "start": self.start,
+            "source": lambda: self.use(str(arguments["name"])),
+            "warm up": lambda: self._commentators.load(self._settings, self.say),
+            "states": lambda: self._commentators.ask_states(self._settings),
+            "runs": self._runs.show,
+            "play": lambda: self._runs.play(str(arguments["run"]), page),
+            "download": lambda: self._runs.download(str(arguments["run"]), str(arguments["what"]), page),
+            "compare": lambda: self._runs.compare([str(name) for name in arguments["runs"]], page),
+            "moment": lambda: self._runs.moment(
+                self.session, float(arguments["at_s"]), str(arguments["words"]), page
+            ),
+            "speech": lambda: self.ask(self._commentators.recognise(data)),
+        }
+        if action in quick:
+            self._try(quick[action])
+        elif action in slow:
+            if not self._slow.begin(action, slow[action]) and action != "start":
+                self._show_controls(said={"text": "That is still being done.", "wrong": False})
+        else:
+            self.say(f"unknown action {action[:40]!r}", wrong=True)
+
+    @staticmethod
+    def _allowed(changes: dict[str, Any]) -> dict[str, Any]:
+        """Return the changes of settings of which the page has controls. Raise SettingsError for others."""
+        allowed = PACING_SETTINGS | {"profile", "speech", "hear", "model_path", "api_base_url"}
+        if others := changes.keys() - allowed:
+            raise SettingsError(f"the page has no control of {', '.join(sorted(others))}")
+        return changes
 
     # --- a run
 
@@ -123,92 +185,74 @@ class ControlPanel(VBox):
         return self._settings
 
     def start(self) -> LiveSession:
-        """Start a run with what the controls show; return at once. Raise what LiveSession raises."""
+        """Start a run with what the controls show; return at once. While one is going on, return its session.
+
+        Raise what LiveSession raises.
+        """
         with self._lock:
-            if self.running:
-                raise SettingsError("a run is going on: stop it first")
-            self.say("Starting …")
-            self.player.message = "Starting …"
+            if self.session is not None and self.session.running:
+                return self.session
+            if self._before is not None:  # both would want the same model and the same camera
+                self._before.stop(_TAKE_OVER_S)
+                self._before = None
+            self.player.message, self.player.message_wrong = "Starting …", False
+            self._show_controls(said={"text": "Starting …", "wrong": False})
             try:
                 session = self._make_session()
-            except BaseException:
-                self.player.message = ""
-                self._release_camera()
+            except BaseException as error:
+                self._sources.close_camera()
+                self.say(error_line(error) if isinstance(error, Exception) else "not started", wrong=True)
                 raise
+            self.player.card = ""
             self.session = session.start()
-            self._controls.start.disabled, self._controls.stop.disabled = True, False
+            self._show_controls()
             self._watcher = threading.Thread(target=self._watch, args=(session,), name="panel", daemon=True)
             self._watcher.start()
         return session
 
-    def _start_in_background(self) -> None:
-        """Start on a thread of its own, since a stream may take seconds to open and a click must not wait for it."""
-        self._controls.start.disabled = True
-
-        def work() -> None:
-            self._try(self.start)
-            self._controls.start.disabled = self.running
-
-        threading.Thread(target=work, name="panel start", daemon=True).start()
-
     def _make_session(self) -> LiveSession:
-        source: str | Source = self._controls.source.value.strip()
-        if not source:
-            raise SourceError("no source: name a clip, a URL or a camera")
-        if source == BROWSER_CAMERA:
-            source = self._open_camera()
+        source = self._sources.opened(self._sources.name, self._settings)
         folder = self._runs_dir / new_run_id() if self._runs_dir is not None else None
         return LiveSession(
             source,
             self._settings,
-            commentator=self._commentator,
             voice=self._voice,
             players=[self.player],
             duration_s=self._duration_s,
             run_dir=folder,
+            **self._commentators.for_session(self._settings),
         )
 
-    def _open_camera(self) -> Source:
-        stream = self._camera_stream
-        if stream is None:
-            from ipywebrtc import CameraStream
-
-            wanted = {"width": {"ideal": 640}, "height": {"ideal": 360}, "frameRate": {"ideal": 30}}
-            stream = self._own_stream = CameraStream(constraints={"audio": False, "video": wanted})
-            deliver_while_busy(stream)
-        self._camera = BrowserCamera(stream)
-        return self._camera.source()
-
-    def _release_camera(self) -> None:
-        """Switch the camera off, unless the user gave the stream."""
-        for widget in (self._camera, self._own_stream):
-            if widget is not None:
-                widget.close()
-        self._camera = self._own_stream = None
-
     def _watch(self, session: LiveSession) -> None:
-        """Wait until the run is over; then say how it ended and fill the outputs."""
-        problem, shown = "", False
+        """Wait until the run is over; then say how it ended, show its card and fill the outputs."""
+        problem, begun = "", False
         try:
             while not session.wait(0.2):
-                if not shown and session.status.frames_shown:
-                    shown = True
-                    self.say("Running.")
+                status = session.status
+                if status.frames_shown and not begun:
+                    begun = True
+                    self.player.message = ""
+                    self._show_controls(loading=None, said={"text": "Running.", "wrong": False})
+                elif not begun and status.loading is not None:
+                    self._commentators.tell_loading(status.loading)
+                    self.player.message = f"Starting … {status.loading.words}"
         except (
             Exception
         ) as error:  # the error that broke the run is shown to the user; no caller waits for this thread
             problem = error_line(error)
         problem = problem or session.log.problem or session.log.header.get("source_problem", "")
-        where = f" Log: {session.log.folder}" if session.log.folder is not None else ""
+        where = f" Log: {session.log.folder}" if session.log.folder is not None and not self._page else ""
+        self._sources.close_camera()
+        self.player.message = ""
+        self._show_controls(loading=None)
         self.say(f"Ended: {problem}.{where}" if problem else f"Ended.{where}", wrong=bool(problem))
-        self.player.message = problem
-        self._release_camera()
-        self._controls.start.disabled, self._controls.stop.disabled = False, True
+        self._try(lambda: self._runs.keep(session))
         for output, reports in list(self._reports):
             fill_output(output, session, reports)
+        give_back_freed_memory()  # what the card and the reports took
 
     def stop(self) -> None:
-        """End the run; return at once. The line below the controls says when everything is written."""
+        """End the run; return at once. The page says when everything is written."""
         if self.session is not None and self.session.running:
             self.session.stop(0)
             self.say("Stopping …")
@@ -220,46 +264,101 @@ class ControlPanel(VBox):
         self._watcher.join(timeout_s)
         return not self._watcher.is_alive()
 
-    # --- settings of the present run and of the next
+    # --- source, commentator, words
 
-    def ask(self, text: str | None = None) -> None:
-        """Let the commentator watch for `text`, or answer it, now; without text, follow the profile's instruction."""
-        if text is not None:
-            self._controls.instruction.value = text
-        words = self._controls.instruction.value.strip()
+    def use(self, source: str) -> None:
+        """Check a source and take it: a run that is going on goes over to it, else the next run starts with it.
+
+        Raise SourceError where it cannot be played; then nothing changes.
+        """
+        name = self._sources.resolve(source)
+        self.say("Opening the source …")
+        checked = self._sources.check(name, self._settings)
+        session = self.session
+        if session is not None and session.running:
+            session.set_source(self._sources.opened(name, self._settings))
+            self.player.note_change("another source")
+        self._sources.name = name
+        self.say(f"{self._sources.shown_name}: {checked.words}.")
+
+    def _use_in_background(self, path: str) -> None:
+        self._slow.begin("source", lambda: self.use(path))
+
+    def choose_commentator(self, name: str) -> None:
+        """Take another commentator from the next start on."""
+        self._settings = self._settings.changed(commentator=name)
+        self._show()
+        if self.running:
+            self.say(f"{name} comments from the next start on")
+
+    def _take_key(self, key: str) -> None:
+        self._commentators.take_key(key)
+        self._show()
+        self._slow.begin("states", lambda: self._commentators.ask_states(self._settings))
+        self.say("The key is kept in memory until this kernel ends." if key else "The key is forgotten.")
+
+    def ask(self, text: str) -> int | None:
+        """Ask a question about what is seen; the answer is a comment of its own. Return its number in the run.
+
+        Raise SettingsError for no words, and where no run is going on.
+        """
+        if self.session is None or not self.session.running:
+            raise SettingsError("no run is going on that could answer: start one first")
+        return self.session.ask(text)
+
+    def instruct(self, text: str) -> None:
+        """Let the commentator watch for `text` from now on; "": for what its profile says."""
+        words = text.strip()
         self._settings = self._settings.changed(instruction=words)
         self._update_session(instruction=words)
+        self._show()
+
+    # --- settings of the present run and of the next
 
     def update(self, **changes: Any) -> None:
         """Change settings. Raise SettingsError for bad ones."""
         changed = self._settings.changed(**changes)
-        self._update_session(**changes)
+        self._update_session(**{name: changes[name] for name in changes if name in live_settings()})
         self._settings = changed
-        self._controls.show(changed)
+        for name in changes.keys() - set(SOUND_TRAITS):
+            self.player.note_change(f"{LABELS.get(name, name)}: {getattr(changed, name)}")
+        self._show()
+
+    def choose_preset(self, name: str) -> None:
+        """Take the values of a preset, also in mid-run. Raise SettingsError for an unknown one."""
+        load_settings(preset=name, environment={})
+        values = preset_values(name)
+        self._update_session(**values)
+        self._settings = self._base = self._settings.changed(**values)
+        self.player.note_change(name)
+        self._show()
+
+    def reset(self) -> None:
+        """Give every setting of the pace the value that it had before it was changed here."""
+        self.update(**{name: getattr(self._base, name) for name in PACING_SETTINGS})
 
     def _update_session(self, **changes: Any) -> None:
         if self.session is not None and self.session.running:
             self.session.update(**changes)
 
-    def _choose_commentator(self) -> None:
-        if self._commentator is None:
-            name = self._controls.commentator.value
-            self._settings = self._settings.changed(commentator=name)
-            if self.running:
-                self.say(f"{name} comments from the next start on")
+    def save(self, path: str = "commentator.toml") -> None:
+        """Write the settings to a file."""
+        self._refuse_paths()
+        save_settings(self._settings, path)
+        self.say(f"Saved to {path}")
 
-    def save(self) -> None:
-        """Write the settings to the file named in the control."""
-        save_settings(self._settings, self._controls.file.value)
-        self.say(f"Saved to {self._controls.file.value}")
-
-    def load(self) -> None:
-        """Read the settings from the file named in the control; the present run takes those that may change."""
-        loaded = load_settings(self._controls.file.value)
+    def load(self, path: str = "commentator.toml") -> None:
+        """Read the settings from a file; the present run takes those that may change."""
+        self._refuse_paths()
+        loaded = load_settings(path)
         self._update_session(**{name: getattr(loaded, name) for name in live_settings()})
-        self._settings = loaded
-        self._controls.show(loaded)
-        self.say(f"Loaded {self._controls.file.value}")
+        self._settings = self._base = loaded
+        self._show()
+        self.say(f"Loaded {path}")
+
+    def _refuse_paths(self) -> None:
+        if self._page:
+            raise SettingsError("this page neither saves settings nor loads them")
 
     # --- reports of a run that has ended
 
@@ -275,6 +374,16 @@ class ControlPanel(VBox):
         return output
 
     def close(self) -> None:
-        """Stop the run and remove the panel from all pages."""
+        """Stop the run and remove the panel, with all its widgets, from all pages and from memory."""
         self.stop()
-        super().close()
+        self._sources.close_camera()
+        for widget in (*(output for output, _ in self._reports), self.player, self):
+            layout = getattr(widget, "layout", None)
+            super().close() if widget is self else widget.close()
+            if layout is not None:
+                layout.close()
+        self._reports = []
+        # A session lives as long as its players, and this one's would lead back to the session.
+        self.player.forget_panel()
+        self._commentators.close()
+        self._scratch.cleanup()

@@ -85,6 +85,8 @@ class PictureDelay:
         self._first_captured_s: float | None = None
         self._last_captured_s: float | None = None
         self._given: deque[tuple[float, float]] = deque(maxlen=_GIVEN_KEPT)
+        self._least_s = 0.0
+        self.began_s: float | None = None  # capture of the first picture that was given its time
         self.configure(policy, max_s, slew_max, alpha, q, margin_s)
 
     def configure(
@@ -96,6 +98,12 @@ class PictureDelay:
         if policy == "playout" and self._latencies_s and not self.off:
             self.wanted_s = playout_target(self._latencies_s, q, margin_s)
         self.wanted_s = min(self.wanted_s, max_s)
+
+    def keep_above(self, least_s: float) -> None:
+        """Keep the delay at least so long from now on: something else than a comment comes so late."""
+        if least_s > self._least_s and not self.off:
+            self._least_s = min(least_s, self._max_s)
+            self.wanted_s = max(self.wanted_s, self._least_s)
 
     @property
     def started(self) -> bool:
@@ -115,10 +123,10 @@ class PictureDelay:
             return
         self._latencies_s.append(latency_s)
         if self._policy == "serial":
-            self.wanted_s = min(self._max_s, ema(self.wanted_s, latency_s, self._alpha))
+            self.wanted_s = max(self._least_s, min(self._max_s, ema(self.wanted_s, latency_s, self._alpha)))
         else:
             target_s = playout_target(self._latencies_s, self._q, self._margin_s)
-            self.wanted_s = min(self._max_s, target_s)
+            self.wanted_s = max(self._least_s, min(self._max_s, target_s))
             if not self.started:
                 # The frames that already wait are shown too, so the delay starts long enough for the first of them.
                 waited_s = now_s - self._first_captured_s if self._first_captured_s is not None else 0.0
@@ -135,9 +143,22 @@ class PictureDelay:
         if self._last_captured_s is not None:
             elapsed_s = captured_at_s - self._last_captured_s
             self.applied_s = slewed(self.applied_s, self.wanted_s, elapsed_s, self._slew_max)
+        self.began_s = captured_at_s if self.began_s is None else self.began_s
         self._last_captured_s = captured_at_s
         self._given.append((captured_at_s, captured_at_s + self.applied_s))
         return captured_at_s + self.applied_s
+
+    def smooth_due_of(self, captured_at_s: float) -> float:
+        """Return when sound that was captured then is due: between two frames, in proportion between their times."""
+        after: tuple[float, float] | None = None
+        for given in reversed(self._given):
+            if given[0] <= captured_at_s:
+                if after is None:
+                    break
+                share = (captured_at_s - given[0]) / max(1e-9, after[0] - given[0])
+                return given[1] + share * (after[1] - given[1])
+            after = given
+        return self.due_of(captured_at_s)
 
     def due_of(self, captured_at_s: float) -> float:
         """Return when a frame is or was due; one that has no time yet, by the delay that is wanted now."""

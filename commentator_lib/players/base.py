@@ -43,6 +43,13 @@ class Player(ABC):
         The first piece is to be heard at clock time `start_at_s`; each of the others follows the one before.
         """
 
+    def play_programme(self, pcm: AudioChunk, start_at_s: float) -> None:
+        """Take the next piece of the programme's own sound, int16 (N, 2) stereo at 48 kHz, to be heard at `start_at_s`.
+
+        It comes ahead of its time, by more than `lead_s` where that is possible. A piece that starts within half a
+        sample of the end of the one before follows it without a seam; otherwise there was no sound between them.
+        """
+
     def caption(self, comment_id: int, text: str, final: bool) -> None:
         """Show all words of a comment that have been heard so far; `final`: no more will come."""
 
@@ -50,7 +57,7 @@ class Player(ABC):
         """End the comment after `at_heard_s` seconds of its own sound."""
 
     def log_row(self, kind: str, row: dict[str, Any]) -> None:
-        """Take a row of the run's log as it is written; `kind` is run, cycle, sample, event or end.
+        """Take a row of the run's log as it is written; `kind` is run, source, cycle, sample, event, question or end.
 
         The method was called `note` in version 0.1: a player that still defines that is called, with a warning.
         """
@@ -109,6 +116,9 @@ class PlayerGroup:
     def play(self, pcm: AudioChunk, comment_id: int, start_at_s: float) -> None:
         self.playback.track(comment_id).submitted(start_at_s, pcm.duration_s)
         self._each(lambda p: p.play(pcm, comment_id, start_at_s))
+
+    def play_programme(self, pcm: AudioChunk, start_at_s: float) -> None:
+        self._each(lambda p: p.play_programme(pcm, start_at_s))
 
     def caption(self, comment_id: int, text: str, final: bool) -> None:
         self._each(lambda p: p.caption(comment_id, text, final))

@@ -12,9 +12,12 @@ page is open, nothing is encoded.
 Messages to the page (`kind`; times are the loop's clock in seconds):
 
     run, cycle, sample, end   rows of the run log, for the status line and the chart
+    question                  a question of a viewer and what became of it, as the run log has it
+    change                    at_s, words: a setting was changed
     event                     as in `EventMemory`; sent when it is known when the picture shows it, and when it was told
     frame                     seq, index, due, sent [JPEG]
     sound                     comment, offset, start, piece; offset in samples [int16, 48 kHz]
+    programme                 seq, start [int16, 48 kHz, left and right in turn]
     caption, cut              as in `Player`
     pong                      answer to a page's ping, from which it learns how far its clock is off
     welcome, replay           to one page: all that it missed; the sound of a comment again
@@ -39,8 +42,9 @@ import traitlets
 
 from commentator_lib.media import PLAYBACK_RATE_HZ, AudioChunk, Frame, to_int16
 from commentator_lib.players.base import Player
-from commentator_lib.players.page_memory import PageMemory, shown_row
+from commentator_lib.players.page_memory import PageMemory, SentProgramme, shown_row, table_of_draws
 from commentator_lib.players.page_sender import PageSender
+from commentator_lib.players.page_sound import SoundTraits
 from commentator_lib.players.playback_clock import ALIVE_S, PlaybackClock, Report
 from commentator_lib.widget_messages import deliver_while_busy
 
@@ -58,8 +62,17 @@ _DRAWS_KEPT = 20_000
 # A frame, a click and an acknowledgement each pass through several threads, and at each of them a cell that computes
 # keeps the interpreter for the switch interval, 5 ms by default: too long for 25 frames a second.
 _SWITCH_INTERVAL_S = 0.001
-# anywidget loads one module: what shows events stands in a file of its own, and comes first.
-_MODULE = "\n".join((_FOLDER / name).read_text("utf-8") for name in ("events.js", "browser.js"))
+# anywidget loads one module; its parts stand in files of their own, each of which uses those before it.
+VIEW_SCRIPTS = tuple(
+    _FOLDER / f"{name}.js"
+    for name in ("elements", "events", "programme", "sound", "picture", "engine", "chart", "tiles", "browser")
+)
+VIEW_STYLES = _FOLDER / "browser.css"
+
+
+def join_scripts(*paths: Path) -> str:
+    """Return the texts of scripts as one module, in this order."""
+    return "\n".join(path.read_text("utf-8") for path in paths)
 
 
 @dataclass(slots=True)
@@ -69,32 +82,32 @@ class Page:
     seen_s: float
     sounding: bool = False
     received_seq: int = -1
-    counts: dict[str, int] = field(default_factory=dict)  # drawn, late, hidden, lost, underruns
+    counts: dict[str, int] = field(default_factory=dict)  # of pictures and of sound, as the page names them
 
 
 class _WidgetAndPlayer(type(anywidget.AnyWidget), ABCMeta):
     """Joins the metaclasses of AnyWidget and Player, as a subclass of both needs."""
 
 
-class LivePlayer(anywidget.AnyWidget, Player, metaclass=_WidgetAndPlayer):
+class LivePlayer(SoundTraits, anywidget.AnyWidget, Player, metaclass=_WidgetAndPlayer):
     """A Player for JupyterLab and Voila. Show it in a cell and give it to a session:
 
         player = LivePlayer()
         session = LiveSession("clip.mp4", players=[player]).start()
         player
 
-    `volume` (0–1) and `muted` hold for all its pages. `message` is a line over the picture, until a run starts.
-    It works in real time only: `attach` raises RuntimeError in virtual time, and while another session uses it.
+    `programme_volume`, `voice_volume` (0–1), `programme_muted` and `voice_muted` hold for all its pages.
+    `message` is a line over the picture, until a run starts; `message_wrong`: it says what is wrong. It works in real
+    time only: `attach` raises RuntimeError in virtual time, and while another session uses it.
 
     `pages` are the pages that are open, by their ids; `held_back_frames` counts frames that were not sent because a
     page was behind.
     """
 
-    _esm = _MODULE
-    _css = _FOLDER / "browser.css"
-    volume = traitlets.Float(1.0, min=0.0, max=1.0).tag(sync=True)
-    muted = traitlets.Bool(False).tag(sync=True)
+    _esm = join_scripts(*VIEW_SCRIPTS, _FOLDER / "player_widget.js")
+    _css = VIEW_STYLES
     message = traitlets.Unicode("").tag(sync=True)
+    message_wrong = traitlets.Bool(False).tag(sync=True)
 
     name = "page"
     lead_s = _LEAD_S
@@ -109,6 +122,7 @@ class LivePlayer(anywidget.AnyWidget, Player, metaclass=_WidgetAndPlayer):
         self._run: dict[str, Any] | None = None
         self.pages: dict[str, Page] = {}
         self.held_back_frames = 0
+        self.last_image: np.ndarray | None = None  # (H, W, 3) uint8, of the last frame that was sent
         self._switch_interval_s = sys.getswitchinterval()
         self._seq = 0
         self._sent: dict[int, tuple[int, float]] = {}  # seq → frame index, due
@@ -134,7 +148,7 @@ class LivePlayer(anywidget.AnyWidget, Player, metaclass=_WidgetAndPlayer):
             self._sender = PageSender(self.send)
             self._switch_interval_s = sys.getswitchinterval()
             sys.setswitchinterval(min(self._switch_interval_s, _SWITCH_INTERVAL_S))
-        self.message = ""
+        self.message, self.message_wrong = "", False
 
     def detach(self) -> None:
         with self._lock:
@@ -146,6 +160,7 @@ class LivePlayer(anywidget.AnyWidget, Player, metaclass=_WidgetAndPlayer):
             self._loop = self._playback = self._sender = None
 
     def show(self, frame: Frame, due_at_s: float) -> None:
+        self.last_image = frame.image
         with self._lock:
             times_s = (self._since_start(t) for t in (frame.captured_at_s, due_at_s))
             for event in self._memory.events.add_frame(*times_s):
@@ -180,6 +195,15 @@ class LivePlayer(anywidget.AnyWidget, Player, metaclass=_WidgetAndPlayer):
             at = {"comment": comment_id, "offset": offset + k, "start": start_s}
             self._post({"kind": "sound", **at, "piece": k == 0, **more}, [part.tobytes()])
 
+    def play_programme(self, pcm: AudioChunk, start_at_s: float) -> None:
+        with self._lock:
+            self._post_programme(self._memory.add_programme(start_at_s, to_int16(pcm.samples)))
+
+    def _post_programme(self, piece: SentProgramme, **more: Any) -> None:
+        if self.pages:  # the bytes are a copy that nobody else needs
+            content = {"kind": "programme", "seq": piece.seq, "start": piece.start_s, **more}
+            self._post(content, [piece.samples.tobytes()])
+
     def caption(self, comment_id: int, text: str, final: bool) -> None:
         with self._lock:
             line = self._memory.add_line(comment_id, text, final, self._since_start(time.monotonic()))
@@ -194,14 +218,26 @@ class LivePlayer(anywidget.AnyWidget, Player, metaclass=_WidgetAndPlayer):
         with self._lock:
             if kind == "event":
                 message = self._memory.events.add_row(row, self._since_start(time.monotonic()))
+            elif kind == "question":
+                message = self._memory.add_question(row)
             else:
                 message = shown_row(kind, row)
-                self._run = message if kind == "run" else self._run
-                if kind != "run":
+                if kind == "run":
+                    self._run = message
+                elif kind in ("cycle", "sample"):
                     self._memory.rows.append(message)
             if message is not None:
                 self._post(message)
             self._living_pages()
+
+    def note_change(self, words: str) -> None:
+        """Show in the chart that a setting was changed now; `words` say which, in short."""
+        with self._lock:
+            if self._run is None or self._run.get("over"):
+                return
+            change = {"kind": "change", "at_s": self._since_start(time.monotonic()), "words": words}
+            self._memory.changes.append(change)
+            self._post(change)
 
     def _since_start(self, clock_s: float) -> float:
         """Return a clock time in seconds since the session's start, as the rows of the run log have it."""
@@ -285,19 +321,14 @@ class LivePlayer(anywidget.AnyWidget, Player, metaclass=_WidgetAndPlayer):
 
     def _welcome(self, page_id: str) -> None:
         """Send a page all that it missed. It starts in the middle of the sound that is still to be heard."""
-        content = {
-            "kind": "welcome",
-            "page": page_id,
-            "run": self._run,
-            "rows": list(self._memory.rows),
-            "events": self._memory.events.messages(),
-            "transcript": list(self._memory.transcript.values()),
-        }
+        content = {"kind": "welcome", "page": page_id, "run": self._run, **self._memory.shown()}
         if self._sender is None:
             self.send(content)
             return
         self._sender.send_message(content)
         now = time.monotonic()
+        for piece in self._memory.programme_after(now):
+            self._post_programme(piece, page=page_id)
         for comment_id, comment in self._memory.comments.items():
             if comment.parts and comment.start_s + comment.seconds > now - 1.0:
                 offset = 0
@@ -319,10 +350,5 @@ class LivePlayer(anywidget.AnyWidget, Player, metaclass=_WidgetAndPlayer):
 
         Columns: page, frame_index, and in seconds since the session's start due_s, sent_s, received_s and drawn_s.
         """
-        import pandas as pd
-
         with self._lock:
-            rows = list(self._draws)
-        times = ["due_s", "sent_s", "received_s", "drawn_s"]
-        frame = pd.DataFrame(rows, columns=["page", "frame_index", *times])
-        return frame.astype(dict.fromkeys(times, "float64"))
+            return table_of_draws(list(self._draws))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,9 +13,15 @@ from commentator_lib.events import LEAST_IMPORTANCE, MOST_IMPORTANCE
 from commentator_lib.media import PLAYBACK_RATE_HZ
 from commentator_lib.players.event_labels import long_label, short_label
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 # Twelve minutes of sound, 70 MB.
 SOUND_KEPT_SAMPLES = 12 * 60 * PLAYBACK_RATE_HZ
+# The programme's sound is sent less than a second ahead; older pieces have been heard.
+_PROGRAMME_KEPT_S = 2.0
 _LINES_KEPT, _ROWS_KEPT, _EVENTS_KEPT = 500, 300, 200
+_QUESTIONS_KEPT, _CHANGES_KEPT = 100, 100
 # Frames whose time is remembered: a minute and more, at 30 frames a second. Few events are noticed later than that.
 _FRAMES_KEPT = 2048
 # Times in rows are rounded to the microsecond.
@@ -28,11 +34,15 @@ _SHOWN_KEYS = {
         "heard_from_s",
         "first_sound_s",
         "first_sound_latency_s",
+        "shortfall_s",
         "sync_error_s",
         "text",
         "reason",
     ),
-    "sample": ("at_s", "delay_applied_s", "frames_dropped", "rss_bytes", "vram_used_bytes"),
+    "sample": (
+        *("at_s", "delay_applied_s", "frames_dropped", "rss_bytes", "vram_used_bytes"),
+        *("source_age_s", "source_fps", "source_corrupt", "source_reconnects", "source_away"),
+    ),
 }
 
 
@@ -54,14 +64,64 @@ class SentComment:
         return np.concatenate(self.parts) if self.parts else np.zeros(0, np.int16)
 
 
+@dataclass(frozen=True, slots=True)
+class SentProgramme:
+    """A piece of the programme's own sound: (N, 2) int16 at 48 kHz, to be heard from clock time `start_s` on."""
+
+    seq: int  # 0, 1, 2, … in the run: a page may get a piece twice
+    start_s: float
+    samples: np.ndarray
+
+    @property
+    def end_s(self) -> float:
+        """The clock time at which it has been heard."""
+        return self.start_s + len(self.samples) / PLAYBACK_RATE_HZ
+
+
 class PageMemory:
-    """The sound and the words of the last comments, the last rows of the run log, and the last events."""
+    """The sound and the words of the last comments, the last rows of the run log, events, questions and changes."""
 
     def __init__(self) -> None:
         self.comments: dict[int, SentComment] = {}
         self.transcript: dict[int, dict[str, Any]] = {}  # comment → its line
         self.rows: deque[dict[str, Any]] = deque(maxlen=_ROWS_KEPT)
         self.events = EventMemory()
+        self.changes: deque[dict[str, Any]] = deque(maxlen=_CHANGES_KEPT)
+        self._questions: dict[int, dict[str, Any]] = {}
+        self._programme: deque[SentProgramme] = deque()
+        self._programme_seq = 0
+
+    def add_programme(self, start_s: float, samples: np.ndarray) -> SentProgramme:
+        """Keep and return the next piece of the programme's sound, (N, 2) int16; forget those of two seconds ago."""
+        piece = SentProgramme(self._programme_seq, start_s, samples)
+        self._programme_seq += 1
+        self._programme.append(piece)
+        while self._programme[0].end_s < piece.end_s - _PROGRAMME_KEPT_S:
+            self._programme.popleft()
+        return piece
+
+    def programme_after(self, now_s: float) -> list[SentProgramme]:
+        """Return the pieces of the programme's sound that are still to be heard at clock time `now_s`."""
+        return [piece for piece in self._programme if piece.end_s > now_s]
+
+    def shown(self) -> dict[str, list[dict[str, Any]]]:
+        """Return what a page that has just been opened shows of the run so far."""
+        return {
+            "rows": list(self.rows),
+            "events": self.events.messages(),
+            "transcript": list(self.transcript.values()),
+            "questions": list(self._questions.values()),
+            "changes": list(self.changes),
+        }
+
+    def add_question(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Keep what a row "question" of the run log says, and return all that is known of the question."""
+        number = int(row["question"])
+        question = {**self._questions.get(number, {}), **row, "kind": "question"}
+        self._questions[number] = question
+        if len(self._questions) > _QUESTIONS_KEPT:
+            del self._questions[min(self._questions)]
+        return question
 
     def add_sound(self, comment_id: int, start_s: float, samples: np.ndarray) -> tuple[SentComment, int]:
         """Keep the next samples of a comment, (N,) int16; forget the oldest comments where there is too much sound.
@@ -169,3 +229,12 @@ def shown_row(kind: str, row: dict[str, Any]) -> dict[str, Any]:
     """Return what a page shows of a row of the run log, as a message."""
     keys = _SHOWN_KEYS.get(kind, tuple(row))
     return {"kind": kind, **{k: v for k, v in row.items() if k in keys}}
+
+
+def table_of_draws(rows: list[tuple]) -> pd.DataFrame:
+    """Return the frames that pages drew as a table: page, frame_index, and due_s, sent_s, received_s, drawn_s."""
+    import pandas as pd
+
+    times = ["due_s", "sent_s", "received_s", "drawn_s"]
+    frame = pd.DataFrame(rows, columns=["page", "frame_index", *times])
+    return frame.astype(dict.fromkeys(times, "float64"))

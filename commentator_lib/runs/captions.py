@@ -1,4 +1,4 @@
-"""Captions of a run as WebVTT, with the times at which their words were heard."""
+"""Captions of a run as WebVTT and SubRip, with the times at which their words were heard."""
 
 from __future__ import annotations
 
@@ -95,8 +95,7 @@ def _divide(text: str, longest: int) -> list[str]:
 
 def write_vtt(run: SavedRun, path: Path) -> int:
     """Write WebVTT captions, each cue in the commentator's name; return the number of cues."""
-    shown = read_shown(run.folder)
-    zero_s, _ = timeline(run, shown)
+    zero_s, _ = timeline(run, read_shown(run.folder))
     found = cues(run)
     lines = ["WEBVTT", ""]
     for cue in found:
@@ -110,7 +109,20 @@ def write_vtt(run: SavedRun, path: Path) -> int:
     return len(found)
 
 
-def _clock(seconds: float) -> str:
-    """Return a time as WebVTT writes it: hours:minutes:seconds.milliseconds."""
+def write_srt(run: SavedRun, path: Path) -> int:
+    """Write SubRip captions, for players and editors that read no WebVTT; return their number."""
+    zero_s, _ = timeline(run, read_shown(run.folder))
+    found = cues(run)
+    lines: list[str] = []
+    for k, cue in enumerate(found, start=1):
+        times = f"{_clock(cue.from_s - zero_s, ',')} --> {_clock(cue.to_s - zero_s, ',')}"
+        lines += [str(k), times, " ".join(cue.text.split()), ""]  # an empty line would end the cue
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return len(found)
+
+
+def _clock(seconds: float, point: str = ".") -> str:
+    """Return a time as hours:minutes:seconds, with `point` before the milliseconds: WebVTT's ".", SRT's ","."""
     ms = max(0, round(seconds * 1000))
-    return f"{ms // 3_600_000:02d}:{ms // 60_000 % 60:02d}:{ms // 1000 % 60:02d}.{ms % 1000:03d}"
+    whole = f"{ms // 3_600_000:02d}:{ms // 60_000 % 60:02d}:{ms // 1000 % 60:02d}"
+    return f"{whole}{point}{ms % 1000:03d}"

@@ -8,9 +8,12 @@ the journals, as the run itself does at its end.
     cycles.jsonl      journal of cycles      → cycles.parquet
     samples.jsonl     journal of samples     → samples.parquet
     watch.jsonl       journal of what watchers noticed, and of which cycle told it → events.parquet
+    questions.jsonl   journal of questions, a row for each change of one → questions.parquet
     events.jsonl      sounds and captions as they were heard and seen
+    changes.jsonl     settings and instructions that were changed during the run
     shown.csv         every frame shown: index, capture, due and shown time
     voice.pcm         the sound that was played, int16 mono 48 kHz, piece after piece
+    run.lock          while the run is written: the folder belongs to one session (claim.py)
 
 All times are seconds since the session's start on its one clock; only the header has wall time.
 """
@@ -28,6 +31,7 @@ import numpy as np
 
 from commentator_lib.events import Event
 from commentator_lib.files import write_then_replace
+from commentator_lib.runs.claim import HEADER_NAME, Claim, is_claimed
 from commentator_lib.runs.reader import load_run, read_journal
 from commentator_lib.runs.record import (
     FORMAT_VERSION,
@@ -35,13 +39,24 @@ from commentator_lib.runs.record import (
     RunLogError,
     cycles_frame,
     events_frame,
+    questions_frame,
     totals,
 )
+from commentator_lib.runs.rows import Rows
 
 if TYPE_CHECKING:
     import pandas as pd
 
 logger = logging.getLogger(__name__)
+
+_JOURNALS = (
+    "cycles.jsonl",
+    "samples.jsonl",
+    "watch.jsonl",
+    "questions.jsonl",
+    "events.jsonl",
+    "changes.jsonl",
+)
 
 
 def _rounded(row: dict[str, Any]) -> dict[str, Any]:
@@ -52,25 +67,29 @@ def _rounded(row: dict[str, Any]) -> dict[str, Any]:
 class RunLog:
     """Journals of one run. `folder` None keeps the rows in memory only, for sweeps and tests.
 
-    Raise RunLogError when the folder cannot be made. A write that fails later (a full disk) does not raise an error:
-    it sets `problem`, and nothing more is written; the session sees it and ends the run.
-    `on_row("cycle", "sample" or "event", row)` is called with each row as it is written.
+    Raise RunLogError when the folder cannot be made, holds a run already or is another session's. A write that fails
+    later (a full disk) does not raise an error: it sets `problem`, and nothing more is written; the session sees it and
+    ends the run.
+    `on_row("cycle", "sample", "event" or "question", row)` is called with each row as it is written.
     """
 
     def __init__(self, folder: Path | str | None, header: dict[str, Any]) -> None:
         self.folder = Path(folder) if folder is not None else None
         self.header: dict[str, Any] = {"format_version": FORMAT_VERSION, **header}
         self.problem = ""
-        self.cycle_rows: list[dict[str, Any]] = []
-        self.sample_rows: list[dict[str, Any]] = []
-        self.watch_rows: list[dict[str, Any]] = []
+        self.cycle_rows, self.sample_rows, self.watch_rows, self.question_rows, self.change_rows = (
+            Rows(None if self.folder is None else self.folder / f"{name}.jsonl")
+            for name in ("cycles", "samples", "watch", "questions", "changes")
+        )
+        self._noticed = 0
         self.on_row: Callable[[str, dict[str, Any]], None] = lambda *_: None
         self._files: dict[str, Any] = {}
+        self._claim: Claim | None = None
         self._pcm_samples = 0
         if self.folder is not None:
             try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                for name in ("cycles.jsonl", "samples.jsonl", "watch.jsonl", "events.jsonl", "shown.csv"):
+                self._claim = Claim(self.folder)
+                for name in (*_JOURNALS, "shown.csv"):
                     self._files[name] = open(self.folder / name, "w", encoding="utf-8")  # noqa: SIM115
                 self._files["voice.pcm"] = open(self.folder / "voice.pcm", "wb")  # noqa: SIM115
                 write_header(self.folder, self.header)
@@ -89,13 +108,18 @@ class RunLog:
             if flush:
                 self._files[name].flush()
         except OSError as error:
-            self._note_problem(str(self.folder / name), error)
+            self._note_problem(_cannot_write(self.folder / name, error))
 
-    def _note_problem(self, name: str, error: OSError) -> None:
-        """Keep the first error as `problem`; nothing is written after it."""
-        if not self.problem:
-            self.problem = f"cannot write {name}: {error.strerror}"
+    def _note_problem(self, problem: str) -> None:
+        """Keep the first problem; nothing is written after it."""
+        if problem and not self.problem:
+            self.problem = problem
             logger.error("the run's log ends here: %s", self.problem)
+
+    def check_folder(self) -> None:
+        """Set `problem` where the folder has been removed, moved or replaced since the run began."""
+        if self._claim is not None:
+            self._note_problem(self._claim.problem())
 
     def cycle(self, record: CycleRecord) -> None:
         """Write the row of a cycle that has ended."""
@@ -122,7 +146,7 @@ class RunLog:
 
         `captured_s`: when its first evidence was captured, in seconds since the session's start.
         """
-        number = sum("kind" in row for row in self.watch_rows)
+        number, self._noticed = self._noticed, self._noticed + 1
         facts = json.dumps(dict(event.facts), ensure_ascii=False, default=str)
         times = {"at_s": event.at_s, "detected_s": event.detected_s, "captured_s": captured_s}
         rest = {"importance": event.importance, "certainty": event.certainty, "facts": facts}
@@ -133,6 +157,19 @@ class RunLog:
         """Note that a cycle told these events, and somebody heard it."""
         for number in numbers:
             self._watch_row({"event": number, "cycle": cycle})
+
+    def question(self, row: dict[str, Any]) -> None:
+        """Write a change of a question; `row` as `questions_frame` has it."""
+        row = _rounded(row)
+        self.question_rows.append(row)
+        self._write("questions.jsonl", json.dumps(row, ensure_ascii=False) + "\n", flush=True)
+        self.on_row("question", row)
+
+    def changed(self, setting: str, old: Any, new: Any, at_s: float) -> None:
+        """Note that a setting, or the instruction, holds another value from `at_s` on; JSON can hold both values."""
+        row = _rounded({"at_s": at_s, "setting": setting, "old": old, "new": new})
+        self.change_rows.append(row)
+        self._write("changes.jsonl", json.dumps(row, ensure_ascii=False, default=str) + "\n", flush=True)
 
     def _watch_row(self, row: dict[str, Any]) -> None:
         row = _rounded(row)
@@ -168,49 +205,65 @@ class RunLog:
     @property
     def cycles(self) -> pd.DataFrame:
         """All cycles so far, with CycleRecord's fields for columns."""
-        return cycles_frame(self.cycle_rows)
+        return cycles_frame(list(self.cycle_rows))
 
     @property
     def samples(self) -> pd.DataFrame:
         """All samples so far."""
         import pandas as pd
 
-        return pd.DataFrame(self.sample_rows)
+        return pd.DataFrame(list(self.sample_rows))
 
     @property
     def events(self) -> pd.DataFrame:
         """All events that were noticed so far, with the cycle that told each."""
-        return events_frame(self.watch_rows)
+        return events_frame(list(self.watch_rows))
+
+    @property
+    def questions(self) -> pd.DataFrame:
+        """All questions so far, each with its last state."""
+        return questions_frame(list(self.question_rows))
 
     def close(self) -> None:
-        """Close the journals; a second call does nothing."""
+        """Close the journals and give the folder back; a second call does nothing."""
+        self._close_journals()
+        if self._claim is not None:
+            self._claim.release()
+
+    def _close_journals(self) -> None:
         for file in self._files.values():
             try:
                 file.close()
             except OSError as error:  # the last flush found the disk full
-                self._note_problem(file.name, error)
+                self._note_problem(_cannot_write(file.name, error))
         self._files = {}
 
     def finish(self, totals: dict[str, Any]) -> None:
         """Close the journals, write the tables and the totals into the header. A second call does nothing more."""
         self.header = {**self.header, "finished": True, **totals}
         had_files = bool(self._files)
-        self.close()
+        self.check_folder()
+        self._close_journals()
         if self.folder is not None and had_files and not self.problem:
             try:
                 write_tables(self.folder)
                 write_header(self.folder, self.header)
             except OSError as error:
-                self._note_problem(str(self.folder), error)
+                self._note_problem(_cannot_write(self.folder, error))
+        self.close()
+
+
+def _cannot_write(name: Path | str, error: OSError) -> str:
+    return f"cannot write {name}: {error.strerror}"
 
 
 def write_header(folder: Path, header: dict[str, Any]) -> None:
     """Write run.json completely or not at all: a run that is killed meanwhile keeps its old header."""
-    write_then_replace(folder / "run.json", json.dumps(header, indent=2, ensure_ascii=False) + "\n")
+    write_then_replace(folder / HEADER_NAME, json.dumps(header, indent=2, ensure_ascii=False) + "\n")
 
 
 def write_tables(folder: Path) -> None:
-    """Write cycles.parquet, samples.parquet and events.parquet from the journals."""
+    """Write cycles.parquet, samples.parquet, events.parquet and questions.parquet from the journals."""
     import pandas as pd
 
     cycles = cycles_frame(list(read_journal(folder / "cycles.jsonl")))
@@ -220,14 +273,18 @@ def write_tables(folder: Path) -> None:
     events_frame(list(read_journal(folder / "watch.jsonl"))).to_parquet(
         folder / "events.parquet", index=False
     )
+    questions = questions_frame(list(read_journal(folder / "questions.jsonl")))
+    questions.to_parquet(folder / "questions.parquet", index=False)
 
 
 def finish_run(folder: Path) -> bool:
     """Give a killed run the tables and the closed header that it could not write; return whether it needed them.
 
-    Raise RunLogError for a folder that is no run, or damaged.
+    Raise RunLogError for a folder that is no run, or damaged, or still being written.
     """
     run = load_run(folder)
+    if is_claimed(folder):
+        raise RunLogError(f"the run in {folder} is still going on: wait for its end")
     if run.header.get("finished"):
         return False
     write_tables(folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -21,6 +22,23 @@ class ProcessMeter:
     def read(self) -> tuple[float, int]:
         """Return (share of one core, 0 and up; resident bytes)."""
         return self._process.cpu_percent() / 100.0, self._process.memory_info().rss
+
+
+def give_back_freed_memory() -> None:
+    """Let the C library give back to the system what was freed; it takes some milliseconds.
+
+    Pictures come and go on several threads, and glibc keeps what they leave: tens of MB in half an hour of a live
+    source. Other systems' libraries give it back themselves.
+    """
+    if sys.platform == "linux" and (trim := _malloc_trim()) is not None:
+        trim(0)
+
+
+@cache
+def _malloc_trim() -> Callable[[int], int] | None:
+    import ctypes
+
+    return getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc alone has it
 
 
 @cache
@@ -52,6 +70,17 @@ def vram_used_bytes() -> int | None:
     except pynvml.NVMLError:
         memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
     return int(memory.used)
+
+
+def machine_memory() -> dict[str, int]:
+    """Return how much memory there is: memory_total_bytes, and with an NVIDIA GPU vram_total_bytes."""
+    import psutil
+
+    total = {"memory_total_bytes": int(psutil.virtual_memory().total)}
+    if (device := nvml_device()) is not None:
+        nvml, handle = device
+        total["vram_total_bytes"] = int(nvml.nvmlDeviceGetMemoryInfo(handle).total)
+    return total
 
 
 def torch_vram_bytes(reset_peak: bool = False) -> tuple[int, int] | None:

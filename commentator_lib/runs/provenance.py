@@ -11,9 +11,9 @@ from typing import Any
 
 from commentator_lib.commentators.base import Commentator
 from commentator_lib.files import file_sha256
-from commentator_lib.redact import redact_url
+from commentator_lib.redact import redact_text, redact_url
 from commentator_lib.runs import meters
-from commentator_lib.settings import Settings
+from commentator_lib.settings import Settings, shown_settings
 from commentator_lib.sources.open import demo_playlist
 from commentator_lib.voices.base import Voice
 
@@ -73,7 +73,7 @@ def run_header(
     voice: Voice | None,
     duration_s: float | None,
 ) -> dict[str, Any]:
-    """Return what a reader of the log needs to repeat the run; passwords in addresses are left out."""
+    """Return what a reader of the log needs to repeat the run; secrets are left out."""
     specs = [spec] if isinstance(spec, str) else list(spec)
     clips = demo_playlist() if specs == ["demo"] else specs
     hashes = {name: file_sha256(name) for name in clips if Path(name).is_file()}
@@ -81,12 +81,12 @@ def run_header(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "mode": mode,
         "virtual_time": mode != "live",
-        "source": [redact_url(name) for name in specs],
+        "source": [name if name in hashes else redact_text(redact_url(name)) for name in specs],
         "clip_sha256": hashes,
         "duration_s": duration_s,
         "commentator": commentator.name,
         "voice": voice.name if voice else None,
-        "settings": {**settings.model_dump(), "api_base_url": redact_url(settings.api_base_url)},
+        "settings": shown_settings(settings),
         "versions": versions(),
         "hardware": meters.hardware(),
         "commit": commit(),

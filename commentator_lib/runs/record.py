@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +28,10 @@ class CycleRecord:
     cycle: int
     outcome: str = "failed"
     reason: str = ""
-    trigger: str = ""  # slot · first · event · instruction · change · profile
+    trigger: str = ""  # slot · first · event · instruction · question · change · profile · source
     events: str = ""  # the kinds of the events that it was given, the most important first
     importance: int | None = None  # of the most important of them
+    question: int | None = None  # the number of the question that it was to answer
     policy: str = ""
     # the frames it looked at
     frames: int = 0
@@ -140,7 +142,27 @@ def events_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(events, columns=list(_EVENT_COLUMNS)).astype(_EVENT_COLUMNS)
 
 
-def totals(rows: list[dict[str, Any]]) -> dict[str, int]:
+# Columns of questions.parquet: what a viewer asked, when (seconds since the session's start), and what became of it.
+_QUESTION_COLUMNS = {
+    "question": "Int64",
+    "text": "object",
+    "at_s": "float64",
+    "state": "object",
+    "cycle": "Int64",
+    "reason": "object",
+    "changed_s": "float64",
+}
+
+
+def questions_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Return the rows of questions.jsonl as a DataFrame: one row a question, with its last state."""
+    import pandas as pd
+
+    latest = {row["question"]: row for row in rows}
+    return pd.DataFrame(list(latest.values()), columns=list(_QUESTION_COLUMNS)).astype(_QUESTION_COLUMNS)
+
+
+def totals(rows: Iterable[dict[str, Any]]) -> dict[str, int]:
     """Return the number of cycles by outcome, with 0 for an outcome that did not occur."""
     counts = Counter(row["outcome"] for row in rows)
     return {outcome: counts.get(outcome, 0) for outcome in OUTCOMES}

@@ -14,7 +14,16 @@ if TYPE_CHECKING:
 
 
 def summary(run: SavedRun) -> list[tuple[str, str]]:
-    """Return rows (what, value with its unit), the most important first."""
+    """Return rows (what, value with its unit), the most important first; no value steers a terminal."""
+    return [(name, _printable(value)) for name, value in _rows(run)]
+
+
+def _printable(text: str) -> str:
+    """Return a text without control characters: a run's folder may come from somebody else."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _rows(run: SavedRun) -> list[tuple[str, str]]:
     cycles, samples, header = run.cycles, run.samples, run.header
     heard = cycles[cycles.heard_from_s.notna()]
     counts = cycles.outcome.value_counts()
@@ -53,14 +62,17 @@ def summary(run: SavedRun) -> list[tuple[str, str]]:
 
 
 def _spread(seconds: pd.Series | np.ndarray) -> str:
-    """Return median, 95th percentile and count of a column of seconds, without what is missing."""
+    """Return median, 95th percentile and count of a column of seconds, without what is missing.
+
+    Of fewer than 20 values the 95th percentile would be made up from the two largest: then the largest is told.
+    """
     values = np.asarray(seconds, dtype=float)  # (N,)
     values = values[~np.isnan(values)]
     if len(values) == 0:
         return "none"
     digits = 3 if np.quantile(values, 0.95) < 0.1 else 2
-    median, p95 = np.median(values), np.quantile(values, 0.95)
-    return f"{median:.{digits}f} s median, {p95:.{digits}f} s p95 ({len(values)})"
+    high, name = (np.quantile(values, 0.95), "p95") if len(values) >= 20 else (values.max(), "at most")
+    return f"{np.median(values):.{digits}f} s median, {high:.{digits}f} s {name} ({len(values)})"
 
 
 def format_table(rows: list[tuple[str, str]]) -> str:

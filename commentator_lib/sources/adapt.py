@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from commentator_lib.media import Frame
+from commentator_lib.media import AudioChunk, Frame
 from commentator_lib.sources.base import Source, SourceError, SourceInfo
 from commentator_lib.sources.frames import FramesSource
 
@@ -16,10 +16,12 @@ def adapt_source(given: object, duration_s: float | None = None) -> Source:
         return given
     if all(hasattr(given, member) for member in ("info", "read")):
         return AdaptedSource(given)
-    if isinstance(given, Iterable):
+    if isinstance(given, Iterable) and not isinstance(given, (bytes, bytearray, Mapping)):
         return FramesSource(given, duration_s=duration_s)
+    hint = ": call it, and give what it returns" if callable(given) else ""
     raise SourceError(
         f"a {type(given).__name__} is no source: give a name, a Source, or frames (a list, an array or a generator)"
+        + hint
     )
 
 
@@ -33,6 +35,7 @@ class AdaptedSource(Source):
             )
         self._inner = inner
         self.info = inner.info
+        self.codec, self.transport = getattr(inner, "codec", ""), getattr(inner, "transport", "")
 
     @property
     def problem(self) -> str:
@@ -44,6 +47,9 @@ class AdaptedSource(Source):
 
     def read(self, not_before_s: float = 0.0) -> Frame | None:
         return self._inner.read(not_before_s)
+
+    def read_sound(self) -> list[AudioChunk]:
+        return self._inner.read_sound() if hasattr(self._inner, "read_sound") else []
 
     def interrupt(self) -> None:
         if hasattr(self._inner, "interrupt"):

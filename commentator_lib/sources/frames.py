@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterable, Sized
 
 import numpy as np
 
+from commentator_lib.errors import named_first_line
 from commentator_lib.media import Frame
 from commentator_lib.sources.base import Source, SourceError, SourceInfo, check_image
 
@@ -31,8 +32,18 @@ class FramesSource(Source):
     ) -> None:
         if not 0 < fps < math.inf:
             raise SourceError(f"{fps:g} frames a second cannot be played: give a number above 0")
+        if isinstance(frames, np.ndarray) and frames.ndim != 4:
+            raise SourceError(
+                f"the frames are an array of shape {frames.shape}; wanted is (N, height, width, 3) uint8 RGB"
+                + (": [image] makes frames of one picture" if frames.ndim == 3 else "")
+            )
         self._frames = iter(frames)
-        self._ahead: np.ndarray | Frame | None = next(self._frames, None)
+        try:
+            self._ahead: np.ndarray | Frame | None = next(self._frames, None)
+        except SourceError:
+            raise
+        except Exception as error:  # code of others, which may fail in any way
+            raise SourceError(f"the first frame cannot be read: {named_first_line(error)}") from error
         if self._ahead is None:
             raise SourceError("no frame was given")
         timed = isinstance(self._ahead, Frame)

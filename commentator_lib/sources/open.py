@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 import warnings
 from collections.abc import Callable, Iterable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeGuard
+from urllib.parse import unquote
 
 import numpy as np
 
@@ -21,15 +22,18 @@ from commentator_lib.errors import named_first_line
 from commentator_lib.files import package_data
 from commentator_lib.media import Frame
 from commentator_lib.plugins import PluginError, entry_point_names, is_dotted, known_names, load_class
-from commentator_lib.redact import redact_url
+from commentator_lib.redact import redact_text, redact_url
 from commentator_lib.sources.adapt import adapt_source
 from commentator_lib.sources.base import Source, SourceError
-from commentator_lib.sources.playlist import Playlist
+from commentator_lib.sources.images import ImagesSource, are_images, expand_name
+from commentator_lib.sources.login import address_with_login
+from commentator_lib.sources.piped import open_pipe
+from commentator_lib.sources.playlist import Playlist, listed_clips
+from commentator_lib.sources.screen import is_screen, open_screen
+from commentator_lib.sources.stream import STREAM_SCHEMES, open_stream
 from commentator_lib.sources.synthetic import SyntheticSource
-from commentator_lib.sources.video import StreamSource
 
 DEMO_S = 75.0
-_STREAM_SCHEMES = ("http", "https", "rtsp", "rtsps", "rtmp", "rtmps", "srt", "udp", "rtp")
 # package.module:Class, which may be followed by a text for the class.
 _OWN_CLASS = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*)(?::(.*))?", re.DOTALL)
 
@@ -83,7 +87,10 @@ _BUILT_IN: dict[str, Callable[[str, float | None], Source]] = {"synthetic": _syn
 def known_sources() -> dict[str, str]:
     """Return the name of every kind of source → where it comes from; `NAME:TEXT` opens one that is installed."""
     return known_names(
-        "sources", dict.fromkeys(("demo", "file", "stream", "camera", "synthetic"), "built in")
+        "sources",
+        dict.fromkeys(
+            ("demo", "file", "images", "pipe", "stream", "camera", "screen", "synthetic"), "built in"
+        ),
     )
 
 
@@ -94,37 +101,134 @@ def is_named(given: object) -> TypeGuard[str | list[str]]:
     return isinstance(given, str)
 
 
-def open_source(given: GivenSource, duration_s: float | None = None, max_px: int = 1280) -> Source:
+def open_source(
+    given: GivenSource,
+    duration_s: float | None = None,
+    max_px: int = 1280,
+    sound_track: int = -1,
+    reconnect_for_s: float = 300.0,
+    stream_options: str = "",
+    *,
+    start_s: float = 0.0,
+    loop: bool = False,
+    image_fps: float = 25.0,
+    login_file: str = "",
+) -> Source:
     """Return the source that a user names or hands over. Raise SourceError where there is none.
 
-    Names are clips (several play one after another), "demo", a URL, a camera ("/dev/video0" or its number),
-    "synthetic:SECONDS", an installed package's "scheme:TEXT", or a class, "package.module:Class" or
-    "package.module:Class:TEXT", which is called with the text. Anything else is a Source, or frames.
+    Names are clips (several play one after another), a playlist file (.m3u, .m3u8, .txt), pictures (a folder, a pattern
+    like "shot_%04d.png", a glob like "shots/*.jpg"), "demo", a URL, a camera ("/dev/video0" or its number), the screen
+    ("screen", "screen::0.0"), "-" for what another program writes into a pipe, "synthetic:SECONDS", an installed
+    package's "scheme:TEXT", or a class, "package.module:Class" or "package.module:Class:TEXT", which is called with the
+    text. Anything else is a Source, or frames.
 
     `duration_s` repeats clips until they last that long, or cuts them short; the session decides how long a stream is
-    followed. No side of a clip's or a stream's picture is longer than `max_px`.
+    followed. Clips and pictures begin at `start_s`, and with `loop` they are repeated without end. Pictures are shown
+    at `image_fps`. No side of a clip's or a stream's picture is longer than `max_px`. `sound_track` counts its sound
+    tracks from 0; −1 stands for its default one. A live source that is lost is opened again for `reconnect_for_s`;
+    `stream_options` are FFmpeg's for it, as NAME=VALUE with spaces between, and in quotes where a value has some. A
+    stream's user and password may stand in its URL, in `login_file`, or in the environment as STREAM_USER and
+    STREAM_PASSWORD.
     """
     if duration_s is not None and not 0 < duration_s < float("inf"):
         raise SourceError(
             f"a duration of {duration_s:g} s cannot be played: give a number of seconds above 0"
         )
+    if not 0 <= start_s < float("inf"):
+        raise SourceError(f"{start_s:g} s is no start: give a number of seconds from 0 on")
     given = os.fspath(given) if isinstance(given, os.PathLike) else given
     if not is_named(given):
+        _refuse_start("frames of a program", start_s, loop)
         return adapt_source(given, duration_s)
-    names = [given] if isinstance(given, str) else given
+    names = [tidy_name(name) for name in ([given] if isinstance(given, str) else given)]
     if names == ["demo"]:
-        return Playlist(demo_playlist(), duration_s or DEMO_S, max_px)
-    if len(names) != 1:
-        if streams := [name for name in names if is_stream(name)]:
-            raise SourceError(f"{redact_url(streams[0])} is a stream: it can only be played by itself")
-        return Playlist(names, duration_s, max_px)
-    name = names[0]
-    scheme, colon, _ = name.partition(":")
-    if colon and scheme in _BUILT_IN:
-        return _BUILT_IN[scheme](name, duration_s)
-    if (own := _own_class(name)) is not None:
-        return _open_own(name, *own, duration_s)
-    return _open_stream(name, max_px) if is_stream(name) else Playlist([name], duration_s, max_px)
+        return Playlist(
+            demo_playlist(), duration_s or (None if loop else DEMO_S), max_px, start_s=start_s, loop=loop
+        )
+    # 1) What is opened by itself.
+    name = names[0] if len(names) == 1 else ""
+    opens: Callable[[], Source] | None = None
+    if name == "-":
+        opens = partial(open_pipe, max_px, sound_track, reconnect_for_s)
+    elif is_screen(name) and not Path(name).exists():
+        opens = partial(open_screen, name, max_px, reconnect_for_s, stream_options)
+    elif ":" in name and (built_in := _BUILT_IN.get(name.partition(":")[0])) is not None:
+        opens = partial(built_in, name, duration_s)
+    elif name and (own := _own_class(name)) is not None:
+        opens = partial(_open_own, name, *own, duration_s)
+    elif is_stream(name):
+        address = address_with_login(name, login_file)
+        opens = partial(open_stream, address, max_px, sound_track, reconnect_for_s, stream_options)
+    if opens is not None:
+        _refuse_start(redact_url(name), start_s, loop)
+        return opens()
+    # 2) Clips and pictures, by their own names or by those of lists, folders, patterns and globs.
+    clips = [clip for name in names for clip in clip_names(name)]
+    if len(clips) == 1 and clips != names:
+        return open_source(
+            clips[0],
+            duration_s,
+            max_px,
+            sound_track,
+            reconnect_for_s,
+            stream_options,
+            start_s=start_s,
+            loop=loop,
+            image_fps=image_fps,
+            login_file=login_file,
+        )
+    if alone := [clip for clip in clips if is_stream(clip) or clip == "-" or is_screen(clip)]:
+        raise SourceError(f"{redact_url(alone[0])} is a stream: it can only be played by itself")
+    if len(clips) > 1 and are_images(clips):
+        spec = name or f"{Path(clips[0]).name} … {Path(clips[-1]).name}"
+        return ImagesSource(clips, image_fps, duration_s, max_px, start_s, loop, spec)
+    return Playlist(clips, duration_s, max_px, sound_track, start_s, loop)
+
+
+def tidy_name(name: str) -> str:
+    """Return a name with its scheme in small letters, and "file://…" as a path. Raise SourceError for other machines'.
+
+    >>> tidy_name("HTTP://10.0.0.2/A"), tidy_name("file:///videos/my%20clip.mp4")
+    ('http://10.0.0.2/A', '/videos/my clip.mp4')
+    """
+    scheme, colon, rest = name.partition("://")
+    if not colon or not scheme.isalnum():
+        return name
+    if scheme.lower() != "file":
+        return f"{scheme.lower()}://{rest}"
+    host, slash, path = rest.partition("/")
+    if host.lower() not in ("", "localhost"):
+        raise SourceError(
+            f"{name} lies on another machine: name a file of this one, as file:///videos/clip.mp4"
+        )
+    path = unquote(slash + path)
+    return path[1:] if os.name == "nt" and re.match(r"/[A-Za-z]:", path) else path
+
+
+def clip_names(name: str) -> list[str]:
+    """Return the clips or pictures that a name stands for: those of a list, a folder, a pattern or a glob, else itself.
+
+    Raise SourceError where it stands for none.
+    """
+    if is_stream(name):
+        return [name]
+    listed = listed_clips(name)
+    if listed is None:
+        return expand_name(name) or [name]
+    found = []
+    for entry in map(tidy_name, listed):
+        if listed_clips(entry) is not None:
+            raise SourceError(f"{name} lists another list, {entry}: name the clips themselves")
+        found += [entry] if is_stream(entry) else expand_name(entry) or [entry]
+    return found
+
+
+def _refuse_start(name: str, start_s: float, loop: bool) -> None:
+    """Raise SourceError for a start or a loop of what has none."""
+    if start_s:
+        raise SourceError(f"{name} cannot be started at {start_s:g} s: only clips and pictures can")
+    if loop:
+        raise SourceError(f"{name} cannot be repeated: only clips and pictures can")
 
 
 def is_stream(name: str) -> bool:
@@ -141,7 +245,7 @@ def _own_class(name: str) -> tuple[str, str | None] | None:
         spelled_so = dot and is_dotted(name) and last[0].isupper() and not last.isupper()
         found = spelled_so and not Path(name).exists() and find_spec(package.partition(".")[0]) is not None
         return (name, None) if found else None
-    if ("://" in name and scheme in _STREAM_SCHEMES) or Path(name).exists():
+    if ("://" in name and scheme in STREAM_SCHEMES) or Path(name).exists():
         return None
     if scheme in entry_point_names("sources"):
         return scheme, text
@@ -158,19 +262,6 @@ def _open_own(name: str, class_name: str, text: str | None, duration_s: float | 
     except SourceError:
         raise
     except Exception as error:  # code of others, which may fail in any way
-        raise SourceError(f"{redact_url(name)} cannot be opened: {named_first_line(error)}") from error
-
-
-def _open_stream(name: str, max_px: int) -> StreamSource:
-    if "://" in name:
-        scheme = name.split("://", 1)[0].lower()
-        if scheme not in _STREAM_SCHEMES:
-            known = ", ".join((*_STREAM_SCHEMES, *entry_point_names("sources")))
-            raise SourceError(f"unknown scheme {scheme!r}; known are {known}")
-        return StreamSource(name, max_px)
-    if sys.platform == "darwin" and name.isdigit():
-        return StreamSource(name, max_px, "avfoundation")
-    device = f"/dev/video{name}" if name.isdigit() else name
-    if not Path(device).exists():
-        raise SourceError(f"no such camera: {device}")
-    return StreamSource(device, max_px, "v4l2")
+        # Its own traceback helps whoever has written the class, unless it shows what is hidden here.
+        cause = error if redact_text(str(error)) == str(error) else None
+        raise SourceError(f"{redact_url(name)} cannot be opened: {named_first_line(error)}") from cause

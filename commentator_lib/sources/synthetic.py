@@ -1,4 +1,4 @@
-"""Synthetic pictures that cost nothing, for what-if runs."""
+"""Synthetic pictures, and sound if wanted, that cost nothing, for what-if runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from commentator_lib.media import Frame
+from commentator_lib.media import PLAYBACK_RATE_HZ, AudioChunk, Frame
 from commentator_lib.sources.base import Source, SourceInfo
 
 
@@ -14,12 +14,12 @@ class SyntheticSource(Source):
     """Tiny pictures of noise, 64 × 36, for what-if runs in which nothing is decoded or computed.
 
     The picture changes every few seconds for a while, then stands still for a while, at random from `seed`,
-    so that the change threshold has something to decide.
+    so that the change threshold has something to decide. `sound`: with a second of soft noise, over and over.
     """
 
     _SIZE = (36, 64, 3)
 
-    def __init__(self, duration_s: float, fps: float = 25.0, seed: int = 0) -> None:
+    def __init__(self, duration_s: float, fps: float = 25.0, seed: int = 0, sound: bool = False) -> None:
         rng = np.random.default_rng(seed)
         self._pictures = [rng.integers(0, 256, self._SIZE, dtype=np.uint8) for _ in range(64)]
         for picture in self._pictures:
@@ -28,7 +28,11 @@ class SyntheticSource(Source):
         self._fps = fps
         self._index = 0
         self._which = self._schedule(rng, duration_s)
-        self.info = SourceInfo(f"synthetic:{duration_s:g}", 64, 36, fps, duration_s, live=False)
+        self._noise = rng.integers(-900, 900, (PLAYBACK_RATE_HZ, 2), dtype=np.int16) if sound else None
+        self._sounded = 0  # samples given
+        self.info = SourceInfo(
+            f"synthetic:{duration_s:g}", 64, 36, fps, duration_s, live=False, has_sound=sound
+        )
 
     def _schedule(self, rng: np.random.Generator, duration_s: float) -> np.ndarray:
         """Return the picture's number for each second."""
@@ -51,3 +55,12 @@ class SyntheticSource(Source):
         frame = Frame(self._index, pts_s, float("nan"), self._pictures[self._which[int(pts_s)]])
         self._index += 1
         return frame
+
+    def read_sound(self) -> list[AudioChunk]:
+        if self._noise is None:
+            return []
+        until = round(self._index / self._fps * PLAYBACK_RATE_HZ)
+        numbers = np.arange(self._sounded, until) % PLAYBACK_RATE_HZ
+        chunk = AudioChunk(self._noise[numbers], PLAYBACK_RATE_HZ, self._sounded / PLAYBACK_RATE_HZ)
+        self._sounded = until
+        return [chunk] if len(numbers) else []

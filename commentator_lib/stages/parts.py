@@ -13,19 +13,22 @@ from typing import Any
 from commentator_lib.buffers import DisplayBuffer, SlidingWindow
 from commentator_lib.clock import Mode, Worker, make_worker
 from commentator_lib.commentary.loop import CommentaryLoop
-from commentator_lib.commentators.base import Commentator
+from commentator_lib.commentators.base import Commentator, Loading
 from commentator_lib.errors import named_first_line
 from commentator_lib.pacing.delay import PictureDelay
 from commentator_lib.players.base import Player, PlayerGroup
 from commentator_lib.players.headless import HeadlessPlayer
+from commentator_lib.redact import redact_text
 from commentator_lib.runs import meters
 from commentator_lib.runs.log import RunLog
 from commentator_lib.scene import SceneTracker
 from commentator_lib.settings import Settings
 from commentator_lib.sources.base import Source
 from commentator_lib.sources.recording import SourceRecorder
+from commentator_lib.sources.switching import SwitchingSource
 from commentator_lib.stages.capture import Capture
 from commentator_lib.stages.display import Display, OnCaption, OnDrawn, ShownLog
+from commentator_lib.stages.programme import Programme
 from commentator_lib.stages.sampling import Counts
 from commentator_lib.stages.watching import Watching
 from commentator_lib.voices.base import Voice
@@ -38,7 +41,7 @@ logger = logging.getLogger(__name__)
 class Given:
     """What a run is started with."""
 
-    source: Source
+    source: SwitchingSource
     commentator: Commentator
     voice: Voice | None
     players: Sequence[Player]
@@ -48,6 +51,8 @@ class Given:
     on_caption: OnCaption | None
     on_drawn: OnDrawn | None
     duration_s: float | None  # how long a live source is followed
+    recorded: bool = False  # the source cannot be read again, and so its pictures are kept
+    keep_commentator: bool = False  # it stays loaded at the end
 
     @property
     def length_s(self) -> float | None:
@@ -68,6 +73,7 @@ class Parts:
     shown: ShownLog
     commentary: CommentaryLoop
     watching: Watching
+    programme: Programme | None
     capture: Capture
     display: Display
 
@@ -77,16 +83,17 @@ class Parts:
         return Counts(self.capture.frames, self.headless.frames_drawn, dropped, len(self.buffer))
 
 
-def warm_up(given: Given, notes: list[str]) -> dict[str, Any]:
+def warm_up(given: Given, notes: list[str], on_loading: Callable[[Loading], None]) -> dict[str, Any]:
     """Load what is slow to load, on the inference thread; return the time and the memory that it took, for the log.
+
+    `on_loading` is called as the loading gets on, beside whatever the commentator has already.
 
     Errors of the commentator pass through. A failure of the voice goes into `notes`: the session runs without sound.
     """
     before = meters.vram_used_bytes()
     started_s = time.monotonic()
     logger.info("commentator %s is loading", given.commentator.name)
-    given.commentator.expect_frames(given.source.info.width, given.source.info.height)
-    given.commentator.warm_up()
+    _warm_up_commentator(given, on_loading)
     loaded = {
         "load_s": round(time.monotonic() - started_s, 3),
         "vram_before_load_bytes": before,
@@ -95,12 +102,29 @@ def warm_up(given: Given, notes: list[str]) -> dict[str, Any]:
     }
     logger.info("commentator %s loaded in %.2f s", given.commentator.name, loaded["load_s"])
     if given.voice is not None:
+        on_loading(Loading("warming up the voice"))
         try:
             given.voice.warm_up()
         except Exception as error:
             notes.append(f"voice: {named_first_line(error)}")
             logger.warning("no voice: %s", named_first_line(error))
     return loaded
+
+
+def _warm_up_commentator(given: Given, on_loading: Callable[[Loading], None]) -> None:
+    commentator, theirs = given.commentator, given.commentator.on_loading
+
+    def tell(loading: Loading) -> None:
+        on_loading(loading)
+        if theirs is not None:
+            theirs(loading)
+
+    commentator.on_loading = tell
+    try:
+        commentator.expect_frames(given.source.info.width, given.source.info.height)
+        commentator.warm_up()
+    finally:
+        commentator.on_loading = theirs
 
 
 def close_each(notes: list[str], *given: Source | Commentator | Voice | None) -> None:
@@ -122,6 +146,7 @@ def build_parts(
     capture_worker: Worker,
     inference_worker: Worker,
     stop: threading.Event,
+    next_recorder: Callable[[], SourceRecorder | None],
     notes: list[str],
     on_player_failure: Callable[[str, Exception], None],
 ) -> Parts:
@@ -148,6 +173,9 @@ def build_parts(
     players.log_row("run", _run_row(given, settings, epoch_s))
     given.log.on_row = players.log_row
     # 3) The commentary, and the stages around it.
+    programme = None
+    if given.source.info.has_sound:
+        programme = Programme(delay, settings.delay_max_s, players, given.source.info.live)
     commentary = CommentaryLoop(
         settings=settings,
         window=window,
@@ -160,6 +188,8 @@ def build_parts(
         log=given.log,
         epoch_s=epoch_s,
         on_screen=lambda: watching.on_screen,
+        away=lambda: redact_text(given.source.away),
+        sound_of=programme.between if programme and given.commentator.hears else lambda _frames: None,
         vram=meters.vram_used_bytes if live else lambda: None,
         torch_vram=meters.torch_vram_bytes if live else lambda _reset: None,
     )
@@ -179,13 +209,26 @@ def build_parts(
         delay=delay,
         commentary=commentary,
         watching=watching,
+        programme=programme,
         recorder=recorder,
         duration_s=given.duration_s,
         stop=stop,
+        next_recorder=next_recorder,
     )
     display = Display(buffer, delay, players)
     return Parts(
-        epoch_s, window, buffer, delay, players, headless, shown, commentary, watching, capture, display
+        epoch_s,
+        window,
+        buffer,
+        delay,
+        players,
+        headless,
+        shown,
+        commentary,
+        watching,
+        programme,
+        capture,
+        display,
     )
 
 
@@ -199,4 +242,7 @@ def _run_row(given: Given, settings: Settings, epoch_s: float) -> dict[str, Any]
         "commentator": given.commentator.name,
         "voice": given.voice.name if given.voice and settings.speech else None,
         "policy": settings.policy,
+        "has_sound": given.source.info.has_sound,
+        "duck_db": settings.duck_db,
+        **meters.machine_memory(),
     }

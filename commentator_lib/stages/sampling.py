@@ -8,10 +8,13 @@ from dataclasses import dataclass
 
 from commentator_lib.clock import sleep_until
 from commentator_lib.pacing.delay import PictureDelay
+from commentator_lib.redact import redact_text
 from commentator_lib.runs import meters
 from commentator_lib.runs.log import RunLog
+from commentator_lib.sources.base import Source
 
 _SAMPLE_S = 1.0
+_GIVE_BACK_EVERY = 30  # samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +44,12 @@ async def sample_each_second(
     counts: Callable[[], Counts],
     measure_machine: bool,
     on_log_lost: Callable[[], None],
+    source: Source,
 ) -> None:
     """Write a sample to `log` each second from `epoch_s` on, until cancelled.
 
     `measure_machine` False leaves processor and memory out, which mean nothing in virtual time.
-    `on_log_lost` is called after each sample once the log cannot be written any more.
+    `on_log_lost` is called after each sample once the log cannot be written any more, or its folder is gone.
     """
     # 1) Measure from here on.
     loop = asyncio.get_running_loop()
@@ -59,6 +63,7 @@ async def sample_each_second(
         # 3) Write the row, and report a log that is lost.
         cpu_share, rss_bytes = meter.read() if meter else (None, None)
         now = counts()
+        log.check_folder()
         log.sample(
             {
                 "at_s": loop.time() - epoch_s,
@@ -70,6 +75,7 @@ async def sample_each_second(
                 "frames_shown": now.shown,
                 "frames_dropped": now.dropped,
                 "display_frames": now.buffered,
+                **_live_columns(source),
                 "cpu_core_share": cpu_share,
                 "rss_bytes": rss_bytes,
                 "vram_used_bytes": meters.vram_used_bytes() if meter else None,
@@ -77,5 +83,20 @@ async def sample_each_second(
             }
         )
         shown_before = now.shown
+        if meter and len(log.sample_rows) % _GIVE_BACK_EVERY == 0:
+            meters.give_back_freed_memory()
         if log.problem:
             on_log_lost()
+
+
+def _live_columns(source: Source) -> dict[str, float | int | str | None]:
+    """Return how a live source does, as columns of a sample; without values for any other source."""
+    stats = source.live
+    return {
+        "source_age_s": stats and stats.newest_age_s,
+        "source_fps": stats and stats.fps,
+        "source_dropped": stats and stats.dropped,
+        "source_corrupt": stats and stats.corrupt,
+        "source_reconnects": stats and stats.reconnects,
+        "source_away": redact_text(source.away) or None,
+    }

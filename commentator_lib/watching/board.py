@@ -6,27 +6,41 @@ are read, and only when their pixels have changed or a change waits for its vote
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from commentator_lib.watching.board_layout import BoardLayout
+from commentator_lib.watching.board_layout import BoardLayout, celebrates, same_team
+from commentator_lib.watching.board_numbers import (
+    DIGITS,
+    LEAST_CERTAINTY,
+    SURE,
+    is_padded,
+    number_in,
+    pair_in,
+    surely_in,
+)
+from commentator_lib.watching.captions import form_of as form_of_name
 from commentator_lib.watching.match_clock import ClockChange, MatchClock
-from commentator_lib.watching.ocr import Box, TextReader
+from commentator_lib.watching.ocr import Box, TextReader, overlap
 from commentator_lib.watching.overlays import StillMap
-from commentator_lib.watching.score import ADVANTAGE, Change, Score, ScoreVotes
-from commentator_lib.watching.tokens import Form, Token, digits_of, form_of, seconds_of
+from commentator_lib.watching.score import Change, Score, ScoreVotes, step_kind
+from commentator_lib.watching.tokens import Form, Token, form_of, seconds_of
 
 _VISIBLE_SHARE = 0.6
 _SAME_LEVELS = 24
 _ALIKE = 0.75  # correlation from which two pictures of a name show the same one
 _CHANGED_LEVELS = 5.0  # mean difference of a cell's pixels from which it is read again
 _READ_AGAIN_S = 2.0  # a cell is read at least so often
-_LEAST_CERTAINTY = 0.55
-_RESTLESS = (5, 9.0)  # so many changes within so many seconds: a counter, and no score
-_DIGITS = "0123456789"
+_OTHER_NAME = 0.4  # correlation below which another text stands in place of a name
+_CELEBRATES_S = 12.0  # a board whose names are covered is looked for by its clock for so long,
+_CLOCK_EVERY_S = 0.4  # so often
+# So many changes within so many seconds, to so many different numbers: a counter, and no score. One that goes back and
+# forth is misread.
+_RESTLESS = (5, 9.0, 4)
+_SETTLES_S = 1.2  # so long after it was found a board has come in
+_EXPECTED = ("same", "usual")  # kinds of steps of which no number is read a second time
 
 
 @dataclass(slots=True)
@@ -34,7 +48,9 @@ class Cell:
     """A number, pair or clock of the board: its box in the picture, and its pixels when it was last read."""
 
     box: Box
+    core: Box  # the same without the room for another digit
     pair: bool = False
+    padded: bool = False  # it showed 01: elsewhere a line beside a 0 has been read as a 1
     seen: np.ndarray | None = None
     read_s: float = -1e9
     text: str = ""
@@ -58,16 +74,16 @@ class Column:
 
     cells: tuple[Cell, ...]
     votes: ScoreVotes = field(default_factory=ScoreVotes)
-    changes_s: deque[float] = field(default_factory=lambda: deque(maxlen=_RESTLESS[0]))
+    lately: deque[tuple[float, Score]] = field(default_factory=lambda: deque(maxlen=_RESTLESS[0]))
     last: Score | None = None
     restless: bool = False
     changed: list[int] = field(default_factory=lambda: [0, 0])  # how often each number has changed
 
     def note_change(self, reading: Score, at_s: float) -> None:
         """Note that it now reads otherwise; so many changes in so short a time are those of a counter."""
-        self.changes_s.append(at_s)
-        full = len(self.changes_s) == _RESTLESS[0]
-        self.restless = full and at_s - self.changes_s[0] <= _RESTLESS[1]
+        self.lately.append((at_s, reading))
+        full = len(self.lately) == _RESTLESS[0] and len({r for _, r in self.lately}) >= _RESTLESS[2]
+        self.restless = full and at_s - self.lately[0][0] <= _RESTLESS[1]
         for k, (now, before) in enumerate(zip(reading, self.last or reading, strict=False)):
             self.changed[k] += now != before
 
@@ -96,9 +112,14 @@ class Board:
         self.since_s = at_s
         self.visible = True
         self.visible_s = at_s  # when it was last seen
+        self.by_clock = False  # its names are covered, and only its clock shows that it is on screen
+        self._tried_s = -np.inf
+        self.read_again_s = at_s + _SETTLES_S  # when it is to be read once more
+        self.times_read = 0  # how often it was
         self.names = layout.names
         self._scale = scale
         self.columns: list[Column] = []
+        self.clocks: list[tuple[Cell, MatchClock]] = []
         self.relocate(layout)
 
     def relocate(self, layout: BoardLayout) -> None:
@@ -107,13 +128,21 @@ class Board:
         self.layout = layout
         self.names = layout.names if all(layout.names) or not any(self.names) else self.names
         self.columns = [
-            Column(tuple(Cell(_room(t, layout), t.form is Form.PAIR) for t in tokens))
+            Column(
+                tuple(Cell(_room(t, layout), t.box, t.form is Form.PAIR, is_padded(t.text)) for t in tokens)
+            )
             for tokens in layout.columns
         ]
         for new, old in zip(self.columns, kept, strict=False):
             new.votes, new.restless = old.votes, old.restless
-        self.clocks = [(Cell(t.box), MatchClock()) for t in layout.clocks]
-        self.periods = [PeriodCell(Cell(t.box), t.text) for t in layout.periods]
+            if not all(overlap(a.box, b.box) > 0.0 for a, b in zip(new.cells, old.cells, strict=False)):
+                new.votes.doubt()
+        same = len(self.clocks) == len(layout.clocks)
+        self.clocks = [
+            (Cell(t.box, t.box), self.clocks[k][1] if same else MatchClock())
+            for k, t in enumerate(layout.clocks)
+        ]
+        self.periods = [PeriodCell(Cell(t.box, t.box), t.text) for t in layout.periods]
         self._template: np.ndarray | None = None
         self._trust: np.ndarray | None = None  # how reliably each pixel of the template returns, 0 to 1
 
@@ -151,6 +180,15 @@ class Board:
         """Return its box in the still map's picture."""
         return self.layout.box.scaled(1 / self._scale)
 
+    def line_px(self) -> float:
+        """Return how high its numbers are in the still map's picture, in pixels."""
+        return min(cell.box.height for column in self.columns for cell in column.cells) / self._scale
+
+    @property
+    def settled(self) -> bool:
+        """Whether it was read once more, after it had come in."""
+        return self.times_read > 0
+
     # --- is it there?
 
     def check_visible(self, still: StillMap, grey: np.ndarray, at_s: float) -> bool:
@@ -169,15 +207,22 @@ class Board:
             return False
         same = np.abs(now - self._template) <= _SAME_LEVELS
         total = float(self._trust.sum())
-        share = float(self._trust[same].sum()) / total if total >= 8 else 1.0
-        self.visible = share >= _VISIBLE_SHARE or self._names_stand(box, now)
+        alike = self._names_alike(box, now)
+        share = float(self._trust[same].sum()) / total if total >= 8 else float(not alike)
+        names_stand = bool(alike) and min(alike) >= _ALIKE
+        others = bool(alike) and max(alike) < _OTHER_NAME
+        self.visible = (share >= _VISIBLE_SHARE and not others) or names_stand
+        self.by_clock = False
         if self.visible:
             self.visible_s = at_s
             self._trust[self._trust > 0] += 0.1 * (same[self._trust > 0] - self._trust[self._trust > 0])
         return self.visible
 
-    def _names_stand(self, box: Box, now: np.ndarray) -> bool:
-        """Return whether its names look as they did: over a picture that shines through, only their form stays."""
+    def _names_alike(self, box: Box, now: np.ndarray) -> list[float]:
+        """Return how much each of its names looks as it did, 0 to 1, whatever its colours.
+
+        Over a picture that shines through, only the form of a name stays.
+        """
         import cv2
 
         assert self._template is not None
@@ -187,8 +232,33 @@ class Board:
             y, x = slice(place.y0 - box.y0, place.y1 - box.y0), slice(place.x0 - box.x0, place.x1 - box.x0)
             before, after = (part[y, x].astype(np.float32) for part in (self._template, now))
             if before.size and before.shape == after.shape:
-                alike.append(float(cv2.matchTemplate(after, before, cv2.TM_CCOEFF_NORMED)[0, 0]))
-        return bool(alike) and min(alike) >= _ALIKE
+                alike.append(abs(float(cv2.matchTemplate(after, before, cv2.TM_CCOEFF_NORMED)[0, 0])))
+        return alike
+
+    def check_clock_goes_on(
+        self, reader: TextReader, image: np.ndarray, grey: np.ndarray, at_s: float
+    ) -> bool:
+        """Return whether it is on screen with its names covered ("GOAL"): its clock goes on, and no others play."""
+        if at_s - self.visible_s > _CELEBRATES_S or at_s - self._tried_s < _CLOCK_EVERY_S - 1e-6:
+            return False
+        self._tried_s = at_s
+        goes_on = False
+        for cell, clock in self.clocks:
+            line = reader.read([cell.box.crop(image)], DIGITS + ":")[0]
+            seconds = seconds_of(line.text)
+            goes_on |= seconds is not None and line.certainty >= SURE and clock.goes_on(seconds, at_s)
+        self.by_clock = self.visible = goes_on and not self._others_play(reader, image)
+        return self.by_clock
+
+    def _others_play(self, reader: TextReader, image: np.ndarray) -> bool:
+        """Return whether other names than its own stand in their places."""
+        lines = reader.read([token.box.crop(image) for token in self.layout.name_tokens])
+        texts = [
+            line.text for line in lines if line.certainty >= SURE and len(form_of_name([line.text])) >= 2
+        ]
+        return any(
+            not celebrates(text) and not any(same_team(text, name) for name in self.names) for text in texts
+        )
 
     def _blank(self, mask: np.ndarray, cell: Box, box: Box) -> None:
         s = self._scale
@@ -226,14 +296,29 @@ class Board:
     def _read_column(
         self, column: Column, reader: TextReader, image: np.ndarray, grey: np.ndarray, at_s: float
     ) -> Score | None:
+        for cell in column.cells:
+            cell.keep(grey, at_s)
+        reading = self._numbers_in(column, reader, image)
+        score = column.votes.score
+        if reading is None or score is None or step_kind(score, reading) in _EXPECTED:
+            return reading
+        # What was not expected may have a line beside a number in it, read as a 1.
+        closer = self._numbers_in(column, reader, image, closer=True)
+        return closer if closer is not None and step_kind(score, closer) in _EXPECTED else reading
+
+    def _numbers_in(
+        self, column: Column, reader: TextReader, image: np.ndarray, closer: bool = False
+    ) -> Score | None:
+        """Return what a column reads, None where it cannot be read; `closer`: in the numbers' own boxes only."""
         numbers: list[int] = []
         for cell in column.cells:
-            part = cell.box.crop(image)
-            cell.keep(grey, at_s)
-            if cell.pair:
-                found = _pair_in(reader, part)
+            part = (cell.core if closer else cell.box).crop(image)
+            if self.by_clock:
+                found = surely_in(reader, part, 2 if cell.pair else 1)
+            elif cell.pair:
+                found = pair_in(reader, part)
             else:
-                found = _number_in(reader, part, advantage=len(self.columns) > 1)
+                found = number_in(reader, part, len(self.columns) > 1, cell.padded)
             if not found:
                 return None
             numbers += found
@@ -248,10 +333,10 @@ class Board:
             if not cell.changed(grey, at_s):
                 change = clock.stand(at_s)
             else:
-                line = reader.read([cell.box.crop(image)], _DIGITS + ":")[0]
+                line = reader.read([cell.box.crop(image)], DIGITS + ":")[0]
                 cell.keep(grey, at_s)
                 seconds = seconds_of(line.text)
-                if seconds is None or line.certainty < _LEAST_CERTAINTY:
+                if seconds is None or line.certainty < LEAST_CERTAINTY:
                     continue
                 cell.text = line.text
                 change = clock.push(seconds, at_s)
@@ -269,7 +354,7 @@ def read_period(
     line = reader.read([part.cell.box.crop(image)])[0]
     part.cell.keep(grey, at_s)
     text = line.text.strip()
-    if form_of(text) is not Form.PERIOD or line.certainty < _LEAST_CERTAINTY or text == part.text:
+    if form_of(text) is not Form.PERIOD or line.certainty < LEAST_CERTAINTY or text == part.text:
         part.candidate = ""
         return False
     if text != part.candidate:
@@ -277,30 +362,6 @@ def read_period(
         return False
     part.text, part.candidate = text, ""
     return True
-
-
-def _pair_in(reader: TextReader, part: np.ndarray) -> list[int]:
-    """Return the two numbers of a pair, such as 2-1, in a part of the picture; [] where it cannot be read.
-
-    Any character is allowed first: where only digits are, a dash over a restless picture becomes one.
-    """
-    for only in ("", _DIGITS + "-–:|/"):
-        line = reader.read([part], only)[0]
-        match = re.fullmatch(r"\D*(\d{1,3})\D+(\d{1,3})\D*", line.text)
-        if match is not None and line.certainty >= _LEAST_CERTAINTY:
-            return [int(match.group(1)), int(match.group(2))]
-    return []
-
-
-def _number_in(reader: TextReader, part: np.ndarray, advantage: bool) -> list[int]:
-    """Return the number in a part of the picture, as a list of one; [] where there is none. `advantage`: AD counts."""
-    line = reader.read([part], _DIGITS + ("AD" if advantage else ""))[0]
-    if line.certainty < _LEAST_CERTAINTY:
-        return []
-    if advantage and line.text in ("A", "AD", "D"):
-        return [ADVANTAGE]
-    digits = digits_of(line.text)
-    return [int(digits)] if 1 <= len(digits) <= 3 else []
 
 
 def _room(token: Token, layout: BoardLayout) -> Box:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from commentator_lib.events import Event
-from commentator_lib.watching.board_layout import overlap, union
 from commentator_lib.watching.captions import (
     Caption,
     CaptionMemory,
@@ -17,8 +16,8 @@ from commentator_lib.watching.captions import (
     importance_of,
     is_caption,
 )
-from commentator_lib.watching.ocr import Box, Line, TextReader
-from commentator_lib.watching.overlays import Region, StillMap
+from commentator_lib.watching.ocr import Box, Line, TextReader, overlap, union
+from commentator_lib.watching.overlays import Patch, Region, StillMap
 from commentator_lib.watching.picture import Picture
 
 _LEAST_CERTAINTY = 0.6
@@ -63,12 +62,12 @@ class CaptionWatch:
         still: StillMap,
         picture: Picture,
         region: Region,
-        on_board: Callable[[Box], bool],
+        on_board: Collection[Box],
     ) -> None:
         """Take lines that were read and belong to no board: those that lie over the picture are captions.
 
-        `region`: the part of the still map's picture in which they were searched. `on_board`:
-        whether a line may be one of a board that shows no clock: a number beside a name counts only together with a
+        `region`: the part of the still map's picture in which they were searched. `on_board`: where lines
+        stand that may be of a board that shows no clock: a number beside a name counts only together with a
         line that says what it is about.
         """
         texts = [
@@ -77,27 +76,26 @@ class CaptionWatch:
             if line.certainty >= _LEAST_CERTAINTY and line.text.strip()
         ]
         for some in _neighbours(texts):
-            if any(on_board(b) for b, _ in some) and not about_of(" ".join(t for _, t in some)):
+            if any(b in on_board for b, _ in some) and not about_of(" ".join(t for _, t in some)):
                 continue
             box = union([b for b, _ in some])
-            frame_px = 0.6 * max(b.height for b, _ in some)
-            framed = picture.grown(box, frame_px, frame_px).scaled(1 / picture.scale)
-            small_lines = tuple(b.scaled(1 / picture.scale) for b, _ in some)
             if not is_caption([t for _, t in some], box, picture.height):
                 continue
-            came_s = still.came_s(framed)
-            candidate = self._candidate_at(framed, came_s) or _Candidate(
-                framed, small_lines, region.from_s, picture.at_s
+            frame_px = 0.6 * max(b.height for b, _ in some)
+            patch = still.at(picture.grown(box, frame_px, frame_px).scaled(1 / picture.scale))
+            small_lines = tuple(b.scaled(1 / picture.scale) for b, _ in some)
+            candidate = self._candidate_at(patch.box, patch.came_s) or _Candidate(
+                patch.box, small_lines, region.from_s, picture.at_s
             )
-            in_part = not candidate.searches and _share_in(still.came_with(framed), region.box) < _WHOLE_SHARE
-            if in_part or not still.is_overlay(framed, small_lines):
+            in_part = not candidate.searches and _is_part(region.box, patch)
+            if in_part or not patch.is_overlay(small_lines):
                 if sum(c.isalpha() for _, t in some for c in t) >= _LEAST_LETTERS:
                     self._remember(candidate)
                 continue
             caption = Caption(
                 tuple(b for b, _ in some),
                 tuple(t for _, t in some),
-                max(0.0, came_s, min(region.from_s, candidate.from_s)),
+                max(0.0, patch.came_s, min(region.from_s, candidate.from_s)),
                 picture.at_s,
                 box,
                 box.scaled(1 / picture.scale),
@@ -113,16 +111,17 @@ class CaptionWatch:
         """
         self._candidates = [c for c in self._candidates if now_s - c.read_s <= _PROOF_WITHIN_S]
         for candidate in self._candidates:
-            if candidate.wanted and still.is_overlay(candidate.box, candidate.lines):
+            patch = still.at(candidate.box)
+            if candidate.wanted and patch.is_overlay(candidate.lines):
                 candidate.wanted, candidate.searches = False, candidate.searches + 1
-                return Region(still.came_with(candidate.box), candidate.from_s)
+                return Region(patch.whole, candidate.from_s)
         return None
 
     def _remember(self, candidate: _Candidate) -> None:
         if candidate not in self._candidates:
             self._candidates = [*self._candidates, candidate][-_MOST_CANDIDATES:]
 
-    def _candidate_at(self, box: Box, came_s: float) -> _Candidate | None:
+    def _candidate_at(self, box: Box, came_s: float = -np.inf) -> _Candidate | None:
         """Return the candidate at a place, where it is what stands there now: it came before it was read."""
         for candidate in self._candidates:
             if overlap(box, candidate.box) >= 0.5 and came_s <= candidate.read_s + _GROWS_WITHIN_S:
@@ -139,7 +138,9 @@ class CaptionWatch:
                     events.append(_replay(False, picture.at_s, picture.at_s, 0.9))
                 continue
             due = not caption.reported and picture.at_s - caption.read_s >= _READ_AGAIN_S
-            if due and self._has_grown(caption, still, picture.at_s):
+            if due and (grown := self._grown(caption, still, picture.at_s)):
+                grown.wanted = True
+                self._remember(grown)
                 continue
             kept.append(caption)
             if due:
@@ -147,17 +148,13 @@ class CaptionWatch:
         self.captions = kept
         return events
 
-    def _has_grown(self, caption: Caption, still: StillMap, now_s: float) -> bool:
-        """Return whether a new caption is only a part of what has come by now; then all of it is searched again."""
-        if _share_in(still.came_with(caption.small_box), caption.searched) >= _WHOLE_SHARE:
-            return False
-        candidate = self._candidate_at(caption.small_box, -np.inf) or _Candidate(
-            caption.small_box, (), caption.at_s, now_s
-        )
-        candidate.wanted = candidate.searches < _MOST_SEARCHES
-        if candidate.wanted:
-            self._remember(candidate)
-        return candidate.wanted
+    def _grown(self, caption: Caption, still: StillMap, now_s: float) -> _Candidate | None:
+        """Return where to search again, if a new caption is only a part of what has come; else None."""
+        if not _is_part(caption.searched, still.at(caption.small_box)):
+            return None
+        known = self._candidate_at(caption.small_box)
+        candidate = known or _Candidate(caption.small_box, (), caption.at_s, now_s)
+        return candidate if candidate.searches < _MOST_SEARCHES else None
 
     def _read_again(self, caption: Caption, reader: TextReader, picture: Picture) -> list[Event]:
         again = reader.read([b.crop(picture.image) for b in caption.line_boxes])
@@ -195,7 +192,6 @@ def _adjoin(a: Box, b: Box) -> bool:
     return gap_x <= 2.0 * size and gap_y <= 1.0 * size
 
 
-def _share_in(a: Box, b: Box) -> float:
-    """Return the share of a box that lies in another one."""
-    w, h = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
-    return max(0, w) * max(0, h) / max(1, a.width * a.height)
+def _is_part(searched: Box, patch: Patch) -> bool:
+    """Return whether only a part of what came with a patch lies in the box that was searched."""
+    return patch.whole.share_in(searched) < _WHOLE_SHARE

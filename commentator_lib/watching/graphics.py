@@ -19,7 +19,13 @@ from commentator_lib.watching.caption_watch import CaptionWatch
 from commentator_lib.watching.ocr import Box, TextReader
 from commentator_lib.watching.overlays import Region, StillMap
 from commentator_lib.watching.picture import Picture, picture_of
-from commentator_lib.watching.searching import PROMISE_OF_WHOLE, SearchBudget, promise_of, read_lines
+from commentator_lib.watching.searching import (
+    PROMISE_OF_WHOLE,
+    SearchBudget,
+    SearchedPlaces,
+    promise_of,
+    read_lines,
+)
 from commentator_lib.watching.tokens import tokens_of
 
 _WHOLE_EVERY_S = 4.0  # the whole picture is read so often while no board is known,
@@ -48,6 +54,7 @@ class GraphicsWatcher(Watcher):
         self._boards = BoardWatch()
         self._captions = CaptionWatch()
         self._budget = SearchBudget()
+        self._searched = SearchedPlaces()
         self._whole_s = -np.inf
         self._replay = ""  # what shows that a replay is on: "label" or "clock"
 
@@ -84,35 +91,48 @@ class GraphicsWatcher(Watcher):
         return self._still
 
     def _search(self, still: StillMap, picture: Picture) -> None:
-        """Read one new region; or the whole picture now and then, the more rarely the more is known."""
+        """Read one region that is new, or the whole picture now and then, the more rarely the more is known."""
         self._budget.refill(picture.at_s)
-        if proven := self._captions.take_proven(still, picture.at_s):
-            self._examine(proven, still, picture)
-            still.mark_examined(proven.box)
+        # 1) A board that had just come in when it was found, or that lacks a part.
+        if box := self._boards.take_settled(picture.at_s):
+            self._examine(Region(box, picture.at_s), still, picture)
+            self._boards.note_settled(box, picture.at_s)
             return
-        known = [board.small_box() for board in self._boards.boards if board.visible]
-        known += [caption.small_box for caption in self._captions.captions]
-        regions = sorted(still.regions(known), key=promise_of, reverse=True)
-        if regions and self._budget.allows(promise_of(regions[0])):
-            self._examine(regions[0], still, picture)
-            still.mark_examined(regions[0].box)
-            return
-        every_s = _WHOLE_SELDOM_S if self._boards.anchored else _WHOLE_EVERY_S
-        if picture.at_s - self._whole_s >= every_s and self._budget.allows(PROMISE_OF_WHOLE):
+        # 2) The whole picture; before all regions where no board is known, else after them.
+        anchored = self._boards.anchored
+        every_s = _WHOLE_SELDOM_S if anchored else _WHOLE_EVERY_S
+        due = picture.at_s - self._whole_s >= every_s and self._budget.allows(PROMISE_OF_WHOLE)
+        region = self._captions.take_proven(still, picture.at_s)
+        if region is None and (anchored or not due):
+            region = self._promising(still)
+        if region is not None:
+            self._examine(region, still, picture)
+            still.mark_examined(region.box)
+        elif due:
             self._whole_s = picture.at_s
             height, width = picture.small.shape
             self._examine(Region(Box(0, 0, width, height), picture.at_s), still, picture)
+
+    def _promising(self, still: StillMap) -> Region | None:
+        """Return the new region that promises most, where the budget allows to read it; else None."""
+        known = [board.small_box() for board in self._boards.boards if board.visible]
+        known += [caption.small_box for caption in self._captions.captions]
+        best = max(still.regions(known), key=promise_of, default=None)
+        return best if best and self._budget.allows(promise_of(best)) else None
 
     def _examine(self, region: Region, still: StillMap, picture: Picture) -> None:
         """Read a region: it may hold a board, or complete one; what belongs to none may be a caption."""
         margin_px = 4 * picture.scale
         box = picture.grown(region.box.scaled(picture.scale), margin_px, margin_px)
-        lines = read_lines(self._reader, picture, box)
+        whole = region.box.width == picture.small.shape[1]
+        size = 1.0 if whole else self._searched.note(region.box, picture.at_s)
+        lines = read_lines(self._reader, picture, box, size)
         self._budget.spend(region.box, len(lines))
         tokens = [token for place, line in lines for token in tokens_of(line, place)]
-        self._boards.add_tokens(tokens, box, picture)
-        rest = [(place, line) for place, line in lines if not self._boards.covers(place, sure=True)]
-        self._captions.offer(rest, still, picture, region, self._boards.covers)
+        self._boards.add_tokens(tokens, box, still, picture)
+        rest = [(place, line) for place, line in lines if not self._boards.surely_covers(place)]
+        on_board = {place for place, _ in rest if self._boards.covers(place)}
+        self._captions.offer(rest, still, picture, region, on_board)
 
     def _is_news(self, replay: Event) -> bool:
         """Return whether a report of a replay is new: label and clock may both show one; the first counts."""

@@ -1,4 +1,4 @@
-"""Follow how loud the programme is: a sudden swell of noise such as a roar, and silence."""
+"""Follow how loud the programme is: a sudden swell of noise such as a roar, a gasp, and silence."""
 
 from __future__ import annotations
 
@@ -21,6 +21,12 @@ _NO_NOISE_DB = -95.0  # mean of the bins' decibels
 _REST_S = 6.0
 _FALL_DB = 30.0
 _SILENCE_S = 3.0
+# A gasp: noise that rises at once, and falls again within a second. Its middle is looked for so long ago; against the
+# time before, it must have risen, and now it must have fallen. A roar is louder and stays.
+_GASP, _BEFORE_GASP = (round(1.3 / HOP_S), round(0.85 / HOP_S)), (round(2.1 / HOP_S), round(1.55 / HOP_S))
+_AFTER_GASP = round(0.2 / HOP_S)
+_GASP_RISE_DB, _GASP_FALL_DB, _GASP_ABOVE_DB = 1.8, 2.0, (3.0, 12.5)
+_GASP_REST_S = 3.0
 
 
 def flatness(power: np.ndarray) -> float:
@@ -53,6 +59,24 @@ def swell_rise_db(levels_db: np.ndarray) -> float | None:
     return float(np.median(now) - middle)
 
 
+def gasp_rise_db(levels_db: np.ndarray) -> float | None:
+    """Return by how much a gasp rose above the usual level, where one was heard about a second ago; else None.
+
+    `levels_db` (N,) are the levels of the last half minute's frames, the newest last.
+    """
+    before = levels_db[: -_BEFORE_GASP[1]]
+    usual = before[before > _NO_NOISE_DB]
+    if len(usual) < _LEAST_HISTORY:
+        return None
+    gasp = float(np.quantile(levels_db[-_GASP[0] : -_GASP[1]], 0.3))
+    if gasp < float(np.mean(levels_db[-_BEFORE_GASP[0] : -_BEFORE_GASP[1]])) + _GASP_RISE_DB:
+        return None
+    if gasp < float(np.mean(levels_db[-_AFTER_GASP:])) + _GASP_FALL_DB:
+        return None
+    rise_db = gasp - float(np.median(usual))
+    return rise_db if _GASP_ABOVE_DB[0] <= rise_db <= _GASP_ABOVE_DB[1] else None
+
+
 def usual_level_db(levels_db: np.ndarray) -> float:
     """Return the usual level: the median of what is not silent; −inf where all is."""
     heard = levels_db[levels_db > SILENT_DB]
@@ -73,9 +97,9 @@ class LoudnessFollower:
     def __init__(self) -> None:
         self._levels: deque[float] = deque(maxlen=_HISTORY)
         self._noise: deque[float] = deque(maxlen=_HISTORY)
-        self._spectra: deque[np.ndarray] = deque(maxlen=_WINDOW)
+        self._spectra: deque[np.ndarray] = deque(maxlen=_GASP[0])
         self._frames = 0
-        self._told_s = -np.inf
+        self._told_s = self._gasp_s = -np.inf
         self._silent_from_s: float | None = None
         self._silence_told = False
         self._threshold_db = SILENT_DB
@@ -105,7 +129,7 @@ class LoudnessFollower:
         # 2) Compare with what is usual.
         levels_db = np.array(self._noise)
         rise_db = swell_rise_db(levels_db)
-        if rise_db is None or flatness(np.mean(self._spectra, axis=0)) < _NOISY:
+        if rise_db is None or flatness(np.mean(list(self._spectra)[-_WINDOW:], axis=0)) < _NOISY:
             return None
         # 3) It began where the level crossed the middle of its rise for the last time.
         self._told_s = at_s
@@ -113,6 +137,18 @@ class LoudnessFollower:
         quiet = np.flatnonzero(lately < np.median(lately[-_WINDOW:]) - max(3.0, 0.6 * rise_db))
         since = len(lately) - 1 - int(quiet[-1]) if len(quiet) else len(lately)
         return at_s - (since - 1) * HOP_S, rise_db
+
+    def gasp(self, at_s: float) -> tuple[float, float] | None:
+        """Return (when it began in s, rise in dB) of a gasp that is certain now, or None."""
+        if at_s - max(self._gasp_s, self._told_s) < _GASP_REST_S or len(self._spectra) < _GASP[0]:
+            return None
+        rise_db = gasp_rise_db(np.array(self._noise))
+        if rise_db is None:
+            return None
+        if flatness(np.mean(list(self._spectra)[: _GASP[0] - _GASP[1]], axis=0)) < _NOISY:
+            return None
+        self._gasp_s = at_s
+        return at_s - _GASP[0] * HOP_S, rise_db
 
     def silence(self, at_s: float) -> float | None:
         """Return since when (s) it has been silent, once, or None."""

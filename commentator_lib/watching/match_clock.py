@@ -11,6 +11,9 @@ _FAST = (1.35, 6.0)  # of a clock in a replay
 _JUMP_S = 3.0
 _BEHIND_S = 2  # a clock that is behind the farthest that it had come by more than this shows the past,
 _LONGEST_REPLAY_S = 45.0  # but not for longer than this
+_GOES_ON_S = 1.6  # how far a reading may be from what a clock that goes on would show
+_HALVES_S = (2700, 5400, 6300)  # where the second half and the halves of extra time begin,
+_HALF_BEGINS_S = 30  # for so long
 _STANDS_S = 4.0  # a clock that does not change for so long stands
 
 
@@ -37,6 +40,13 @@ class MatchClock:
         # (source time, seconds), at each change
         self._readings: deque[tuple[float, int]] = deque(maxlen=_KEPT)
 
+    def goes_on(self, seconds: int, at_s: float) -> bool:
+        """Return whether a reading is what it must show now: it ran when it was read last, and has gone on running."""
+        if self.state != "started" or not self._readings:
+            return False
+        last_s, last = self._readings[-1]
+        return abs(last + self._direction * (at_s - last_s) - seconds) <= _GOES_ON_S
+
     def in_past(self, at_s: float, for_s: float = 0.0) -> bool:
         """Return whether it shows, for `for_s` seconds already, a time that was before, or runs too fast: a replay."""
         if self.state == "fast":
@@ -49,9 +59,10 @@ class MatchClock:
             return self.stand(at_s)
         last_s, last = self._readings[-1] if self._readings else (self._stood_s, self.seconds)
         self.seconds = seconds
-        self._compare_with_furthest(seconds, at_s)
+        jumped = last is not None and abs(abs(seconds - last) - (at_s - last_s)) > _JUMP_S
+        self._compare_with_furthest(seconds, at_s, jumped)
         # 1) A jump begins a new history.
-        if last is not None and abs(abs(seconds - last) - (at_s - last_s)) > _JUMP_S:
+        if jumped:
             self._readings.clear()
             self._readings.append((at_s, seconds))
             return ClockChange("jumped", at_s) if self.ticks else None
@@ -71,13 +82,14 @@ class MatchClock:
             return ClockChange("started", self._readings[0][0])
         return None
 
-    def _compare_with_furthest(self, seconds: int, at_s: float) -> None:
+    def _compare_with_furthest(self, seconds: int, at_s: float, jumped: bool) -> None:
+        """Note whether it shows the past. A jump ahead counts only once it goes on from there: it may be misread."""
         if self._furthest is None:
             return
         behind = self._direction * (self._furthest - seconds)
         if behind <= _BEHIND_S:
             self._past_since_s = None
-            self._furthest = seconds if behind < 0 else self._furthest
+            self._furthest = seconds if behind < 0 and not jumped else self._furthest
         elif self._begins_anew(seconds, behind):
             self._furthest, self._first, self._past_since_s = seconds, seconds, None
         elif self._past_since_s is None:
@@ -86,12 +98,15 @@ class MatchClock:
             self._furthest, self._past_since_s = seconds, None
 
     def _begins_anew(self, seconds: int, behind: int) -> bool:
-        """Return whether a clock that counts down was set anew for a period or a round.
+        """Return whether a clock was set anew for a half, a period or a round, and shows no replay.
 
-        It shows what it showed at its start, or more than it was ever seen to show, or goes back farther than a
-        replay does.
+        One that counts down shows what it showed at its start, or more than it was ever seen to show. Both kinds go
+        back farther than a replay does; one that counts up to where a half begins.
         """
-        return self._direction < 0 and (seconds >= self._first - 1 or behind > _LONGEST_REPLAY_S)
+        if self._direction < 0:
+            return seconds >= self._first - 1 or behind > _LONGEST_REPLAY_S
+        begins = any(0 <= seconds - start <= _HALF_BEGINS_S for start in _HALVES_S)
+        return begins and behind > _LONGEST_REPLAY_S
 
     def stand(self, at_s: float) -> ClockChange | None:
         """Note that the clock still shows the same; return a change where it has stopped."""

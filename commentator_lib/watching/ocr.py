@@ -36,6 +36,11 @@ class Box:
         return self.y1 - self.y0
 
     @property
+    def area(self) -> int:
+        """How many pixels it has."""
+        return self.width * self.height
+
+    @property
     def middle_y(self) -> float:
         return (self.y0 + self.y1) / 2
 
@@ -46,6 +51,16 @@ class Box:
     def crop(self, image: np.ndarray) -> np.ndarray:
         """Return the part of an image (H, W, …) inside this box."""
         return image[max(0, self.y0) : self.y1, max(0, self.x0) : self.x1]
+
+    def shared_with(self, other: Box) -> int:
+        """Return how many pixels lie in this box and in another one."""
+        width = min(self.x1, other.x1) - max(self.x0, other.x0)
+        height = min(self.y1, other.y1) - max(self.y0, other.y0)
+        return max(0, width) * max(0, height)
+
+    def share_in(self, other: Box) -> float:
+        """Return the share of this box that lies in another one, 0 to 1."""
+        return self.shared_with(other) / max(1, self.area)
 
     def scaled(self, factor: float) -> Box:
         """Return the box in a picture that is `factor` times as large, rounded outwards."""
@@ -64,6 +79,18 @@ class Box:
             min(width, round(self.x1 + x_px)),
             min(height, round(self.y1 + y_px)),
         )
+
+
+def union(boxes: Sequence[Box]) -> Box:
+    """Return the smallest box that holds all boxes."""
+    return Box(
+        min(b.x0 for b in boxes), min(b.y0 for b in boxes), max(b.x1 for b in boxes), max(b.y1 for b in boxes)
+    )
+
+
+def overlap(a: Box, b: Box) -> float:
+    """Return the share of the smaller box that lies in the other one, 0 to 1."""
+    return a.shared_with(b) / max(1, min(a.area, b.area))
 
 
 @dataclass(frozen=True, slots=True)

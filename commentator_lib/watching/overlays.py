@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from commentator_lib.watching.board_layout import overlap, union
-from commentator_lib.watching.ocr import Box
+from commentator_lib.watching.ocr import Box, overlap, union
 
 BLOCK_PX = 8
 STILL_S = 0.35  # a pixel stands still when it has not changed for so long
@@ -31,6 +31,8 @@ _LARGEST_SHARE = 0.3  # a region larger than this share of the picture is none
 _LEAST_EDGES = 40
 _STILL_INSIDE = 0.7  # of an overlay's edges that stand still,
 _STILL_IN_LINES = 0.85  # and of those of its lines of text
+_JUST_NOW_S = 0.1
+_MOVES_INSIDE = 0.4  # share of the edges that changed just now where a text runs through
 _LEAST_DENSITY = 0.2
 _LEAST_WIDTH_PX = 3 * BLOCK_PX
 
@@ -55,12 +57,10 @@ class StillMap:
         self.edges = np.zeros((height, width), bool)
         self.still = np.zeros((height, width), bool)
         self._jumped_s = np.full((rows, columns), -np.inf)  # when a block was replaced last
-        self._appeared_s = np.full(
-            (rows, columns), np.inf
-        )  # since when a block shows still edges; inf: it does not
+        # Since when a block shows still edges; inf: it does not.
+        self._appeared_s = np.full((rows, columns), np.inf)
         self._examined_s = np.full((rows, columns), -np.inf)
         self._now_s = 0.0
-        self._first = True
 
     def push(self, grey: np.ndarray, at_s: float) -> None:
         """Take the next picture, (H, W) uint8."""
@@ -95,29 +95,19 @@ class StillMap:
             unread[_blocks_of(box)] = False
         return [*self._replaced(shown, unread), *self._standing_out(shown, unread)]
 
-    def is_overlay(self, box: Box, lines: Sequence[Box] = ()) -> bool:
-        """Return whether what stands in a box (px), frame and all, lies over the picture and is no part of it.
+    def at(self, box: Box) -> Patch:
+        """Return what stands in a box (px), frame and all, in the newest picture."""
+        return Patch(self, box)
 
-        `lines`: the lines of text in it. Where these stand still and all around them moves, the rest of the box may
-        move too: the corner beside a short line that stands over a long one.
-        """
-        inside = self._edge_ages(box)
-        if inside.size < _LEAST_EDGES // 2:
-            return False
-        if (inside >= STILL_S).mean() >= _STILL_INSIDE:
-            return self._moves_around(box) or self._came_alone(box, inside)
-        text = np.concatenate([self._edge_ages(line) for line in lines]) if lines else np.zeros(0)
-        still = text.size >= _LEAST_EDGES // 2 and float((text >= STILL_S).mean()) >= _STILL_IN_LINES
-        return still and self._moves_around(box)
+    def stands_since(self, box: Box, at_s: float) -> bool:
+        """Return whether what a box (px) shows has been there since a source time, but for a part of it."""
+        ages = self._edge_ages(box)
+        return ages.size > 0 and float((ages >= self._now_s - at_s - STILL_S).mean()) >= _STILL_INSIDE
 
-    def came_with(self, box: Box) -> Box:
-        """Return a box (px) grown by what came together with what it holds: a banner of which it is a part."""
-        return self._grown_by(box, self._edge_ages(box))
-
-    def came_s(self, box: Box) -> float:
-        """Return the time of the picture in which most of a box's edges changed last; -inf where it has none."""
-        edges = box.crop(self.edges)
-        return float(np.median(box.crop(self._changed_s)[edges])) if edges.any() else -np.inf
+    def moves(self, box: Box) -> bool:
+        """Return whether most of what a box (px) shows has moved since the last picture: a text that runs through."""
+        ages = self._edge_ages(box)
+        return ages.size > 0 and float((ages < _JUST_NOW_S).mean()) > _MOVES_INSIDE
 
     def mark_examined(self, box: Box) -> None:
         """Note that a part of the picture is read now."""
@@ -190,32 +180,65 @@ class StillMap:
         ages = self._around(box)
         return ages.size >= _LEAST_EDGES and float((ages >= STILL_S).mean()) < _MOVING_SHARE
 
-    def _came_alone(self, box: Box, inside: np.ndarray) -> bool:
-        """Return whether most of a box's edges came at one time, at which nothing came around it."""
-        came = float(np.median(inside))
-        if not came < 1e6 or float((np.abs(inside - came) <= _AT_ONCE_S).mean()) < 0.6:
-            return False  # it was there in the first picture, or came bit by bit
-        whole = self._grown_by(box, inside)
-        around, elsewhere = self._around(whole), self._outside(whole)
-        return _share_at(around, came) < 0.4 and _share_at(elsewhere, came) < _CUT_SHARE
-
-    def _grown_by(self, box: Box, inside: np.ndarray) -> Box:
-        """Return a box, grown by the blocks that came when most of its edges did and are connected to it."""
-        if not inside.size or not float(np.median(inside)) < 1e6:
-            return box
-        came_s = self._now_s - float(np.median(inside))
-        came = self.edges & self.still & (np.abs(self._changed_s - came_s) <= _AT_ONCE_S)  # (H, W) bool
-        count = _block_sums(came)  # (rows, columns)
-        mostly = (count >= _CAME_IN_BLOCK) & (count >= 0.5 * _block_sums(self.edges))
-        groups = self._groups(mostly, closing=(3, 5))
-        whole = union([box, *(group for group, _ in groups if overlap(group, box) > 0.0)])
-        return whole if whole.width * whole.height <= _LARGEST_SHARE * came.size else box
-
     def _outside(self, box: Box) -> np.ndarray:
         """Return for how long each edge pixel outside a box has stood still, (N,) seconds."""
         edges = self.edges.copy()
         box.crop(edges)[:] = False
         return self._now_s - self._changed_s[edges]
+
+
+class Patch:
+    """What stands in a box (px) of a still map's newest picture; `came_s` and `whole` are computed once."""
+
+    def __init__(self, still: StillMap, box: Box) -> None:
+        self._still = still
+        self.box = box
+
+    @cached_property
+    def came_s(self) -> float:
+        """The time (s) of the picture in which most of its edges changed last; -inf: never, or no edges."""
+        changed_s = self.box.crop(self._still._changed_s)[self.box.crop(self._still.edges)]  # (N,)
+        return float(np.median(changed_s)) if changed_s.size else -np.inf
+
+    @cached_property
+    def whole(self) -> Box:
+        """Its box (px), grown by the blocks that came with it and are connected to it: all of a banner."""
+        if self.came_s == -np.inf:
+            return self.box
+        still = self._still
+        at_once = np.abs(still._changed_s - self.came_s) <= _AT_ONCE_S  # (H, W) bool
+        came = still.edges & still.still & at_once
+        count = _block_sums(came)  # (rows, columns)
+        mostly = (count >= _CAME_IN_BLOCK) & (count >= 0.5 * _block_sums(still.edges))
+        groups = still._groups(mostly, closing=(3, 5))
+        whole = union([self.box, *(group for group, _ in groups if overlap(group, self.box) > 0.0)])
+        return whole if whole.area <= _LARGEST_SHARE * came.size else self.box
+
+    def is_overlay(self, lines: Sequence[Box] = ()) -> bool:
+        """Return whether it lies over the picture and is no part of it.
+
+        `lines`: the lines of text in it. Where these stand still and all around them moves, the rest of the
+        box may move too: the corner beside a short line that stands over a long one.
+        """
+        inside = self._still._edge_ages(self.box)
+        if inside.size < _LEAST_EDGES // 2:
+            return False
+        if (inside >= STILL_S).mean() >= _STILL_INSIDE:
+            return self._still._moves_around(self.box) or self._came_alone(inside)
+        text = np.concatenate([self._still._edge_ages(line) for line in lines]) if lines else np.zeros(0)
+        still = text.size >= _LEAST_EDGES // 2 and float((text >= STILL_S).mean()) >= _STILL_IN_LINES
+        return still and self._still._moves_around(self.box)
+
+    def _came_alone(self, inside: np.ndarray) -> bool:
+        """Return whether most of its edges came at one time, at which nothing came around it.
+
+        `inside`: for how long each edge pixel in it has stood still, (N,) seconds.
+        """
+        came = self._still._now_s - self.came_s  # so long ago
+        if self.came_s == -np.inf or _share_at(inside, came) < 0.6:
+            return False  # it was there in the first picture, or came bit by bit
+        around, elsewhere = self._still._around(self.whole), self._still._outside(self.whole)
+        return _share_at(around, came) < 0.4 and _share_at(elsewhere, came) < _CUT_SHARE
 
 
 def _share_at(ages: np.ndarray, came: float) -> float:

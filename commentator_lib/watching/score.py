@@ -1,7 +1,9 @@
 """Decide what a score is from readings of its numbers: votes over equal readings, and only legal steps.
 
 A wrong score is worse than none: the first stable reading is a starting point and no event, a step that the sport does
-not know needs more readings, and a fall is a correction that needs the most.
+not know needs more readings, and a fall is a correction that needs the most. What no step leads to is never reported;
+but where it stands for seconds it is a new starting point, as the score before was misread, or more than one goal fell
+unseen.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ Score = tuple[int, ...]
 _USUAL = (3, 0.35)
 _UNUSUAL = (6, 1.4)
 _FALL = (6, 1.2)
+_ANEW = (12, 4.0)  # for a new starting point
 _LARGEST_STEP = 7  # where scores are high; below ten it is three
 ADVANTAGE = 45  # what stands for "AD" on a board of tennis
 _POINTS = (0, 15, 30, 40, ADVANTAGE)
@@ -70,6 +73,8 @@ class ScoreVotes:
 
     def __init__(self, score: Score | None = None) -> None:
         self.score = score
+        self._former: Score | None = None  # the score before the last new starting point
+        self._in_doubt = False
         self._candidate: Score | None = None
         self._count = 0
         self._first_s = 0.0
@@ -83,29 +88,48 @@ class ScoreVotes:
         """Forget the readings that wait for more of their kind."""
         self._candidate = None
 
+    def doubt(self) -> None:
+        """Note that the score may have been read in other places than now: what differs is a new start, and no fall."""
+        self._in_doubt = self.score is not None
+        self._former = None
+
     def push(self, reading: Score | None, at_s: float) -> Change | None:
         """Take the next reading, None where it could not be read; return the change that it makes certain."""
         if reading is None:
             return None
         if reading == self.score:
-            self._candidate = None
+            self._candidate, self._in_doubt = None, False
             return None
         if reading != self._candidate:
             self._candidate, self._count, self._first_s = reading, 0, at_s
         self._count += 1
         # 1) The first stable reading is where it starts.
-        spanned_s = at_s - self._first_s
         if self.score is None:
-            if self._count >= _USUAL[0] and spanned_s >= _USUAL[1] - 1e-6:
-                self.score, self._candidate = reading, None
+            if self._enough(_USUAL, at_s):
+                self._start(reading)
             return None
-        # 2) A change needs so many equal readings, as is fit for its kind.
-        kind = step_kind(self.score, reading)
-        readings, span_s = {"usual": _USUAL, "unusual": _UNUSUAL, "fall": _FALL}.get(kind, (0, 0.0))
-        if not readings:
+        # 2) What the reading would be: a step from the score, or from the one before it, which may have been right.
+        before, kind = self.score, step_kind(self.score, reading)
+        if kind in ("none", "fall") and self._former is not None:
+            former = step_kind(self._former, reading)
+            before, kind = (self._former, former) if former in ("same", "usual") else (before, kind)
+        if kind in ("none", "same") or (self._in_doubt and kind != "usual"):
+            if self._enough(_USUAL if kind == "same" or self._in_doubt else _ANEW, at_s):
+                self._start(reading)
+                self._former = None if kind == "same" else before
             return None
-        if self._count < readings or spanned_s < span_s - 1e-6:
+        # 3) A change needs so many equal readings, as is fit for its kind.
+        if not self._enough({"usual": _USUAL, "unusual": _UNUSUAL, "fall": _FALL}[kind], at_s):
             return None
-        change = Change(reading, self.score, self._first_s, kind == "fall")
-        self.score, self._candidate = reading, None
+        change = Change(reading, before, self._first_s, kind == "fall")
+        self._start(reading)
+        self._former = None
         return change
+
+    def _enough(self, needed: tuple[int, float], at_s: float) -> bool:
+        """Return whether the candidate has had so many readings, over so many seconds."""
+        return self._count >= needed[0] and at_s - self._first_s >= needed[1] - 1e-6
+
+    def _start(self, reading: Score) -> None:
+        """Take a reading as the score."""
+        self.score, self._candidate, self._in_doubt = reading, None, False

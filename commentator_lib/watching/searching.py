@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
-from commentator_lib.watching.ocr import Box, Line, TextReader
+from commentator_lib.watching.ocr import Box, Line, TextReader, overlap
 from commentator_lib.watching.overlays import Region
 from commentator_lib.watching.picture import WORK_WIDTH_PX, Picture
 
@@ -15,6 +17,16 @@ _PX_A_LINE = 10_000.0  # reading a line counts as so many
 _BUDGET_NEEDED = ((60.0, -1.0), (35.0, 0.0), (20.0, 0.25), (0.0, 0.6))
 PROMISE_OF_WHOLE = 35.0  # of the whole picture
 _MOST_LINES = 14
+# A place that is searched again is enlarged less every second time: where it is large, wide digits fall apart for the
+# detector, and a crest beside them hides them; where it is small, small ones are overlooked.
+_SIZES = (1.0, 0.7)
+_AGAIN_S = 30.0  # so long a place counts as searched,
+_SAME_PLACE = 0.6  # with so much of both boxes in common
+# Between two lines of one row the detector overlooks single digits: the gap is read where it is so wide, in heights.
+_GAP = (0.7, 7.0)
+_MOST_GAPS = 4
+_SCORE = r"\W{0,2}\d{1,3}(\s*[-–—:|/x]?\s*\d{1,3})?\W{0,2}"
+_SURE = 0.8  # certainty from which digits in a gap count
 
 
 class SearchBudget:
@@ -44,6 +56,26 @@ class SearchBudget:
         self._left_px -= searched_px + _PX_A_LINE * lines
 
 
+class SearchedPlaces:
+    """Which places of the small picture were searched lately, and how often."""
+
+    def __init__(self) -> None:
+        self._places: list[tuple[Box, int, float]] = []  # how often, and when last, in seconds
+
+    def note(self, box: Box, now_s: float) -> float:
+        """Note that a place is searched now; return the share of the usual enlargement with which to search it."""
+        same, rest = 0, []
+        for place, count, at_s in self._places:
+            if now_s - at_s > _AGAIN_S:
+                continue
+            if place.shared_with(box) > _SAME_PLACE * max(place.area, box.area):
+                same = max(same, count)
+            else:
+                rest.append((place, count, at_s))
+        self._places = [*rest, (box, same + 1, now_s)]
+        return _SIZES[same % len(_SIZES)]
+
+
 def promise_of(region: Region) -> float:
     """Return how likely a region holds text worth reading: dense, and neither small nor a thin line."""
     box = region.box
@@ -51,12 +83,15 @@ def promise_of(region: Region) -> float:
     return thin * region.density * (min(box.width, 300) * min(box.height, 80)) ** 0.5
 
 
-def read_lines(reader: TextReader, picture: Picture, box: Box) -> list[tuple[Box, Line]]:
-    """Return the lines in a box of the picture: where each stands in the picture, and what it says."""
+def read_lines(reader: TextReader, picture: Picture, box: Box, size: float = 1.0) -> list[tuple[Box, Line]]:
+    """Return the lines in a box of the picture: where each stands in the picture, and what it says.
+
+    `size`: the share of the usual enlargement with which they are searched.
+    """
     import cv2
 
     part = box.crop(picture.image)
-    zoom = _zoom_of(box, picture.image.shape[1])
+    zoom = size * _zoom_of(box, picture.image.shape[1])
     zoomed = cv2.resize(part, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_LINEAR)
     found = reader.find_lines(zoomed)[:_MOST_LINES]
     boxes = [
@@ -68,7 +103,33 @@ def read_lines(reader: TextReader, picture: Picture, box: Box) -> list[tuple[Box
         )
         for f in found
     ]
-    return list(zip(boxes, reader.read([f.crop(picture.image) for f in boxes]), strict=True))
+    boxes += _gaps(boxes)
+    lines = list(zip(boxes, reader.read([f.crop(picture.image) for f in boxes]), strict=True))
+    return lines[: len(found)] + [(gap, line) for gap, line in lines[len(found) :] if _is_score(line)]
+
+
+def _gaps(boxes: list[Box]) -> list[Box]:
+    """Return the gaps between lines that stand beside each other and are about as high."""
+    gaps: list[Box] = []
+    for left in boxes:
+        size = left.height
+        row = [
+            b
+            for b in boxes
+            if b.x0 >= left.x1
+            and abs(b.middle_y - left.middle_y) < 0.4 * size
+            and 0.6 * size < b.height < 1.7 * size
+        ]
+        right = min(row, key=lambda b: b.x0, default=None)
+        if right is not None and _GAP[0] * size <= right.x0 - left.x1 <= _GAP[1] * size:
+            gap = Box(left.x1, min(left.y0, right.y0), right.x0, max(left.y1, right.y1))
+            gaps += [] if any(overlap(gap, b) > 0.3 for b in boxes) else [gap]
+    return gaps[:_MOST_GAPS]
+
+
+def _is_score(line: Line) -> bool:
+    """Return whether a line that was read in a gap is one or two numbers, surely."""
+    return line.certainty >= _SURE and re.fullmatch(_SCORE, line.text.strip()) is not None
 
 
 def _zoom_of(box: Box, width: int) -> float:

@@ -1,7 +1,8 @@
-"""Listen to the programme's sound: swells, whistles, silence and speech.
+"""Listen to the programme's sound: swells, gasps, whistles, silence and speech.
 
-Kinds of event: "swell" (importance 2; `rise_db`), "whistle" (importance 2; `length_s` and `blasts` so far), "silence"
-and "speech" (importance 0). The parts that decide are in loudness.py, whistles.py and speech.py.
+Kinds of event: "swell" (importance 2; `rise_db`), "gasp" (importance 1; `rise_db`), "whistle" (importance 2; `length_s`
+and `blasts` so far), "silence" and "speech" (importance 0). The parts that decide are in loudness.py, whistles.py and
+speech.py.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ class SoundWatcher(Watcher):
         mean_db = noise_db(noise)
         events: list[Event] = []
         for k, from_s in enumerate(spectra.times_s):
-            # 2) Swell and silence.
+            # 2) Swell, gasp and silence.
             now_s = float(from_s) + WINDOW_S
             self._loudness.push(float(from_s), float(level_db[k]), float(mean_db[k]), noise[k])
             events += self._follow_loudness(now_s)
@@ -94,6 +95,10 @@ class SoundWatcher(Watcher):
         if self._frames % 3 == 0 and (swell := self._loudness.swell(now_s)) is not None:
             since_s, rise_db = swell
             events.append(Event("swell", since_s, now_s, 2, facts={"rise_db": round(rise_db, 1)}))
+        elif self._frames % 3 == 0 and (gasp := self._loudness.gasp(now_s)) is not None:
+            since_s, rise_db = gasp
+            facts = {"rise_db": round(rise_db, 1)}
+            events.append(Event("gasp", since_s, now_s, 1, certainty=0.8, facts=facts))
         if self._frames % 5 == 0 and (since_s := self._loudness.silence(now_s)) is not None:
             events.append(Event("silence", since_s, now_s, 0))
         return events

@@ -58,6 +58,12 @@ _PERIOD = re.compile(
     r"(1ST|2ND|FIRST|SECOND)\s?HALF|HALF\s?TIME|FULL\s?TIME|HALFTIME|FULLTIME",
     re.IGNORECASE,
 )
+# A crest beside a number is read as a sign; one beside a pair as a letter as well.
+_SIGNS = "●○◎◉⊙•■□◆◇◈♦▲△▼▽★☆"
+_CRESTED = re.compile(rf"[{_SIGNS}]?(\d{{1,3}})[{_SIGNS}]?")
+_CRESTED_PAIR = re.compile(
+    rf"(?:[{_SIGNS}]|[^\W\d_])?(\d{{1,2}}\s?[-–—:：]\s?\d{{1,2}})(?:[{_SIGNS}]|[^\W\d_])?"
+)
 _MISREAD = str.maketrans(
     {"O": "0", "o": "0", "Q": "0", "I": "1", "l": "1", "|": "1", "S": "5", "B": "8", "Z": "2"}
 )
@@ -151,8 +157,14 @@ def _groups(characters: Sequence[Character], box: Box) -> list[list[Character]]:
 
 
 def _parts(group: list[Character]) -> list[list[Character]]:
-    """Return a group cut where letters meet digits, if both parts then have a form of their own: "RMA0", "0SEV"."""
+    """Return a group cut where letters meet digits, if both parts then have a form of their own: "RMA0", "0SEV".
+
+    A crest that was read with a number, "●1-0", "1-0V", is left out.
+    """
     text = "".join(c.text for c in group)
+    crested = _CRESTED_PAIR.fullmatch(text) or _CRESTED.fullmatch(text)
+    if crested is not None:
+        return [group[crested.start(1) : crested.end(1)]]
     if form_of(text) is not Form.WORD or not any(c.isdigit() for c in text):
         return [group]
     match = re.fullmatch(r"(\D{2,})(\d{1,3}(?:\s?[-–—:]\s?\d{1,3})?)", text) or re.fullmatch(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from commentator_lib.events import Event
-from commentator_lib.media import Frame
+from commentator_lib.media import AudioChunk, Frame, to_mono
 from commentator_lib.sources.base import Source, check_frame
 from commentator_lib.watching.base import Watcher
 
@@ -36,18 +37,30 @@ def watch(
     """Yield the events of a source, in the order in which they are reported.
 
     A watcher that raises an error is switched off, and `on_failure` is called; without it, the error passes through.
-    `on_frame` is called for each frame that was looked at.
+    `on_frame` is called for each frame that was looked at. Sound is listened to up to that frame.
     """
     active = list(watchers)
+    waiting: list[AudioChunk] = []
+
+    def report(watcher: Watcher, call: Callable[[], list[Event]]) -> list[Event]:
+        if watcher not in active:
+            return []
+        try:
+            return call()
+        except Exception as error:  # code of others, which may fail in any way
+            if on_failure is None:
+                raise
+            active.remove(watcher)
+            on_failure(watcher, error)
+            return []
+
     for frame in watched_frames(source, watch_fps):
-        for watcher in list(active):
-            try:
-                events = watcher.look(frame)
-            except Exception as error:  # code of others, which may fail in any way
-                if on_failure is None:
-                    raise
-                active.remove(watcher)
-                on_failure(watcher, error)
-                continue
-            yield from events
+        waiting += source.read_sound()
+        while waiting and (waiting[0].from_s or 0.0) + waiting[0].duration_s <= frame.pts_s + 1e-6:
+            chunk = waiting.pop(0)
+            piece = AudioChunk(to_mono(chunk.samples), chunk.sample_rate_hz, chunk.from_s)
+            for watcher in watchers:
+                yield from report(watcher, partial(watcher.listen, piece))
+        for watcher in watchers:
+            yield from report(watcher, partial(watcher.look, frame))
         on_frame(frame)

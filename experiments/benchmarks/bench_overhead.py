@@ -18,19 +18,16 @@ The last line on stdout is one JSON object.
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
 
-import psutil
 import typer
 from tqdm import tqdm
 
@@ -39,11 +36,11 @@ from commentator_lib.runs.meters import hardware
 from commentator_lib.session import LiveSession
 from commentator_lib.settings import Settings
 from commentator_lib.sources.open import demo_clips
+from experiments.benchmarks.session_cost import MemoryMarks, core_share_of
 from experiments.errors import UserError
 from experiments.tools.command_line import help_text, new_app, run_app
 
 SIZES = ((640, 360, 25), (1280, 720, 30))
-_SETTLE_S = 3.0
 
 
 def make_clip(path: Path, width: int, height: int, fps: int) -> None:
@@ -72,29 +69,14 @@ def core_share(clip: Path, seconds: float, baseline: bool, folder: Path) -> tupl
     session = LiveSession(
         [str(clip)], settings, commentator=None if baseline else quiet, duration_s=seconds, run_dir=folder
     )
-    session.start()
-    while session.status.now_s < _SETTLE_S or session.status.state == "starting":
-        time.sleep(0.05)
-    process = psutil.Process()
-    before, started = sum(process.cpu_times()[:2]), time.monotonic()
-    while session.running and session.status.now_s < seconds:
-        time.sleep(0.25)
-    used, passed = sum(process.cpu_times()[:2]) - before, time.monotonic() - started
-    session.wait()
+    share = core_share_of(session, seconds)
     header = session.log.header
-    return used / passed, header["frames_shown"] / (header["frames_shown"] + header["frames_dropped"])
+    return share, header["frames_shown"] / (header["frames_shown"] + header["frames_dropped"])
 
 
 def rss_growth_mb(clip: Path, folder: Path) -> float:
     """Return by how many MB resident memory grows from minute 2 to minute 10 of a session in virtual time."""
-    marks: dict[int, int] = {}
-
-    def drawn(_frame, _due_s: float, drawn_s: float) -> None:
-        for minute in (2, 10):
-            if drawn_s >= 60 * minute - 1 and minute not in marks:
-                gc.collect()
-                marks[minute] = psutil.Process().memory_info().rss
-
+    marks = MemoryMarks()
     LiveSession(
         [str(clip)],
         Settings(commentator="scripted", change_threshold=0.0),
@@ -102,9 +84,9 @@ def rss_growth_mb(clip: Path, folder: Path) -> float:
         mode="replay",
         duration_s=600.0,
         run_dir=folder,
-        on_drawn=drawn,
+        on_drawn=marks.drawn,
     ).run()
-    return (marks[10] - marks[2]) / 1e6
+    return marks.growth_mb()
 
 
 def import_s(statement: str) -> float:
@@ -149,8 +131,7 @@ def main(seconds: Annotated[float, typer.Option(help="Length of each live run, s
         bar.set_description("10 virtual minutes")
         result["rss_growth_mb"] = round(rss_growth_mb(clips[0], folder / "memory"), 2)
         bar.update()
-        # 3) import time
-        bar.set_description("import")
+        # 3)         bar.set_description("import")
         result["import_s"] = round(import_s("import commentator_lib"), 3)
         # the package imports a name's module when the name is first used; this includes that time
         result["import_session_s"] = round(import_s("from commentator_lib import LiveSession"), 3)

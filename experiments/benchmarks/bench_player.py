@@ -38,7 +38,7 @@ from experiments.benchmarks.player_pages import say
 from experiments.benchmarks.player_sound import measure_frames, measure_lips
 from experiments.errors import UserError
 from experiments.tools.browser import ALLOW_CAMERA, FAKE_CAMERA, chromium
-from experiments.tools.command_line import help_text, new_app, run_app
+from experiments.tools.command_line import chosen_parts, help_text, new_app, run_app
 
 PARTS = ("frames", "lips", "camera", "buttons")
 app = new_app()
@@ -51,9 +51,7 @@ def main(
 ) -> None:
     if find_browser() is None:
         raise UserError("Chromium is needed; install it, or set CHROMIUM to its path")
-    parts = [part.strip() for part in only.split(",")]
-    if unknown := set(parts) - set(PARTS):
-        raise UserError(f"unknown part {unknown.pop()!r}; known are {', '.join(PARTS)}")
+    parts = chosen_parts(only, PARTS)
     from playwright.sync_api import sync_playwright
 
     result: dict = {}

@@ -58,6 +58,8 @@ class Part(StrEnum):
     """Which clips are read."""
 
     DEVELOPMENT = "development"
+    DEVELOPMENT2 = "development2"
+    DEVELOPMENT3 = "development3"
     HELDOUT = "heldout"
     TRAPS = "traps"
     ALL = "all"
@@ -73,7 +75,7 @@ def chosen_clips(part: Part, layout: str, clips_per_layout: int, seed: int) -> l
     if part is not Part.ALL:
         return plan_part(part.value, seed, clips_per_layout, layout)
     clips: list[Clip] = []
-    for each in (Part.DEVELOPMENT, Part.HELDOUT, Part.TRAPS):
+    for each in (Part.DEVELOPMENT, Part.DEVELOPMENT2, Part.DEVELOPMENT3, Part.HELDOUT, Part.TRAPS):
         try:
             clips += plan_part(each.value, seed, clips_per_layout, layout)
         except UserError:

@@ -28,8 +28,11 @@ def make_clip(path: Path, size: tuple[int, int, int], seconds: float) -> None:
     source.close()
 
 
-def make_flashes(path: Path, seconds: float, fps: int = 25) -> None:
-    """Write a dark clip of 640×360 pixels with a flash of 0.2 s at each of FlashCaller's times."""
+def make_flashes(path: Path, seconds: float, fps: int = 30) -> None:
+    """Write a dark clip of 640×360 pixels with a flash of 0.2 s at each of FlashCaller's times.
+
+    At 30 frames a second each flash begins with a frame; at 25 every second one would come 20 ms late.
+    """
 
     def picture(k: int) -> np.ndarray:
         since_s = (k / fps + 1e-6 - FlashCaller.first_flash_s) % FlashCaller.flash_every_s

@@ -66,14 +66,14 @@ def measure_buttons(browser, folder: Path) -> dict:
 
 
 def _press_buttons(page) -> dict:
-    """Click mute, Ask now and Stop, each while sound is playing. Return times in ms, and the time of the question."""
+    """Click mute, Ask and Stop, each while sound is playing. Return times in ms, and the time of the question."""
     page.wait_for_function(_LOUD_NOW, timeout=15_000)
-    page.locator(".live-player .mute").click()
+    page.locator(".live-player .voice.mute").click()
     page.wait_for_timeout(600)
     muted_ms = page.evaluate(_MUTED_AFTER)
-    page.locator(".live-player .mute").click()
-    page.get_by_label("Instruction").fill("Who wears the green hat?")
-    page.get_by_role("button", name="Ask now", exact=True).click()
+    page.locator(".live-player .voice.mute").click()
+    page.get_by_label("Question").fill("Who wears the green hat?")
+    page.get_by_role("button", name="Ask", exact=True).click()
     asked_unix_s = page.evaluate("window.tap.clicks.at(-1)[1]")
     page.wait_for_timeout(1500)
     page.evaluate(

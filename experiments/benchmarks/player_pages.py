@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.tools.browser import ROOT, Server, open_notebook
+from experiments.tools.browser import ROOT, Server, jupyter_lab, open_notebook, run_all, write_notebook
 
 TAP = (ROOT / "experiments" / "tools" / "tap.js").read_text(encoding="utf-8")
 
@@ -37,6 +37,23 @@ def wait_for_file(path: Path, seconds: float) -> None:
         if time.monotonic() > give_up:
             raise RuntimeError(f"{path.name} was not written within {seconds:g} s")
         time.sleep(0.2)
+
+
+def play_tapped(browser, folder: Path, cells: list[str], result: Path, seconds: float):
+    """Run a notebook of these cells in a page until it has written `result`.
+
+    Return what tap.js saw: draws (N, 2), stamps (M, 2), and the sound.
+    """
+    write_notebook(folder / "player.ipynb", cells)
+    with jupyter_lab(folder) as server:
+        page = open_page(browser, server, "player.ipynb")
+        page.evaluate("window.tap.watch = true")
+        run_all(page)
+        wait_for_file(result, seconds)
+        seen = [np.asarray(page.evaluate(f"window.tap.{name}")) for name in ("draws", "stamps")]
+        sound = page.evaluate("window.tap.sound()")
+        page.context.close()
+    return *seen, sound
 
 
 class ProcessLoad:

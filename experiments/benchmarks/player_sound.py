@@ -10,7 +10,14 @@ import numpy as np
 
 from experiments.benchmarks.player_cells import FLASHES, FLASHES_RESULT, SPEAKER, SPEAKER_RESULT
 from experiments.benchmarks.player_clips import make_clip, make_flashes
-from experiments.benchmarks.player_pages import ProcessLoad, open_page, percentile_ms, say, wait_for_file
+from experiments.benchmarks.player_pages import (
+    ProcessLoad,
+    open_page,
+    percentile_ms,
+    play_tapped,
+    say,
+    wait_for_file,
+)
 from experiments.tools.browser import jupyter_lab, run_all, write_notebook
 
 RATE = 48_000  # samples a second of the loudspeaker
@@ -95,16 +102,8 @@ def measure_lips(browser, folder: Path, policy: str, seconds: float) -> dict:
     # 1) run the notebook
     folder.mkdir()
     make_flashes(folder / "flashes.mp4", seconds)
-    write_notebook(folder / "player.ipynb", [FLASHES.format(policy=policy), FLASHES_RESULT])
-    with jupyter_lab(folder) as server:
-        page = open_page(browser, server, "player.ipynb")
-        page.evaluate("window.tap.watch = true")
-        run_all(page)
-        wait_for_file(folder / "beeps.json", seconds + 60)
-        draws = np.asarray(page.evaluate("window.tap.draws"))
-        stamps = np.asarray(page.evaluate("window.tap.stamps"))
-        sound = page.evaluate("window.tap.sound()")
-        page.context.close()
+    cells = [FLASHES.format(policy=policy), FLASHES_RESULT]
+    draws, stamps, sound = play_tapped(browser, folder, cells, folder / "beeps.json", seconds + 60)
     # 2) times of the flashes and beeps on the page's clock
     flashes_s = onsets(draws[:, 0], draws[:, 1] > 128)
     heard = np.frombuffer(base64.b64decode(sound["base64"]), np.int16)
@@ -112,7 +111,7 @@ def measure_lips(browser, folder: Path, policy: str, seconds: float) -> dict:
     edges = np.flatnonzero(loud)
     starts = edges[np.diff(edges, prepend=-RATE) > RATE // 4]
     card_s = (sound["first"] + starts) / RATE
-    beeps_s = np.asarray([s + _median_difference(stamps, s) for s in card_s])
+    beeps_s = np.asarray([s + median_difference(stamps, s) for s in card_s])
     # 3) the k-th beep is the k-th comment's; leave out a beep whose flash would come after the clip's end
     flash_of = [flash for flash, _ in json.loads((folder / "beeps.json").read_text())]
     pairs = [
@@ -134,7 +133,7 @@ def onsets(at_s: np.ndarray, on: np.ndarray) -> np.ndarray:
     return at_s[1:][on[1:] & ~on[:-1]]
 
 
-def _median_difference(stamps: np.ndarray, card_s: float) -> float:
+def median_difference(stamps: np.ndarray, card_s: float) -> float:
     """Return page clock − sound card clock at `card_s`: the median of the stamps (N, 2) within 15 s of it."""
     near = stamps[np.abs(stamps[:, 0] - card_s) < 15]
     return float(np.median(near[:, 1] - near[:, 0]))

@@ -160,15 +160,19 @@ def write_course(
     *,
     clock: bool = True,
     late: bool = False,
+    gap_s: float = 7.0,
 ) -> Course:
-    """Return the course of a clip. `names` is a kind of team names; `late`: a clock in football's added time."""
+    """Return the course of a clip. `names` is a kind of team names; `late`: a clock in football's added time.
+
+    `gap_s`: the least time between two changes.
+    """
     frames = round(duration_s * FPS)
     start, after = _SPORTS[sport]
     score, texts = start(rng)
     if late:
         texts["added"] = f"+{int(rng.integers(2, 8))}"
     count = int(rng.integers(1, 4)) if sport == "football" else 3
-    at = change_frames(rng, frames, count)
+    at = change_frames(rng, frames, count, gap_s)
     steps, changes = [Step(0, score, texts)], []
     for frame in at:
         score, texts, accepts = after(rng, score, texts)

@@ -19,7 +19,9 @@ class Layout:
     `place` is where it stands, as shares of the free room (0 left or top, 1 right or bottom), `margin` the distance
     from the picture's edge as a share of its height. `enter`: how it comes and goes (left, right, top, bottom, fade).
     `names` is a kind of team names; `clock` and `late` go to the course. Where `fill` is not 0, the board is as wide as
-    that share of the picture, whatever the size of its digits.
+    that share of the picture, whatever the size of its digits. `goal`: before the score changes, the board celebrates
+    ("within"), or is gone and a banner celebrates elsewhere ("away"). `shrinks`: from some time on it is small, or has
+    one part more. `ticker`: a text runs below it. `high`: the score is high, of two digits.
     """
 
     name: str
@@ -32,6 +34,10 @@ class Layout:
     clock: bool = True
     late: bool = False
     fill: float = 0.0
+    goal: str = ""
+    shrinks: bool = False
+    ticker: bool = False
+    high: bool = False
 
     def scale(self, face: Face, width_px: int, digits_px: float) -> float:
         """Return one unit in pixels for digits of that height; less where the board would not fit into the picture."""

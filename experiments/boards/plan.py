@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from experiments.boards import layouts_development, layouts_heldout
+from experiments.boards import layouts_development, layouts_heldout, layouts_second, layouts_third, second
 from experiments.boards.backgrounds import GroundScenes
 from experiments.boards.clip import Clip, clip_rng
 from experiments.boards.games import write_course
@@ -25,6 +25,12 @@ _SIZES: tuple[tuple[int, int, int, int], ...] = (
     (1920, 1080, 28, 36),
     (640, 360, 12, 20),
 )
+_LAYOUTS: dict[str, tuple[Layout, ...]] = {
+    "development": layouts_development.LAYOUTS,
+    second.PART: layouts_second.LAYOUTS,
+    second.THIRD: layouts_third.LAYOUTS,
+    "heldout": layouts_heldout.LAYOUTS,
+}
 
 
 def size_of(rng: np.random.Generator, index: int, number: int, layout: Layout) -> tuple[int, int, float]:
@@ -39,6 +45,8 @@ def plan_layout(
     part: str, layout: Layout, index: int, number: int, seed: int, duration_s: float = 0.0
 ) -> Clip:
     """Return clip `number` of a layout; `duration_s` 0 means 30 to 40 s."""
+    if part in (second.PART, second.THIRD):
+        return second.plan_second(part, layout, index, number, seed)
     rng = clip_rng(seed, part, layout.name, number)
     length_s = duration_s or float(rng.integers(30, 41))
     width, height, digits_px = size_of(rng, index, number, layout)
@@ -59,8 +67,7 @@ def plan_part(part: str, seed: int, clips_per_layout: int, only: str = "") -> li
     if part == "traps":
         clips = [plan_trap(name, k, seed) for name in TRAPS if only in ("", name) for k in numbers]
     else:
-        layouts = layouts_heldout.LAYOUTS if part == "heldout" else layouts_development.LAYOUTS
-        chosen = [(index, layout) for index, layout in enumerate(layouts) if only in ("", layout.name)]
+        chosen = [(index, layout) for index, layout in enumerate(_LAYOUTS[part]) if only in ("", layout.name)]
         clips = [plan_layout(part, layout, index, k, seed) for index, layout in chosen for k in numbers]
     if not clips:
         raise UserError(f"no layout {only!r} in {part}; known are {', '.join(names_in(part))}")
@@ -71,5 +78,4 @@ def names_in(part: str) -> list[str]:
     """Return the names of the layouts, or of the traps, of a part."""
     if part == "traps":
         return list(TRAPS)
-    layouts = layouts_heldout.LAYOUTS if part == "heldout" else layouts_development.LAYOUTS
-    return [layout.name for layout in layouts]
+    return [layout.name for layout in _LAYOUTS[part]]

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from experiments.boards.teams import Team
 FPS = 25
 SLIDE_FRAMES = 10  # how long a board takes to come or to go
 FLIP_FRAMES = 4  # how long digits take to fade out before a change, and to fade in after it
+LONG_AGO_FRAMES = 100  # after a change so far back nothing of it is drawn any more
 Pair = tuple[str, str]
 
 
@@ -45,13 +47,21 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """What a board shows in one frame. `ink` is the opacity of the score's digits, below 1 while they change."""
+    """What a board shows in one frame. `ink` is the opacity of the score's digits, below 1 while they change.
+
+    For boards that make something of a change: `before` is the score before it, `since` the frames since then (at most
+    LONG_AGO_FRAMES); `goal`: a goal is celebrated, and the new score is not there yet; `small`: the board has shrunk.
+    """
 
     teams: tuple[Team, Team]
     score: Pair
     clock: str = ""
     texts: Mapping[str, str] = field(default_factory=dict[str, str])
     ink: float = 1.0
+    before: Pair = ("", "")
+    since: int = LONG_AGO_FRAMES
+    goal: bool = False
+    small: bool = False
 
     def text(self, name: str, otherwise: str = "") -> str:
         """Return one of the texts, or `otherwise` where the board has none of that name."""
@@ -69,6 +79,9 @@ class Course:
     clock_s: np.ndarray  # (frames,) what the clock shows; NaN where it shows nothing
     shown: np.ndarray  # (frames,) share of the board that is there: 0 hidden, 1 wholly there
     flips: bool = False  # the digits fade out and in at a change
+    moves: bool = False  # the board is told how far back the last change is
+    goal_frames: int = 0  # before a change, a goal is celebrated for so long
+    shrinks_at: int = 1_000_000  # the frame from which the board is small
 
     @property
     def frames(self) -> int:
@@ -86,7 +99,18 @@ class Course:
         texts = dict(step.texts)
         if self.sport == "basketball":
             texts["shot"] = str(24 - int((frame - step.from_frame) / FPS) % 24)
-        return Face(self.teams, step.score, clock, texts, self._ink(frame, number))
+        face = Face(self.teams, step.score, clock, texts, self._ink(frame, number))
+        return replace(face, **self._movement(frame, number))
+
+    def _movement(self, frame: int, number: int) -> dict[str, Any]:
+        """Return the parts of a face that boards with movements show."""
+        found: dict[str, Any] = {"small": frame >= self.shrinks_at}
+        if self.moves and number > 0:
+            found["before"] = self.steps[number - 1].score
+            found["since"] = min(LONG_AGO_FRAMES, frame - self.steps[number].from_frame)
+        if number + 1 < len(self.steps):
+            found["goal"] = self.steps[number + 1].from_frame - frame <= self.goal_frames
+        return found
 
     def _ink(self, frame: int, number: int) -> float:
         if not self.flips:

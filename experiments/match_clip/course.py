@@ -2,7 +2,7 @@
 
 1) `blocks` samples the action and places it in time. 2) `interludes` and `plays` turn it into a director's notes:
 touches of the ball, errands of people, cuts and captions. 3) `formations`, `movement` and `cameras` compute arrays
-with a row for each frame.
+with a row for each frame, and `heard` says what is heard and when.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from experiments.match_clip.cameras import shot_cameras
 from experiments.match_clip.director import Director, Errand, attack_direction
 from experiments.match_clip.events import Stretch, Truth
 from experiments.match_clip.formations import ball_path, formations
+from experiments.match_clip.heard import plan_sounds
 from experiments.match_clip.interludes import open_match, play_between
 from experiments.match_clip.movement import (
     headings,
@@ -82,6 +83,8 @@ def _compute_script(rng: np.random.Generator, director: Director, truth: Truth, 
     slow = gaussian_filter1d(ball[:, :2], 1.4 * FPS, axis=0, mode="nearest")
     players = formations(slow, director.modes, frames)
     name_touches(touches, director.errands, players, director.gone_from_s)
+    sounds = plan_sounds(touches, truth.events, truth.stretches, truth.duration_s, truth.seed, truth.teams[0])
+    truth = replace(truth, sounds=sounds)
     # 2) where everybody is (frames, people, 2): formations, small random movement, errands, no more than human speed
     places = np.concatenate([players, place_officials(ball[:, :2])], axis=1)
     places[:, :23] += wander(rng, 23, frames) * 0.8

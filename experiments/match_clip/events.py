@@ -17,8 +17,9 @@ from typing import Any
 from commentator_lib.files import file_sha256, write_then_replace
 from experiments.errors import UserError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 KINDS = ("kick-off", "shot", "goal", "card", "substitution", "corner", "cut", "scoreboard")
+SOUND_KINDS = ("roar", "ooh", "swell", "whistle", "kick")
 
 
 class EventsError(UserError):
@@ -47,10 +48,28 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
+class Sound:
+    """Something that is heard from `from_s`, its first sample, to `to_s`.
+
+    It belongs to the event of kind `event` at `event_s`: a roar to its goal, an "ooh" and the swell before it to their
+    shot, a whistle to its kick-off or to the card that follows its foul, a kick to its shot, corner or kick-off. Other
+    kicks belong to no event: "" and None.
+    """
+
+    kind: str  # one of SOUND_KINDS
+    from_s: float
+    to_s: float
+    level_db: float = 0.0  # above the crowd's usual level, where it is loudest; a kick's: of its peak
+    event: str = ""
+    event_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Truth:
     """The ground truth of one clip.
 
-    `events` and `stretches` are in order of time; the stretches cover the clip without gap or overlap.
+    `events`, `stretches` and `sounds` are in order of time; the stretches cover the clip without gap or overlap.
+    `sounds` is empty where the clip has none.
     """
 
     duration_s: float
@@ -58,9 +77,14 @@ class Truth:
     stretches: tuple[Stretch, ...]
     teams: tuple[str, str] = ("", "")
     seed: int = 0
+    sounds: tuple[Sound, ...] = ()
 
     def of_kind(self, kind: str) -> list[Event]:
         return [event for event in self.events if event.kind == kind]
+
+    def sounds_of(self, event: Event) -> list[Sound]:
+        """Return the sounds that belong to an event, in order of time."""
+        return [s for s in self.sounds if s.event == event.kind and s.event_s == event.t_s]
 
 
 def validate(truth: Truth) -> None:
@@ -82,6 +106,23 @@ def validate(truth: Truth) -> None:
         edge_s = stretch.to_s
     if truth.stretches and abs(edge_s - truth.duration_s) > 1e-6:
         raise EventsError(f"its stretches end at {edge_s:g} s of {truth.duration_s:g} s")
+    _validate_sounds(truth)
+
+
+def _validate_sounds(truth: Truth) -> None:
+    if [s.from_s for s in truth.sounds] != sorted(s.from_s for s in truth.sounds):
+        raise EventsError("its sounds are not in order of time")
+    known = {(event.kind, event.t_s) for event in truth.events}
+    for sound in truth.sounds:
+        if sound.kind not in SOUND_KINDS:
+            raise EventsError(f"it has a sound of unknown kind {sound.kind!r}")
+        if not 0 <= sound.from_s < sound.to_s <= truth.duration_s:
+            times = f"from {sound.from_s:g} to {sound.to_s:g} s of {truth.duration_s:g} s"
+            raise EventsError(f"it has a {sound.kind} {times}")
+        if sound.event and (sound.event, sound.event_s) not in known:
+            raise EventsError(
+                f"its {sound.kind} at {sound.from_s:g} s belongs to a {sound.event} that is not there"
+            )
 
 
 def save_events(truth: Truth, path: Path, clip: Path) -> None:
@@ -119,6 +160,7 @@ def load_events(path: Path | str, clip: Path | str | None = None) -> Truth:
             tuple(Stretch(**row) for row in table["stretches"]),
             tuple(table["teams"]),
             int(table["seed"]),
+            tuple(Sound(**row) for row in table["sounds"]),
         )
         validate(truth)
     except EventsError as error:

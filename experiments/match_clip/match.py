@@ -3,7 +3,7 @@
 Commentary can only be measured against what really happened. Labels of a recorded match are about a second wrong,
 its pictures need a licence, and it ends after ninety minutes. Here a seed decides the course of the match
 (`write_script`, which computes no picture), and the course decides every frame (`draw`). So the truth is exact, and
-a match can be as long as is needed.
+a match can be as long as is needed. The sound (`sound`) is computed from the same course.
 
 Rules of time, which tests check:
 
@@ -20,6 +20,8 @@ Rules of time, which tests check:
 Stretches of `action` are attacks up to the end of their replay, corners, cards and substitutions. All other time is
 `nothing`: passing in midfield, walking back, kick-offs, waiting for a corner, a calm crowd.
 
+What is heard, and when, are the truth's `sounds`; the docstring of `experiments.match_clip.heard` gives their rules.
+
     python -m experiments.match --seconds 120 --seed 0 --height 360
 """
 
@@ -31,17 +33,19 @@ from typing import Annotated
 
 import typer
 
-from commentator_lib.video_writer import H264Writer
+from commentator_lib.video_writer import H264Writer, SoundTrack
 from experiments.match_clip.course import write_script
 from experiments.match_clip.draw import draw
 from experiments.match_clip.events import EventsError, Truth, load_events, save_events
 from experiments.match_clip.script import MatchError, Script
+from experiments.match_clip.sound import RATE_HZ, sound_blocks
 from experiments.match_clip.world import FPS
 from experiments.tools.command_line import help_text, new_app, run_app
 
 __all__ = ["CLIPS_FOLDER", "FPS", "MatchError", "Script", "draw", "match_clip", "render", "write_script"]
 CLIPS_FOLDER = Path(__file__).resolve().parents[2] / "data" / "made"
-RENDER_VERSION = 3  # part of the clips' names; raise it with every change of the pictures or of the course
+RENDER_VERSION = 4  # part of the clips' names; raise it with every change of pictures, sound or course
+PROGRAMME = SoundTrack("programme", RATE_HZ, channels=2)
 HEIGHTS_PX = (144, 1080)
 
 
@@ -61,7 +65,7 @@ def width_px(height: int) -> int:
 
 
 def clip_path(duration_s: float, seed: int, height: int, folder: Path) -> Path:
-    """Return where a clip is stored: its name holds all that its pictures depend on."""
+    """Return where a clip is stored: its name holds all that its pictures and sound depend on."""
     return Path(folder) / f"match-{height}p-{duration_s:g}s-seed{seed}-v{RENDER_VERSION}.mp4"
 
 
@@ -71,7 +75,7 @@ def events_path(clip: Path) -> Path:
 
 
 def render(script: Script, clip: Path, height: int = 360, progress: bool = False) -> None:
-    """Write the clip (H.264, `height` pixels high, 16:9) and then its events file. Raise MatchError.
+    """Write the clip (H.264, `height` pixels high, 16:9; AAC in stereo) and then its events file. Raise MatchError.
 
     Two renders give the same bytes: one encoding thread, and no date in the file.
     """
@@ -91,13 +95,25 @@ def render(script: Script, clip: Path, height: int = 360, progress: bool = False
 
 
 def _encode(script: Script, path: Path, height: int, progress: bool) -> None:
-    from tqdm import tqdm
-
     width = width_px(height)
     options = {"crf": "23", "preset": "veryfast", "x264-params": f"keyint={FPS}:min-keyint={FPS}:scenecut=0"}
-    with H264Writer(path, width, height, FPS, encoder=options, container="mp4", bit_exact=True) as video:
-        for k in tqdm(range(script.frames), desc=path.stem, unit="frame", disable=None if progress else True):
-            video.write(draw(script, k, width, height))
+    with H264Writer(
+        path, width, height, FPS, encoder=options, container="mp4", bit_exact=True, sound_tracks=(PROGRAMME,)
+    ) as video:
+        write_broadcast(video, script, path.stem, progress)
+
+
+def write_broadcast(video: H264Writer, script: Script, label: str, progress: bool) -> None:
+    """Write a match's pictures, in the writer's size, and its sound beside them, second by second."""
+    from tqdm import tqdm
+
+    blocks, at_sample = sound_blocks(script), 0
+    for k in tqdm(range(script.frames), desc=label, unit="frame", disable=None if progress else True):
+        if k % FPS == 0:
+            block = next(blocks)
+            video.write_sound(block, at_sample)
+            at_sample += len(block)
+        video.write(draw(script, k, video.width_px, video.height_px))
 
 
 def match_clip(

@@ -33,6 +33,7 @@ from experiments.match_clip.world import (
 BANNER_AFTER_S, BANNER_S = 0.6, 4.5
 SCOREBOARD_AFTER_S, SCOREBOARD_NEW_S = 2.0, 4.0
 CAPTION_AFTER_S, CAPTION_S = 0.5, 4.0
+FOUL_AFTER_S = 0.3  # from the start of a card's block
 
 
 def play_block(director: Director, block: Block) -> None:
@@ -161,7 +162,7 @@ def _play_goal(director: Director, block: Block, goal_s: float, scorer: int) -> 
 
 
 def _play_card(director: Director, block: Block) -> None:
-    rng, team, foul_s = director.rng, block.team, block.from_s + 0.3
+    rng, team, foul_s = director.rng, block.team, block.from_s + FOUL_AFTER_S
     card_s = block.from_s + block.lead_s
     x, y, _ = director.ball_place()
     x, y = float(np.clip(x * 0.8, -30, 30)), float(np.clip(y * 0.8, -20, 20))

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from commentator_lib.runs.figures import stage_seconds as stage_seconds  # so that notebooks find it here
+from commentator_lib.runs.figures import convergence as convergence  # so that notebooks find them here
+from commentator_lib.runs.figures import stage_seconds as stage_seconds
+from experiments.measuring.numbers import bootstrap_interval
 
 # What a recommendation minimises; all four have the same weight, each scaled to its range in the sweep.
 OBJECTIVES = ("missed_3s", "dead_air_share", "false_triggers_per_min", "busy_share")
@@ -27,28 +29,33 @@ def load_run_table(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_setting(results: pd.DataFrame, settings: Sequence[str], measures: Sequence[str]) -> pd.DataFrame:
-    """Return one row per combination of `settings`: mean, std (n − 1) and runs of each measure over clips and seeds.
+    """Return one row per combination of `settings`: each measure's mean over clips and seeds, and how sure it is.
 
-    Columns: `{measure}`, `{measure}_std`, `{measure}_runs`; runs without a value do not count. Raise KeyError for an
-    unknown column.
+    Columns: `{measure}`, `{measure}_std` (n − 1), `{measure}_low` and `{measure}_high` (the mean's 95 % bootstrap
+    interval), `{measure}_runs`; runs without a value do not count. Raise KeyError for an unknown column.
     """
     grouped = results.astype(dict.fromkeys(measures, float)).groupby(list(settings), sort=True, dropna=False)
-    parts = [
-        grouped[m].agg(["mean", "std", "count"]).set_axis([m, f"{m}_std", f"{m}_runs"], axis=1)
-        for m in measures
-    ]
+    parts = []
+    for m in measures:
+        part = grouped[m].agg(["mean", "std", "count"]).set_axis([m, f"{m}_std", f"{m}_runs"], axis=1)
+        ends = np.array([bootstrap_interval(values.to_numpy(float)) for _, values in grouped[m]]).reshape(
+            -1, 2
+        )
+        parts.append(part.assign(**{f"{m}_low": ends[:, 0], f"{m}_high": ends[:, 1]}))
     return pd.concat(parts, axis=1).reset_index()
 
 
 def readable(results: pd.DataFrame, by: str, measures: Sequence[str]) -> pd.DataFrame:
-    """Return a table of measures (rows) by the values of `by` (columns); a cell is "mean ± std (runs)"."""
+    """Return a table of measures (rows) by the values of `by` (columns): "mean [95 % bootstrap interval] (runs)"."""
     table = by_setting(results, [by], measures).set_index(by)
 
     def cell(value: object, measure: str) -> str:
-        mean, std, runs = (table.loc[value, f"{measure}{end}"] for end in ("", "_std", "_runs"))
+        mean, low, high, runs = (
+            table.loc[value, f"{measure}{end}"] for end in ("", "_low", "_high", "_runs")
+        )
         if not runs:
             return "no case"
-        return f"{mean:.3g}" + ("" if np.isnan(std) else f" ± {std:.2g}") + f" ({runs:.0f})"
+        return f"{mean:.3g}" + ("" if np.isnan(low) else f" [{low:.3g}, {high:.3g}]") + f" ({runs:.0f})"
 
     return pd.DataFrame({value: {m: cell(value, m) for m in measures} for value in table.index})
 
@@ -132,22 +139,6 @@ def recommend(
     return Recommendation(setting, float(best["share_of_draws"]), table)
 
 
-def convergence(samples: pd.DataFrame, within: float = 0.1) -> float:
-    """Return the seconds from the session's start until the applied delay stays close to its final value.
-
-    Close is within the share `within` of it; the final value is the median of the last quarter of the samples. Return
-    NaN where there was no delay, or it never stays close.
-    """
-    known = samples[samples.delay_applied_s.notna()] if "delay_applied_s" in samples else samples[:0]
-    if not len(known):
-        return float("nan")
-    delay_s = known.delay_applied_s.to_numpy(float)
-    end_s = float(np.median(delay_s[-max(1, len(delay_s) // 4) :]))
-    off = np.flatnonzero(np.abs(delay_s - end_s) > within * max(end_s, 1e-9))
-    settled = int(off[-1]) + 1 if len(off) else 0
-    return float(known.at_s.iloc[settled]) if settled < len(known) else float("nan")
-
-
 # Figures that the nerdpudding project published about itself (its Sprint 2 review and tuning guide), on its hardware.
 PUBLISHED = (
     ("first words, text only, 4 frames (512 image tokens as it counts)", "2.5–4.2 s", "RTX 4090, AWQ INT4"),
@@ -159,7 +150,9 @@ PUBLISHED = (
 
 
 def against_published(rows: pd.DataFrame, hardware: str, commentator: str) -> pd.DataFrame:
-    """Return the nerdpudding project's published figures and ours (mean ± std over `rows`), each with its hardware.
+    """Return the nerdpudding project's published figures and ours, each with its hardware.
+
+    Ours are the mean over `rows`, with its 95 % bootstrap interval and n.
 
     The commentators differ, so the table compares workbenches, not models. Where we measured nothing it says so.
     """
@@ -168,8 +161,9 @@ def against_published(rows: pd.DataFrame, hardware: str, commentator: str) -> pd
         values = rows[name].astype(float).dropna() * scale if name in rows else pd.Series(dtype=float)
         if not len(values):
             return None
-        spread = f" ± {values.std():.{digits}f}" if len(values) > 1 else ""
-        return f"{values.mean():.{digits}f}{spread}{unit}"
+        low, high = bootstrap_interval(values.to_numpy())
+        spread = f" [{low:.{digits}f}, {high:.{digits}f}]" if len(values) > 1 else ""
+        return f"{values.mean():.{digits}f}{spread}{unit} (n = {len(values)})"
 
     measured = (
         None,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.match_clip.events import KINDS, Event
+from experiments.match_clip.events import KINDS, Event, Sound
 from experiments.measuring.naming import kinds_named, scores_named
 from experiments.measuring.numbers import NAN
 
@@ -24,6 +24,9 @@ EARLY_S, LATE_S = 5.0, 10.0
 
 # Seconds from an event to the caption that tells it, in the scripted match.
 EVIDENCE_AFTER_S = {"goal": 0.6, "card": 0.5, "substitution": 0.5}
+
+# The sound of an event that tells what it is. The whistle before a card is none: it tells of the foul only.
+EVIDENCE_SOUND = {"goal": "roar", "kick-off": "whistle"}
 
 # Cuts are events of the broadcast, not of the match: they have their own recall columns and count nowhere else.
 MATCH_KINDS = tuple(kind for kind in KINDS if kind != "cut")
@@ -121,13 +124,25 @@ def response_latencies(comments: Sequence[Comment], events: Sequence[Event], kin
     return [comment.heard_from_s - event.t_s for event, comment in pairs_of_kind(comments, events, kind)]
 
 
-def evidence_delays(comments: Sequence[Comment], events: Sequence[Event], kind: str) -> list[float]:
-    """Return, for each event that was named, first sound − its first evidence on screen, on the viewer's clock, in s.
+def first_evidence_s(event: Event, sounds: Sequence[Sound] = ()) -> float:
+    """Return when (s) an event is first evident: on screen or, of those in `sounds`, in its sound.
 
-    The evidence of a goal, a card or a substitution is the caption that the scripted match shows after it.
+    On screen the evidence of a goal, a card or a substitution is the caption that the scripted match shows after it.
     """
-    after_s = EVIDENCE_AFTER_S.get(kind, 0.0)
-    return [error_s - after_s for error_s in response_errors(comments, events, kind)]
+    seen_s = event.t_s + EVIDENCE_AFTER_S.get(event.kind, 0.0)
+    own = [s for s in sounds if (s.event, s.event_s) == (event.kind, event.t_s)]
+    return min([seen_s, *(s.from_s for s in own if s.kind == EVIDENCE_SOUND.get(event.kind))])
+
+
+def evidence_delays(
+    comments: Sequence[Comment], events: Sequence[Event], kind: str, sounds: Sequence[Sound] = ()
+) -> list[float]:
+    """Return, for each event that was named, first sound of its comment − its first evidence, in s.
+
+    The evidence is on screen or, where `sounds` are given, in sound; both times are on the viewer's clock.
+    """
+    pairs = pairs_of_kind(comments, events, kind)
+    return [comment.from_s - first_evidence_s(event, sounds) for event, comment in pairs]
 
 
 def recall(errors_s: Sequence[float], events: int, within_s: float) -> float:

@@ -86,9 +86,13 @@ def _event_measures(comments: list[Comment], truth: Truth) -> dict[str, float]:
             errors += found
             latencies += response_latencies(comments, truth.events, kind)
             total += count
-    delays = evidence_delays(comments, truth.events, "goal")
     goals = len(truth.of_kind("goal"))
-    row["goal_recall_2s_of_evidence"] = recall([max(0.0, d) for d in delays], goals, 2.0)
+    for name, sounds in (
+        ("evidence", ()),
+        ("first_evidence", truth.sounds),
+    ):  # on screen; on screen or in sound
+        delays = evidence_delays(comments, truth.events, "goal", sounds)
+        row[f"goal_recall_2s_of_{name}"] = recall([max(0.0, d) for d in delays], goals, 2.0)
     for within_s in RECALL_WITHIN_S:
         row[f"recall_{within_s:g}s"] = recall(errors, total, within_s)
     row["response_error_median_s"] = quantile(errors, 0.5)

@@ -33,3 +33,19 @@ def mean_and_std(rows: Sequence[Mapping[str, Any]], name: str) -> dict[str, floa
         "std": float(values.std(ddof=1)) if len(values) > 1 else None,
         "runs": len(values),
     }
+
+
+def bootstrap_interval(values, draws: int = 2000, seed: int = 0, level: float = 0.95) -> tuple[float, float]:
+    """Return (low, high): the interval of the mean of `values` (N,) by the percentile bootstrap.
+
+    Means of resampled values lie between the least and the largest, so the interval of what cannot be negative is not
+    either. Missing values do not count; of fewer than two values there is none: (NaN, NaN). Source: Efron and
+    Tibshirani 1993.
+    """
+    values = np.asarray(values, dtype=float)
+    values = values[~np.isnan(values)]
+    if len(values) < 2:
+        return NAN, NAN
+    drawn = np.random.default_rng(seed).integers(0, len(values), (draws, len(values)))
+    low, high = np.quantile(values[drawn].mean(axis=1), ((1 - level) / 2, (1 + level) / 2))
+    return float(low), float(high)

@@ -1,58 +1,37 @@
-"""Figures of sweeps and benchmarks: every axis with its unit, every mean with its spread.
+"""Figures of sweeps: every axis with its unit, every mean with a 95 % bootstrap interval, a sentence as title.
 
-They plot what `analysis` computed. Colours are fixed: a policy has the same colour in every figure.
+They plot what `analysis.by_setting` computed. Colours are fixed: a policy has the same colour in every figure.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from commentator_lib.runs.figures import STAGES
+from experiments.measuring import sentences
+from experiments.measuring.plot_parts import POLICY_COLOURS, label, new_figure, tidy, whiskers, words
+from experiments.measuring.sentences import value
 
-# The label of a measure on an axis. A column that is not listed is labelled with its name.
-LABELS = {
-    "response_error_median_s": "response error, median, s",
-    "response_latency_median_s": "response latency, median, s",
-    "missed_3s": "events missed (3 s), share",
-    "recall_3s": "events named (3 s), share",
-    "goal_recall_3s": "goals named (3 s), share",
-    "dead_air_share": "dead air in action, share",
-    "false_triggers_per_min": "false triggers a minute",
-    "busy_share": "computing, share of time",
-    "sync_error_p95_s": "picture/sound error, p95, s",
-    "gap_median_s": "silence between comments, median, s",
-    "comments_per_min": "comments a minute",
-    "redundancy": "redundancy, mean |1 − n|",
-    "delay_end_s": "picture delay at the end, s",
-    "frame_stride": "frame stride, frames",
-    "change_threshold": "change threshold, of 255",
-    "speech_max_new_tokens": "token cap, tokens",
-    "pause_s": "pause, s",
-    "capture_fps": "capture rate, frames/s",
-    "frames_per_inference": "frames a comment sees",
-    "policy": "pacing policy",
-    "speak_f1": "F1 of speaking in action, one decision a second",
-    "repetition": "four-word runs said before, share",
-}
-POLICY_COLOURS = {"playout": "tab:blue", "serial": "tab:orange"}
+_INTERVAL = "95 % bootstrap interval"
 
 
-def label(name: str) -> str:
-    """Return the axis label of a column."""
-    return LABELS.get(name, name.replace("_", " "))
+def _marked(table: pd.DataFrame, setting: Mapping[str, Any]) -> pd.Series:
+    """Return for each row whether it is this setting, as a bool Series."""
+    same = np.logical_and.reduce([(table[name] == v).to_numpy() for name, v in setting.items()])
+    return pd.Series(same, index=table.index)
 
 
-def _figure(width: float, height: float, title: str):
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    figure.suptitle(title, fontsize=10)
-    return figure
+def _runs(table: pd.DataFrame, measures: Sequence[str]) -> str:
+    """Return how many runs each mean is of: "6", or "4 to 6"."""
+    counts = table[[f"{m}_runs" for m in measures]].to_numpy()
+    counts = counts[counts > 0]
+    if not len(counts):
+        return "0"
+    low, high = int(counts.min()), int(counts.max())
+    return f"{low}" if low == high else f"{low} to {high}"
 
 
 def heat_maps(
@@ -61,57 +40,57 @@ def heat_maps(
     y: str,
     facet: str,
     measures: Sequence[str],
-    title: str = "",
+    run_id: str = "",
     mark: Mapping[str, object] | None = None,
 ):
     """Return heat maps over `x` and `y`: measures (rows) × values of `facet` (columns).
 
-    Each cell shows mean ± std over clips and seeds. `table` comes from `analysis.by_setting`; `mark` is the setting
-    that gets a frame.
+    Each cell shows the mean over clips and seeds; how wide the intervals are is said above each row of maps. `table`
+    comes from `analysis.by_setting`; `mark` is the setting that gets a frame.
     """
-    # 1) a grid of panels
+    # 1) a grid of panels, each cell as large as its number needs
     facets = sorted(table[facet].unique())
     xs, ys = sorted(table[x].unique()), sorted(table[y].unique())
-    width, height = 1.2 + 0.75 * len(xs) * len(facets), 0.9 + (0.7 + 0.36 * len(ys)) * len(measures)
-    figure = _figure(max(6.0, width), height, title)
+    height = 0.6 + (0.42 + 0.21 * max(3, len(ys))) * len(measures)
+    title = f"{sentences.strongest_knobs(table, [x, y, facet], measures)} (n = {_runs(table, measures)} runs a cell)"
+    figure = new_figure(height, title, run_id)
     axes = figure.subplots(len(measures), len(facets), squeeze=False, sharex=True, sharey=True)
     for row, measure in enumerate(measures):
         low, high = table[measure].min(), table[measure].max()
-        for column, value in enumerate(facets):
+        half = float(np.nanmedian(table[f"{measure}_high"] - table[f"{measure}_low"]) / 2)
+        for column, at in enumerate(facets):
             ax = axes[row, column]
-            # 2) the map, with mean ± std in each cell
-            part = table[table[facet] == value]
-            grid = part.pivot(index=y, columns=x, values=measure).reindex(index=ys, columns=xs)
-            spread = part.pivot(index=y, columns=x, values=f"{measure}_std").reindex(index=ys, columns=xs)
-            ax.imshow(
-                grid.to_numpy(float), aspect="auto", cmap="viridis_r", vmin=low, vmax=high, origin="lower"
+            # 2) the map, with the mean in each cell
+            part = table[table[facet] == at]
+            grid = (
+                part.pivot(index=y, columns=x, values=measure).reindex(index=ys, columns=xs).to_numpy(float)
             )
+            ax.imshow(grid, aspect="auto", cmap="viridis_r", vmin=low, vmax=high, origin="lower")
             for j, i in np.ndindex(grid.shape):
-                mean, std = grid.to_numpy(float)[j, i], spread.to_numpy(float)[j, i]
-                text = "–" if np.isnan(mean) else f"{mean:.2f}" + ("" if np.isnan(std) else f"\n±{std:.2f}")
+                mean = grid[j, i]
                 dark = bool(not np.isnan(mean) and high > low and (mean - low) / (high - low) > 0.55)
-                ax.text(i, j, text, ha="center", va="center", fontsize=6, color="white" if dark else "black")
+                text = "–" if np.isnan(mean) else f"{mean:.2f}"
+                ax.text(i, j, text, ha="center", va="center", fontsize=8, color="white" if dark else "black")
             # 3) ticks, labels and the frame
-            ax.set_xticks(range(len(xs)), [f"{v:g}" for v in xs], fontsize=7)
-            ax.set_yticks(range(len(ys)), [f"{v:g}" for v in ys], fontsize=7)
-            if row == 0:
-                ax.set_title(f"{label(facet)}: {value:g}", fontsize=8)
-            if row == len(measures) - 1:
-                ax.set_xlabel(label(x), fontsize=8)
+            ax.set_xticks(range(len(xs)), [f"{v:g}" for v in xs], fontsize=8)
+            ax.set_yticks(range(len(ys)), [f"{v:g}" for v in ys], fontsize=8)
             if column == 0:
-                ax.set_ylabel(label(y), fontsize=8)
-            if mark is not None and mark.get(facet) == value:
+                spread = "" if np.isnan(half) else f"; intervals ± {half:.2g} in the median"
+                ax.set_title(f"{label(measure)}{spread}", fontsize=9, loc="left", fontweight="bold")
+                ax.set_ylabel(words(y), fontsize=8.5)
+            if row == len(measures) - 1:
+                ax.set_xlabel(f"{words(x)}\n{words(facet)} {value(at)}", fontsize=8.5)
+            if mark is not None and mark.get(facet) == at:
                 _frame(ax, xs.index(mark[x]), ys.index(mark[y]))
-        bar = figure.colorbar(axes[row, -1].images[0], ax=axes[row, :].tolist(), pad=0.01)
-        bar.set_label(label(measure), fontsize=7)
-        bar.ax.tick_params(labelsize=7)
     return figure
 
 
 def _frame(ax, column: int, row: int) -> None:
     from matplotlib.patches import Rectangle
 
-    ax.add_patch(Rectangle((column - 0.48, row - 0.46), 0.96, 0.92, fill=False, ec="red", lw=1.8))
+    box = (column - 0.47, row - 0.44)
+    ax.add_patch(Rectangle(box, 0.94, 0.88, fill=False, ec="white", lw=4))
+    ax.add_patch(Rectangle(box, 0.94, 0.88, fill=False, ec="red", lw=2))
 
 
 def pareto_figure(
@@ -119,254 +98,100 @@ def pareto_figure(
     front: pd.Series,
     x: str,
     y: str,
-    name: Sequence[str],
-    title: str = "",
+    objectives: Sequence[str],
+    run_id: str = "",
     mark: Mapping[str, object] | None = None,
 ):
-    """Return a scatter plot of all settings in two objectives, with standard errors.
+    """Return a scatter plot of all settings in two of the `objectives`.
 
-    A line joins the settings on the front; each of them is labelled with its values of `name`.
+    Settings on the `front`, of all objectives, are filled; `mark`, chosen by the same objectives, has a frame. The
+    front has more dimensions than the figure, so a filled point may lie anywhere in it, and no line joins them.
     """
-    # 1) all settings
-    figure = _figure(8, 4.6, title)
+    # 1) all settings, the ones on the front filled and with their intervals
+    marked = _marked(table, mark) if mark is not None else None
+    figure = new_figure(4.2, sentences.on_the_front(front, marked, mark, len(objectives)), run_id)
     ax = figure.subplots()
-    error = {m: table[f"{m}_std"] / np.sqrt(table[f"{m}_runs"]) for m in (x, y)}
-    ax.errorbar(
-        table[x],
-        table[y],
-        xerr=error[x],
-        yerr=error[y],
-        fmt="o",
-        ms=3,
-        lw=0.5,
-        color="tab:gray",
-        alpha=0.5,
-        label="setting, mean and standard error",
+    rest, best = pd.DataFrame(table[~front]), pd.DataFrame(table[front])
+    ax.plot(rest[x], rest[y], "o", ms=5, mfc="none", color="tab:gray", label=f"other settings ({len(rest)})")
+    name = f"on the front of {len(objectives)} measures ({len(best)}), with {_INTERVAL}s"
+    bars: dict[str, Any] = dict(
+        xerr=whiskers(best, x), yerr=whiskers(best, y), elinewidth=0.5, ecolor="lightsteelblue"
     )
-    # 2) the front
-    best = pd.DataFrame(table[front]).sort_values(x)
-    ax.plot(best[x], best[y], "o-", color="tab:blue", ms=5, label="Pareto front")
-    for k, (_, row) in enumerate(best.iterrows()):
-        text = "/".join(
-            f"{row[n]:g}" if isinstance(row[n], int | float | np.number) else str(row[n]) for n in name
+    ax.errorbar(best[x], best[y], fmt="o", ms=6, color="tab:blue", label=name, **bars)
+    # 2) the recommended setting, larger and on top
+    if mark is not None and marked is not None and marked.any():
+        chosen = table[marked].iloc[0]
+        ax.plot(
+            chosen[x], chosen[y], "s", ms=14, mfc="none", mec="red", mew=2.2, zorder=5, label="recommended"
         )
-        up = 6 + 9 * (k % 2)
-        ax.annotate(text, (row[x], row[y]), fontsize=6, xytext=(4, up), textcoords="offset points")
-    # 3) the recommended setting
-    if mark is not None:
-        chosen = table[np.logical_and.reduce([table[n] == v for n, v in mark.items()])]
-        ax.plot(chosen[x], chosen[y], "s", ms=11, mfc="none", mec="red", mew=1.8, label="recommended")
-    ax.set_xlabel(label(x))
+        right = chosen[x] > (ax.get_xlim()[0] + ax.get_xlim()[1]) / 2
+        text = sentences.setting_words(mark)
+        place: dict[str, Any] = dict(
+            xytext=(-12 if right else 12, -4), textcoords="offset points", ha="right" if right else "left"
+        )
+        box = dict(boxstyle="round,pad=0.2", fc="white", ec="none", alpha=0.8)
+        ax.annotate(text, (chosen[x], chosen[y]), fontsize=8.5, va="top", zorder=6, bbox=box, **place)
+    # 3) axes
+    ax.set_xlabel(f"{label(x)} (mean of {_runs(table, [x, y])} runs)")
     ax.set_ylabel(label(y))
-    ax.grid(alpha=0.3)
-    ax.legend(fontsize=8, title=" / ".join(label(n).split(",")[0] for n in name), title_fontsize=7)
+    tidy(ax)
+    ax.legend(fontsize=8)
     return figure
 
 
 def knob_figure(
-    table: pd.DataFrame, knob: str, measures: Sequence[str], by: str | None = None, title: str = ""
+    table: pd.DataFrame, knob: str, measures: Sequence[str], by: str | None = None, run_id: str = ""
 ):
-    """Return one panel per measure: its mean over clips and seeds for each value of the setting `knob`.
+    """Return one panel per measure, at most three in a row: its mean over clips and seeds for each value of `knob`.
 
-    Bars are one standard deviation; there is one line for each value of `by`.
+    Bars are 95 % bootstrap intervals; there is one series for each value of `by`. A line joins three values or more:
+    between two it would claim a course that nobody measured.
     """
-    # 1) the panels
-    columns = min(5, len(measures))
-    rows = -(-len(measures) // columns)
-    figure = _figure(2.9 * columns, 0.4 + 2.5 * rows, title)
+    # 1) the panels, and one more for the legend
+    count = len(measures) + 1
+    columns = min(3, count)
+    rows = -(-count // columns)
+    figure = new_figure(2.05 * rows, sentences.knob_effect(table, knob, measures), run_id)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     values = sorted(table[knob].unique())
     numbers = all(isinstance(v, int | float | np.number) for v in values)
     groups = [(None, table)] if by is None else list(table.groupby(by, sort=True))
     # 2) one panel per measure; names instead of numbers on the x axis are spaced evenly
     for panel, measure in zip(panels, measures, strict=False):
-        for value, part in groups:
-            at = part[knob] if numbers else [values.index(v) for v in part[knob]]
+        for k, (group, part) in enumerate(groups):
+            at = np.array(part[knob] if numbers else [values.index(v) for v in part[knob]], float)
+            step = float(np.min(np.diff(values))) if numbers and len(values) > 1 else 1.0
             panel.errorbar(
-                at,
+                at
+                + 0.12
+                * step
+                * (k - (len(groups) - 1) / 2),  # beside each other, so that bars can be told apart
                 part[measure],
-                yerr=part[f"{measure}_std"],
-                marker="o",
+                yerr=whiskers(part, measure),
+                marker="os^D"[k % 4],
                 ms=4,
-                lw=1.2 if numbers else 0,
+                lw=1.2 if numbers and len(part) > 2 else 0,
                 elinewidth=1,
                 capsize=2,
-                label=None if value is None else str(value),
-                color=POLICY_COLOURS.get(str(value)),
+                label=f"{words(measure)}" if group is None else str(group),
+                color=POLICY_COLOURS.get(str(group)),
             )
+        if not numbers or len(values) < 6:
+            ticks = values if numbers else range(len(values))
+            panel.set_xticks(ticks, [value(v) for v in values])
         if not numbers:
-            panel.set_xticks(range(len(values)), values)
             panel.set_xlim(-0.5, len(values) - 0.5)
-        panel.set_xlabel(label(knob), fontsize=8)
-        panel.set_ylabel(label(measure), fontsize=8)
-        panel.tick_params(labelsize=7)
-        panel.grid(alpha=0.3)
-    # 3) no empty panels, one legend
+        elif len(values) < 4:
+            panel.margins(x=0.2)
+        panel.set_xlabel(label(knob))
+        panel.set_title(label(measure), fontsize=8.5, loc="left")
+        tidy(panel)
+    # 3) no empty panels; the legend says what a point is
+    handles, names = panels[0].get_legend_handles_labels() if by is not None else ([], [])
     for panel in panels[len(measures) :]:
-        panel.remove()
-    if by is not None:
-        panels[0].legend(fontsize=7, title=label(by), title_fontsize=7)
+        panel.axis("off")
+    note = f"mean of {_runs(table, measures)} runs,\n{_INTERVAL}"
+    title = note if by is None else f"{label(by)}\n{note}"
+    look = dict(fontsize=8.5, title_fontsize=8.5, alignment="left", frameon=False)
+    panels[len(measures)].legend(handles, names, loc="center left", title=title, **look)
     return figure
-
-
-def stage_figure(stages: Mapping[str, pd.DataFrame], title: str = ""):
-    """Return stacked bars, one per group of runs: the mean seconds of each stage from capture to the first sound.
-
-    The whisker is one standard deviation of their sum.
-    """
-    figure = _figure(7, 1.2 + 0.7 * len(stages), title)
-    ax = figure.subplots()
-    for row, (_, table) in enumerate(stages.items()):
-        left = 0.0
-        for name, colour, _, _ in STAGES:
-            seconds = float(np.mean(table[name])) if len(table) else 0.0
-            ax.barh(row, seconds, left=left, color=colour, label=name if row == 0 else None, height=0.6)
-            left += seconds
-        spread = float(np.std(table.sum(axis=1).to_numpy(), ddof=1)) if len(table) > 1 else 0.0
-        ax.errorbar(left, row, xerr=spread, color="black", capsize=3, lw=1)
-        ax.text(left + spread, row, f"  {left:.2f} s, {len(table)} comments", va="center", fontsize=8)
-    ax.set_yticks(range(len(stages)), list(stages), fontsize=8)
-    ax.set_xlabel("s after the newest frame's capture, mean; whisker: standard deviation of the sum")
-    ax.margins(x=0.25)
-    ax.grid(alpha=0.3, axis="x")
-    ax.legend(fontsize=7, ncols=4, loc="upper center", bbox_to_anchor=(0.45, -0.28))
-    return figure
-
-
-def speaking_figure(table: pd.DataFrame, what: str):
-    """Return F1 of speaking against repetition, one point a policy with its name; best is at the upper left.
-
-    `table` comes from `analysis.by_setting` by the column `when`; bars are one standard deviation over the runs.
-    `what` says who speaks and on what; the title compares with the policy interval those that ask the model.
-    """
-    # 1) What the figure shows, in a sentence.
-    asked = table[table.when.isin(["first-token", "perplexity", "yes-no"])]
-    slots = table[table.when == "interval"].iloc[0]
-    title = (
-        f"{what}: where the model is asked first, {asked.repetition.mean():.0%} is repeated at F1 "
-        f"{asked.speak_f1.mean():.2f}; at every slot {slots.repetition:.0%} at F1 {slots.speak_f1:.2f}"
-    )
-    figure = _figure(8, 4.6, title)
-    ax = figure.subplots()
-    # 2) The points; the first mark is larger, so that another one in its place is seen too.
-    runs = int(table.speak_f1_runs.min())
-    for k, (_, row) in enumerate(table.iterrows()):
-        ax.errorbar(
-            row.repetition,
-            row.speak_f1,
-            xerr=row.repetition_std,
-            yerr=row.speak_f1_std,
-            fmt="osD^vPX*"[k % 8],
-            ms=13 if k == 0 else 8,
-            mfc="none",
-            mew=1.6,
-            lw=0.8,
-            capsize=2,
-            color=f"C{k}",
-            label=row.when,
-        )
-    ax.set_xlabel(label("repetition"))
-    ax.set_ylabel(label("speak_f1"))
-    ax.grid(alpha=0.3)
-    ax.legend(fontsize=8, title=f"mean and standard deviation of {runs} runs", title_fontsize=7)
-    return figure
-
-
-# A stage of a model's comment: (its name, the step and key in bench_model's result for the model's own code, for ours).
-MODEL_STAGES = (
-    ("frames → first sound, ms", ("own_stream_speech", "first_sound_ms"), ("speech", "first_sound_ms")),
-    (
-        "preprocessing + vision + prefill, ms",
-        ("own_stream_text", "preprocess_vision_prefill_ms"),
-        ("text", "look_ms"),
-    ),
-    ("decode, ms a token", ("own_stream_text", "decode_ms"), ("text", "decode_ms")),
-    ("talker, ms an audio token", ("own_stream_speech", "talker_ms"), ("voice", "talker_ms")),
-    ("Token2wav, ms a second of sound", ("own_stream_speech", "vocoder_ms"), ("voice", "vocoder_ms")),
-    ("all, ms a second of sound", ("own_stream_speech", "speech_compute_s"), ("speech", "speech_compute_s")),
-)
-_PAIRS = (("#c7c7c7", "tab:blue"), ("#8c8c8c", "tab:cyan"))
-
-
-def before_after_figure(results: Mapping[str, Mapping], title: str = ""):
-    """Return a bar chart of the time of each stage of MiniCPM-o, in the model's own code and in ours.
-
-    `results`: bench_model's results by dtype. Bars are medians on a log axis; a whisker goes from the minimum to
-    the maximum where there were several rounds. A stage that was not measured has no bar.
-    """
-    # 1) four bars per stage: two dtypes, own code and ours
-    figure = _figure(7.5, 0.9 + 0.85 * len(MODEL_STAGES), title)
-    ax = figure.subplots()
-    bars = [
-        (f"{dtype.upper()}, {whose}", result, side, colour)
-        for (dtype, result), pair in zip(results.items(), _PAIRS, strict=False)
-        for side, (whose, colour) in enumerate(zip(("its own code", "here"), pair, strict=True))
-    ]
-    height = 0.8 / len(bars)
-    # 2) draw them, in milliseconds
-    for number, (name, result, side, colour) in enumerate(bars):
-        for row, (_, *places) in enumerate(MODEL_STAGES):
-            step, key = places[side]
-            value = result.get(step, {}).get(key)
-            if value is None:
-                continue
-            scale = 1000 if key.endswith("_s") else 1
-            low, middle, high = (
-                [scale * value[part] for part in ("min", "median", "max")]
-                if isinstance(value, Mapping)
-                else [scale * value] * 3
-            )
-            place = row + (number - (len(bars) - 1) / 2) * height
-            ax.barh(place, middle, height, color=colour)
-            ax.errorbar(
-                middle, place, xerr=[[middle - low], [high - middle]], color="black", capsize=2, lw=0.8
-            )
-            shown = f"{middle:.0f}" if middle >= 100 else f"{middle:.3g}"
-            ax.text(high * 1.08, place, shown, va="center", fontsize=7)
-        ax.barh(0, 0, color=colour, label=name)
-    # 3) axes
-    ax.set_xscale("log")
-    ax.set_yticks(range(len(MODEL_STAGES)), [stage for stage, *_ in MODEL_STAGES], fontsize=8)
-    ax.invert_yaxis()
-    ax.set_xlabel("ms, median; whisker: least to most")
-    ax.set_xlim(right=ax.get_xlim()[1] * 2)
-    ax.grid(alpha=0.3, axis="x")
-    ax.legend(fontsize=7, ncols=4, loc="upper center", bbox_to_anchor=(0.4, -0.1))
-    return figure
-
-
-def error_figure(
-    errors: Mapping[str, Sequence[float]], title: str = "", what: str = "picture/sound error, s"
-):
-    """Return cumulative distributions, one line per group, with the median and p95 in the legend."""
-    figure = _figure(7, 3.4, title)
-    ax = figure.subplots()
-    for name, values in errors.items():
-        values = np.sort(np.asarray(values, float))
-        if not len(values):
-            continue
-        share = np.arange(1, len(values) + 1) / len(values)
-        text = f"{name}: {np.median(values):.3f} median, {np.quantile(values, 0.95):.3f} p95 ({len(values)})"
-        ax.step(values, share, where="post", label=text, color=POLICY_COLOURS.get(name))
-    ax.set_xlabel(what)
-    ax.set_ylabel("share of comments up to here")
-    ax.set_ylim(0, 1.02)
-    ax.grid(alpha=0.3)
-    ax.legend(fontsize=8)
-    return figure
-
-
-def save(figure, folder: Path, run_id: str, name: str) -> Path:
-    """Write `folder`/`run_id`-`name`.png and return its path. The name says which results the figure shows."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', run_id)}-{name}.png"
-    figure.savefig(path, dpi=120)
-    return path
-
-
-def show(figure, folder: Path, run_id: str, name: str):
-    """Save a figure and return the saved picture, which a notebook displays (it would not display the figure)."""
-    from IPython.display import Image
-
-    title = figure.get_suptitle() or name
-    return Image(filename=str(save(figure, folder, run_id, name)), alt=title)

@@ -16,6 +16,8 @@ from experiments.sweeping.whatif import SpotterTraits
 if TYPE_CHECKING:
     import numpy as np
 
+    from commentator_lib.session import LiveSession
+
 
 def run_job(job: Job, folder: str) -> dict[str, Any]:
     """Do one run and return its measures as a flat row. An exception becomes the row's `error`; the sweep goes on.
@@ -33,10 +35,17 @@ def run_job(job: Job, folder: str) -> dict[str, Any]:
 
 def run_what_if(job: Job) -> dict[str, Any]:
     """Run a spotter on tiny pictures of a scripted match, in virtual time; return the measures."""
+    from experiments.measuring.metrics import measure
+
+    session, truth = what_if_session(job)
+    return measure(session.log.cycles, truth, source_from_s=session.log.header["source_from_s"])
+
+
+def what_if_session(job: Job) -> tuple[LiveSession, Truth]:
+    """Run a what-if job; return its session, which has ended, and the truth of its match."""
     import cv2
 
     from commentator_lib.session import LiveSession
-    from experiments.measuring.metrics import measure
     from experiments.sweeping.costs import TokenCost
     from experiments.sweeping.whatif import PICTURES_FPS, Spotter, TinyMatch
 
@@ -49,7 +58,7 @@ def run_what_if(job: Job) -> dict[str, Any]:
         commentator=spotter,
         mode="what-if",
     ).run()
-    return measure(session.log.cycles, truth, source_from_s=session.log.header["source_from_s"])
+    return session, truth
 
 
 @functools.cache  # a worker plays the same few matches hundreds of times

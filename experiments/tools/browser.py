@@ -1,7 +1,7 @@
 """Start a notebook server and a real browser, for benchmarks and tests of what a page does.
 
 Autoplay rules, throttled tabs, decoders and sound cards are part of the browser; a simulated page has none of them.
-So benchmarks and tests start JupyterLab or Voila on loopback, in their own home directory, and use them through
+So benchmarks and tests start JupyterLab on loopback, in their own home directory, and use them through
 Chromium as a person would: open the notebook, choose Run All Cells, look, click.
 """
 
@@ -11,13 +11,14 @@ import contextlib
 import json
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,7 @@ _FLAGS = [
 ]
 FAKE_CAMERA = ["--use-fake-device-for-media-stream=fps=30"]
 ALLOW_CAMERA = ["--use-fake-ui-for-media-stream"]
+_PYTHON = (sys.executable, "-m")
 _START_S = 120.0
 _STOP_S = 20.0
 
@@ -61,22 +63,25 @@ class Server:
         return f"http://127.0.0.1:{self.port}/lab/tree/{notebook}?token={self.token}&reset"
 
 
-def _home(folder: Path, runtime: str) -> dict[str, str]:
-    """Return the environment of a server that shares no directory with the user's own.
+def _environment(home: Path, runtime: str, *packages: Path) -> dict[str, str]:
+    """Return the environment of a server that shares no directory with the user's own, and uses `home` instead.
 
-    Kernels listen on sockets in `runtime`, whose path must be short: a socket's may have 107 characters.
+    `packages` come first on Python's path. Kernels listen on sockets in `runtime`, whose path must be short: a socket's
+    may have 107 characters.
     """
-    home = folder / ".home"
-    notices = home / "config" / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
-    notices.mkdir(parents=True, exist_ok=True)
-    (notices / "notification.jupyterlab-settings").write_text(
-        '{"fetchNews": "false"}'
-    )  # without it a dialog opens
     own = {f"JUPYTER_{name}_DIR": str(home / name.lower()) for name in ("CONFIG", "DATA")}
     own["JUPYTER_RUNTIME_DIR"] = runtime
     own["IPYTHONDIR"] = str(home / "ipython")
-    python_path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    return {**os.environ, **own, "HOME": str(home), "PYTHONPATH": python_path}
+    home.mkdir(parents=True, exist_ok=True)
+    python_path = [*map(str, packages), str(ROOT), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, **own, "HOME": str(home), "PYTHONPATH": os.pathsep.join(filter(None, python_path))}
+
+
+def _ask_no_questions(home: Path) -> None:
+    """Answer JupyterLab's question whether it may fetch news; without an answer a dialog opens."""
+    notices = home / "config" / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
+    notices.mkdir(parents=True, exist_ok=True)
+    (notices / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
 
 
 def _free_port() -> int:
@@ -86,14 +91,28 @@ def _free_port() -> int:
 
 
 @contextlib.contextmanager
-def _serving(folder: Path, command: list[str], port: int, token: str) -> Generator[Server]:
+def serving(folder: Path, command: Callable[[int, str], list[str]]) -> Generator[Server]:
+    """Run `command(port, token)` in `folder`, a server on loopback, until the block ends.
+
+    It gets a home directory of its own in the folder's parent, and imports what the folder has. Raise RuntimeError with
+    the end of its log if it does not start.
+    """
+    port, token = _free_port(), secrets.token_hex(16)
+    with _serving(
+        folder, command(port, token), port, token, home=folder.parent / f"{folder.name}.home"
+    ) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _serving(folder: Path, command: list[str], port: int, token: str, home: Path) -> Generator[Server]:
     """Run a server until the block ends. Raise RuntimeError with the end of its log if it does not start."""
-    log_path = folder / ".home" / "server.log"
     runtime = tempfile.TemporaryDirectory(prefix="jupyter-")
-    environment = _home(folder, runtime.name)
+    environment = _environment(home, runtime.name, folder)
+    log_path = home / "server.log"
     with open(log_path, "ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", *command], cwd=folder, env=environment, stdout=log, stderr=log
+            command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
         )
     try:
         give_up = time.monotonic() + _START_S
@@ -106,13 +125,21 @@ def _serving(folder: Path, command: list[str], port: int, token: str) -> Generat
             time.sleep(0.05)
         yield Server(folder, port, token, log_path, process)
     finally:
-        process.terminate()
-        try:
-            process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(10)
+        _stop(process)
         runtime.cleanup()
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End a server and what has started it, which are a process group of their own; wait until all are gone."""
+    give_up = time.monotonic() + _STOP_S
+    with contextlib.suppress(ProcessLookupError):  # that is the aim
+        os.killpg(process.pid, signal.SIGTERM)
+        while time.monotonic() < give_up:
+            process.poll()  # a process that has ended stays in its group until it is waited for
+            os.killpg(process.pid, 0)
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(10)
 
 
 @contextlib.contextmanager
@@ -120,6 +147,7 @@ def jupyter_lab(folder: Path) -> Generator[Server]:
     """Serve `folder` with JupyterLab on loopback, behind a token."""
     port, token = _free_port(), secrets.token_hex(16)
     command = [
+        *_PYTHON,
         "jupyterlab",
         "--no-browser",
         "--ip=127.0.0.1",
@@ -133,16 +161,8 @@ def jupyter_lab(folder: Path) -> Generator[Server]:
         "--KernelManager.shutdown_wait_time=1",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]
-    with _serving(folder, command, port, token) as server:
-        yield server
-
-
-@contextlib.contextmanager
-def voila(folder: Path, notebook: str) -> Generator[Server]:
-    """Serve one notebook as a page with Voila, on loopback."""
-    port = _free_port()
-    command = ["voila", notebook, "--no-browser", "--Voila.ip=127.0.0.1", f"--port={port}"]
-    with _serving(folder, command, port, "") as server:
+    _ask_no_questions(folder / ".home")
+    with _serving(folder, command, port, token, home=folder / ".home") as server:
         yield server
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Sequence
 
 import typer
 from pydantic import ValidationError
@@ -40,6 +41,14 @@ def help_text(docstring: str | None) -> str:
         keep_lines = any(line.startswith("  ") for line in lines)
         parts.append("\b\n" + paragraph if keep_lines else " ".join(lines))
     return "\n\n".join(parts)
+
+
+def chosen_parts(only: str, parts: Sequence[str]) -> list[str]:
+    """Return the parts that an option such as "frames,lips" names. Raise UserError for one that is unknown."""
+    chosen = [part.strip() for part in only.split(",")]
+    if unknown := set(chosen) - set(parts):
+        raise UserError(f"unknown part {unknown.pop()!r}; known are {', '.join(parts)}")
+    return chosen
 
 
 def run_app(app: typer.Typer, name: str) -> None:

@@ -20,7 +20,8 @@ import pandas as pd
 import typer
 
 from experiments.match_clip.match import FPS, draw, write_script
-from experiments.measuring import analysis, plots
+from experiments.measuring import analysis, plots, run_plots
+from experiments.measuring.plot_parts import DOC_DPI
 from experiments.sweeping.sweep import RESULTS, load_results, results_id
 from experiments.tools.command_line import help_text, new_app, run_app
 
@@ -64,13 +65,17 @@ def tuning_pictures(results: Path, out: Path, cost: str = "minicpmo_h100") -> di
     best = analysis.recommend(rows, KNOBS)
     table = analysis.by_setting(rows, KNOBS, HEATED)
     shown = results_id(folder)
-    title = f"{shown}, {cost}: {_SEEN}"
-    front = analysis.pareto_front(table, ["missed_3s", "busy_share"])
+    run_id = f"{shown}, {cost}: {_SEEN}"
+    front = analysis.pareto_front(table, analysis.OBJECTIVES)
+    objectives = analysis.OBJECTIVES
     for name, figure in (
-        ("heat_maps", plots.heat_maps(table, stride, threshold, cap, HEATED, title, best.setting)),
-        ("pareto", plots.pareto_figure(table, front, "busy_share", "missed_3s", KNOBS, title, best.setting)),
+        ("heat_maps", plots.heat_maps(table, stride, threshold, cap, HEATED, run_id, best.setting)),
+        (
+            "pareto",
+            plots.pareto_figure(table, front, "busy_share", "missed_3s", objectives, run_id, best.setting),
+        ),
     ):
-        figure.savefig(out / f"tuning_{name}.png", dpi=90)
+        figure.savefig(out / f"tuning_{name}.png", dpi=DOC_DPI)
         made[f"tuning_{name}.png"] = shown
     # 2) the sweeps of one setting
     for sweep, knob, by in ONE_KNOB:
@@ -79,7 +84,7 @@ def tuning_pictures(results: Path, out: Path, cost: str = "minicpmo_h100") -> di
         table = analysis.by_setting(rows, [knob, by], SHOWN)
         shown = results_id(folder)
         figure = plots.knob_figure(table, knob, SHOWN, by, f"{shown}: {_SEEN}")
-        figure.savefig(out / f"tuning_{sweep}.png", dpi=90)
+        figure.savefig(out / f"tuning_{sweep}.png", dpi=DOC_DPI)
         made[f"tuning_{sweep}.png"] = shown
     return made
 
@@ -88,8 +93,8 @@ def model_picture(out: Path) -> dict[str, str]:
     """Draw MiniCPM-o's stages in its own code and in ours into `out`, from bench_model's saved results."""
     results = json.loads(MODEL_RESULTS.read_text())
     one = next(iter(results.values()))
-    title = f"MiniCPM-o 4.5, {one['weights']} weights of the full size, {one['frames']} frames, {one['gpu']}"
-    plots.before_after_figure(results, title).savefig(out / "minicpmo_stages.png", dpi=90)
+    run_id = f"MiniCPM-o 4.5, {one['weights']} weights of the full size, {one['frames']} frames, {one['gpu']}"
+    run_plots.before_after_figure(results, run_id).savefig(out / "minicpmo_stages.png", dpi=DOC_DPI)
     return {"minicpmo_stages.png": MODEL_RESULTS.name}
 
 

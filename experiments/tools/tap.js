@@ -18,8 +18,11 @@
   const worklet = `registerProcessor("tap", class extends AudioWorkletProcessor {
     process([input]) {
       const samples = input[0] ? input[0].slice() : new Float32Array(128);
-      // Now and then the browser gives two blocks the same number, and makes up for it in the next.
-      this.at = currentFrame > this.at + 128 + 1024 || this.at === undefined ? currentFrame : this.at + 128;
+      // Now and then the browser gives two blocks the same number, and makes up for it in the next. Where it left blocks
+      // out, the numbers stay ahead.
+      const next = this.at + 128;
+      this.ahead = currentFrame > next ? (this.ahead ?? 0) + 1 : 0;
+      this.at = this.at === undefined || this.ahead > 16 || currentFrame > next + 1024 ? currentFrame : next;
       this.port.postMessage([this.at, samples], [samples.buffer]);
       return true;
     }

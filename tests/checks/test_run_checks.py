@@ -59,6 +59,7 @@ FAKED = {
     "read_gpu": Gpu,
     "find_browser": lambda: None,
     "ask_server": lambda url: (None, "does not answer (Test)"),
+    "commentator_states": lambda settings: [],
 }
 
 
@@ -137,7 +138,8 @@ def test_this_machine_runs_the_baseline(tmp_path):
         lines
     )
     assert "FFmpeg" in lines["video and sound"]["found"] and " s" in lines["embedded voice"]["found"]
-    assert lines["checkpoint"]["ok"] is None
+    assert lines["checkpoint"]["ok"] is None and lines["commentator baseline"]["ok"] is True
+    assert "no server answers at http://127.0.0.1:1/v1" in lines["commentator openai"]["found"]
     assert "sk-secret-of-mine" not in done.stdout + done.stderr
     assert not list(tmp_path.iterdir())
 

@@ -97,7 +97,7 @@ def test_other_seed_gives_another_log():
     logs = []
     for seed in (1, 2):
         commentator = ScriptedCommentator(cost=CostModel(1.3, 0.2, 5.0, 1.5, 0.75), seed=seed)
-        logs.append(json.dumps(what_if(60.0, commentator=commentator).log.cycle_rows))
+        logs.append(json.dumps(list(what_if(60.0, commentator=commentator).log.cycle_rows)))
     assert logs[0] != logs[1]
 
 

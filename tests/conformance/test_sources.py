@@ -10,9 +10,11 @@ from commentator_lib.media import Frame
 from commentator_lib.sources.base import SourceInfo
 from commentator_lib.sources.frames import FramesSource
 from commentator_lib.sources.playlist import Playlist
-from commentator_lib.sources.recording import RecordedSource, SourceRecorder
+from commentator_lib.sources.recorded import RecordedSource
+from commentator_lib.sources.recording import SourceRecorder
+from commentator_lib.sources.stream import open_stream
 from commentator_lib.sources.synthetic import SyntheticSource
-from commentator_lib.sources.video import FileSource, StreamSource
+from commentator_lib.sources.video import FileSource
 from tests.conftest import make_clip, picture
 
 
@@ -59,7 +61,7 @@ class TestCamera(SourceConformance):
     most_frames = 12
 
     def make(self):
-        return StreamSource("testsrc2=size=64x36:rate=25,realtime", 64, "lavfi")
+        return open_stream("testsrc2=size=64x36:rate=25,realtime", 64, container_format="lavfi")
 
 
 class TestListOfArrays(SourceConformance):

@@ -42,7 +42,7 @@ class Film:
 
     path: Path
     pictures: list[tuple[float, np.ndarray]]  # time in seconds, (H, W, 3) uint8 RGB
-    sound: np.ndarray  # (N,) float32, 48 kHz
+    sound: np.ndarray  # the voice, (N,) float32, 48 kHz
     progress: list[float]  # shares of the whole, as they were reported
 
 
@@ -50,7 +50,8 @@ def decode(path: Path, progress: list[float]) -> Film:
     with av.open(str(path)) as file:
         pictures = [(float(f.pts * f.time_base), f.to_ndarray(format="rgb24")) for f in file.decode(video=0)]
     with av.open(str(path)) as file:
-        sound = np.concatenate([f.to_ndarray().ravel() for f in file.decode(audio=0)])
+        voice = file.streams.audio[-1]
+        sound = np.concatenate([f.to_ndarray().ravel() for f in file.decode(voice)])
     return Film(path, pictures, sound, progress)
 
 

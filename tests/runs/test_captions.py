@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from commentator_lib.runs.captions import cues, write_vtt
+from commentator_lib.runs.captions import cues, write_srt, write_vtt
 
 
 def test_vtt_names_the_commentator(run, tmp_path):
@@ -15,6 +15,16 @@ def test_vtt_names_the_commentator(run, tmp_path):
     text = (tmp_path / "out.vtt").read_text()
     assert text.startswith("WEBVTT\n\n00:00:0") and text.count("<v scripted>") == count > 1
     assert "..." not in text
+
+
+def test_srt_numbers_the_same_cues(run, tmp_path):
+    count = write_srt(run, tmp_path / "out.srt")
+    blocks = (tmp_path / "out.srt").read_text().strip().split("\n\n")
+    assert len(blocks) == count == write_vtt(run, tmp_path / "out.vtt")
+    times = [line for line in (tmp_path / "out.vtt").read_text().splitlines() if "-->" in line]
+    for k, (block, time) in enumerate(zip(blocks, times, strict=True), start=1):
+        number, when, words = block.split("\n")
+        assert int(number) == k and when == time.replace(".", ",") and words == cues(run)[k - 1].text
 
 
 def cues_of(*captions, heard_to_s):

@@ -9,12 +9,19 @@ import av
 import numpy as np
 import pytest
 
+from commentator_lib.commentators.scripted import CostModel, ScriptedCommentator
+from commentator_lib.runs.caption_painter import CaptionPainter
 from commentator_lib.runs.captions import cues
-from commentator_lib.runs.export_video import fit, write_mp4, write_wav
+from commentator_lib.runs.export_video import write_mp4, write_wav
 from commentator_lib.runs.log import finish_run
+from commentator_lib.runs.planes import PictureFitter
 from commentator_lib.runs.reader import load_run, read_shown
-from commentator_lib.runs.timeline import ExportError, timeline, voice_track
+from commentator_lib.runs.timeline import ExportError, timeline, voice_intervals, voice_track
+from commentator_lib.session import LiveSession
+from commentator_lib.settings import Settings
+from commentator_lib.sound.loudness import measure
 from commentator_lib.sources.open import demo_clips
+from commentator_lib.video_writer import H264Writer, SoundTrack
 from tests.conftest import level_dbfs, small_disk
 
 
@@ -96,7 +103,7 @@ def test_clip_that_changed_or_went_is_refused(killed, tmp_path):
     (folder / "run.json").write_text(json.dumps(header))
     with pytest.raises(ExportError, match="not the one"):
         write_mp4(load_run(folder), tmp_path / "out.mp4")
-    header["clip_sha256"] = {"gone.mp4": "0"}
+    header |= {"source": ["gone.mp4"], "clip_sha256": {"gone.mp4": "0"}}
     (folder / "run.json").write_text(json.dumps(header))
     with pytest.raises(ExportError, match="gone.mp4 is gone"):
         write_mp4(load_run(folder), tmp_path / "out.mp4")
@@ -123,11 +130,164 @@ def test_full_disk_is_one_line_and_leaves_no_half_a_film(run, tmp_path):
         assert list(disk.iterdir()) == []
 
 
-@pytest.mark.parametrize("size", [(10, 10), (200, 50), (50, 200), (1, 1), (321, 181)])
-def test_fit_keeps_the_aspect_and_fills_with_black(size):
+@pytest.mark.parametrize("size", [(10, 10), (200, 50), (50, 200), (1, 1), (321, 181), (320, 180)])
+@pytest.mark.parametrize("decoded", [False, True])
+def test_pictures_keep_their_aspect_and_are_filled_up_with_black(size, decoded):
     width, height = size
-    out = fit(np.full((height, width, 3), 255, np.uint8), 320, 180)
+    picture = np.full((height, width, 3), 255, np.uint8)
+    given = av.VideoFrame.from_ndarray(picture, format="rgb24")
+    out = PictureFitter(320, 180).fitted(given.reformat(format="yuv420p") if decoded else picture)
+    out = out.to_ndarray(format="rgb24")
     lit = (out[..., 0] > 128).nonzero()
     h, w = np.ptp(lit[0]) + 1, np.ptp(lit[1]) + 1
     assert out.shape == (180, 320, 3) and (h >= 179 or w >= 319)
     assert w / h == pytest.approx(width / height, rel=0.05)
+    assert (PictureFitter(320, 180).fitted(None).to_ndarray(format="rgb24") == 0).all()
+
+
+@pytest.mark.parametrize("colorspace", ["ITU709", "ITU601"])
+def test_pictures_of_other_colours_look_the_same_among_the_others(colorspace):
+    red = np.zeros((90, 160, 3), np.uint8)
+    red[:] = (200, 40, 60)
+    made = av.VideoFrame.from_ndarray(red, format="rgb24")
+    hd = made.reformat(format="yuv420p", dst_colorspace=colorspace)
+    other = made.reformat(format="yuv420p", dst_colorspace="ITU709")
+    fitter = PictureFitter(160, 90, like=hd)
+    for given in (hd, other, red):
+        fitted = fitter.fitted(given).to_ndarray()  # without its mark: the file has that of `hd`
+        marked = av.VideoFrame.from_ndarray(fitted, format="yuv420p")
+        seen = marked.reformat(format="rgb24", src_colorspace=colorspace).to_ndarray()
+        assert np.abs(seen.astype(int) - red).max() < 8
+
+
+def test_the_decoder_keeps_its_pictures_to_itself():
+    picture = av.VideoFrame.from_ndarray(np.full((90, 160, 3), 90, np.uint8), format="rgb24")
+    picture = picture.reformat(format="yuv420p")
+    painter = CaptionPainter(160, 90, "somebody")
+    before = picture.to_ndarray()
+    painted = painter.painted(picture, "A goal!")
+    assert np.array_equal(picture.to_ndarray(), before)
+    seen = painted.to_ndarray(format="gray").astype(int)
+    assert (seen[:40] == seen[0, 0]).all() and seen.max() > 180 and seen[60:86].min() < 60
+    assert np.array_equal(painter.painted(picture, "A goal!").to_ndarray(), painted.to_ndarray())
+
+
+# --- a source with sound
+
+
+TONE_HZ, BEEP_S = 500, 2.0
+
+
+@pytest.fixture(scope="module")
+def sounding_run(tmp_path_factory):
+    """Return a run of a clip of 5 s that flashes and beeps at 2 s over a steady tone, with a tone as voice."""
+    folder = tmp_path_factory.mktemp("sounding")
+    at_s = np.arange(5 * 48_000) / 48_000
+    sound = 0.05 * np.sin(2 * np.pi * TONE_HZ * at_s)
+    beeps = (at_s >= BEEP_S) & (at_s < BEEP_S + 0.2)
+    sound[beeps] += 0.5 * np.sin(2 * np.pi * 3000 * at_s[beeps])
+    with H264Writer(
+        folder / "clip.mp4",
+        320,
+        180,
+        25,
+        encoder={"preset": "ultrafast"},
+        sound_tracks=[SoundTrack("crowd", channels=2)],
+    ) as video:
+        for k in range(125):
+            flash = 220 if BEEP_S <= k / 25 < BEEP_S + 0.2 else 60
+            video.write(np.full((180, 320, 3), flash, np.uint8))
+            piece = sound[k * 1920 : (k + 1) * 1920].astype(np.float32)
+            video.write_sound(np.stack([piece, piece], axis=1), k * 1920)
+    LiveSession(
+        str(folder / "clip.mp4"),
+        Settings(change_threshold=0.0, commentator="scripted"),
+        commentator=ScriptedCommentator(
+            ["Somebody runs. It is fast."], CostModel(0.5, 0, 1.5, 0, 0.2), "tone"
+        ),
+        mode="what-if",
+        run_dir=folder / "run",
+    ).run()
+    return load_run(folder / "run")
+
+
+def sound_tracks(path):
+    """Return a file's sound tracks by title, (N, channels) float32."""
+    found = {}
+    with av.open(str(path)) as file:
+        titles = [stream.metadata["handler_name"] for stream in file.streams.audio]
+    for k, title in enumerate(titles):
+        with av.open(str(path)) as file:
+            found[title] = np.concatenate([f.to_ndarray().T for f in file.decode(audio=k)])
+    return found
+
+
+def strength(samples, hz, from_s, to_s):
+    """Return the amplitude of a tone within (N,) samples."""
+    part = samples[round(from_s * 48_000) : round(to_s * 48_000)]
+    wave = np.exp(-2j * np.pi * hz * np.arange(len(part)) / 48_000)
+    return 2 * abs(np.mean(part * wave))
+
+
+def test_mix_programme_and_voice_are_in_step_with_the_picture(sounding_run, tmp_path):
+    write_mp4(sounding_run, tmp_path / "out.mp4")
+    tracks = sound_tracks(tmp_path / "out.mp4")
+    assert list(tracks) == ["mix", "programme", "voice"]
+    assert [t.shape[1] for t in tracks.values()] == [2, 2, 1]
+    with av.open(str(tmp_path / "out.mp4")) as file:
+        light = [
+            (float(f.pts * f.time_base), f.to_ndarray(format="gray").mean()) for f in file.decode(video=0)
+        ]
+    flash_s = next(at_s for at_s, level in light if level > 140)
+    beep_s = (np.abs(tracks["programme"][:, 0]) > 0.2).argmax() / 48_000
+    assert beep_s == pytest.approx(flash_s, abs=0.005)
+    mix, programme, voice = (tracks[name][:, 0] for name in ("mix", "programme", "voice"))
+    assert {len(mix), len(programme), len(voice)} <= set(range(len(mix) - 1024, len(mix) + 1025))
+    zero_s, _ = timeline(sounding_run, read_shown(sounding_run.folder))
+    from_s, to_s = (at_s - zero_s for at_s in voice_intervals(sounding_run)[0])
+    assert to_s - from_s > 0.5
+    quiet = strength(mix, TONE_HZ, from_s + 0.02, to_s) / strength(programme, TONE_HZ, from_s + 0.02, to_s)
+    assert 20 * np.log10(quiet) == pytest.approx(-12, abs=1)
+    assert measure(tracks["mix"], 48_000).true_peak_dbtp <= -1
+
+
+@pytest.mark.parametrize("track, channels", [("mix", 2), ("programme", 2), ("voice", 1)])
+def test_wav_of_each_track(sounding_run, tmp_path, track, channels):
+    seconds = write_wav(sounding_run, tmp_path / "out.wav", track)
+    zero_s, end_s = timeline(sounding_run, read_shown(sounding_run.folder))
+    assert seconds == pytest.approx(end_s - zero_s, abs=1e-3)
+    with wave.open(str(tmp_path / "out.wav")) as file:
+        assert (file.getframerate(), file.getnchannels()) == (48_000, channels)
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, channels)[:, 0] / 32768
+    beep, hum = (strength(samples, hz, BEEP_S, len(samples) / 48_000) for hz in (3000, TONE_HZ))
+    assert (beep > 0.001, hum > 0.005) == (track != "voice", track != "voice")
+
+
+def test_silent_source_has_the_voice_alone(tmp_path):
+    LiveSession(
+        "synthetic:4",
+        Settings(change_threshold=0.0, commentator="scripted"),
+        commentator=ScriptedCommentator(["It moves."], CostModel(0.5, 0, 1.5, 0, 0.2), "tone"),
+        mode="what-if",
+        run_dir=tmp_path / "run",
+    ).run()
+    silent = load_run(tmp_path / "run")
+    write_mp4(silent, tmp_path / "out.mp4")
+    assert list(sound_tracks(tmp_path / "out.mp4")) == ["voice"]
+    assert write_wav(silent, tmp_path / "out.wav") > 3
+    with pytest.raises(ExportError, match="no mix to export"):
+        write_wav(silent, tmp_path / "mix.wav", "mix")
+
+
+def test_part_of_a_run_is_as_long_as_asked_and_shows_what_was_seen_then(run, film, tmp_path):
+    part = tmp_path / "part.mp4"
+    zero_s, _ = timeline(run, read_shown(run.folder))
+    write_mp4(run, part, from_s=zero_s + 2.0, to_s=zero_s + 4.0)
+    with av.open(str(part)) as file:
+        assert file.duration / av.time_base == pytest.approx(2.0, abs=0.3)
+        pictures = [(f.time, f.to_ndarray(format="rgb24")) for f in file.decode(video=0)]
+    at_s, seen = pictures[10]
+    same = min(film.pictures, key=lambda one: abs(one[0] - (at_s + 2.0)))[1]
+    assert np.abs(seen.astype(int) - same).mean() < 6
+    with pytest.raises(ExportError, match="nothing was shown"):
+        write_mp4(run, tmp_path / "none.mp4", from_s=1e6)

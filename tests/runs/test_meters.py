@@ -80,3 +80,14 @@ def test_torchs_own_count_of_memory_is_read_only_where_it_holds_a_gpu(monkeypatc
     assert meters.torch_vram_bytes() is None
     monkeypatch.delitem(sys.modules, "torch")
     assert meters.torch_vram_bytes() is None
+
+
+def test_freed_memory_is_given_back(monkeypatch):
+    trimmed = []
+    monkeypatch.setattr(meters, "_malloc_trim", lambda: trimmed.append)
+    monkeypatch.setattr(meters.sys, "platform", "linux")
+    meters.give_back_freed_memory()
+    assert trimmed == [0]
+    monkeypatch.setattr(meters, "_malloc_trim", lambda: None)  # another C library
+    meters.give_back_freed_memory()
+    assert trimmed == [0]

@@ -42,6 +42,7 @@ def test_the_table_is_written_at_the_end(tmp_path):
 def test_a_killed_run_gets_its_table(tmp_path):
     log = RunLog(tmp_path / "run", {})
     noticed(log)
+    log.close()
     assert finish_run(tmp_path / "run")
     assert len(pd.read_parquet(tmp_path / "run" / "events.parquet")) == 2
 

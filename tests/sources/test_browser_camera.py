@@ -117,6 +117,76 @@ def test_first_page_counts_and_another_may_take_over_when_it_goes():
     assert len(s.arrivals) == 2
 
 
+# --- the microphone
+
+
+def pcm(seconds=0.1, value=500):
+    return np.full((round(48_000 * seconds), 2), value, np.int16).tobytes()
+
+
+def test_without_being_asked_there_is_no_sound():
+    camera = Camera()
+    assert camera.widget.source().info.has_sound is False
+    assert source().read_sound() == []
+
+
+def test_sound_has_the_media_time_of_the_frames_that_were_taken_then():
+    camera = Camera()
+    camera.widget.microphone = True
+    s = camera.widget.source()
+    assert s.info.has_sound
+    camera.says("sound", buffers=[pcm()], seq=1, taken=999.0)  # before any frame: whose page is not known yet
+    camera.says("frame", buffers=[JPEG], seq=1, taken=1000.0)
+    camera.says("sound", buffers=[pcm()], seq=2, taken=999.95)
+    assert s.read_sound() == []
+    assert s.read().pts_s == 0.0
+    for k in range(2):
+        camera.says("sound", buffers=[pcm()], seq=3 + k, taken=1000.05 + 0.1 * k)
+    camera.says("frame", buffers=[JPEG], seq=2, taken=1000.25)
+    assert s.read().pts_s == pytest.approx(0.25)
+    chunks = s.read_sound()
+    assert [c.from_s for c in chunks] == pytest.approx([0.0, 0.05, 0.15], abs=1e-6)
+    assert [c.samples.shape for c in chunks] == [(2400, 2), (4800, 2), (4800, 2)]
+    assert chunks[0].samples.dtype == np.int16 and chunks[0].sample_rate_hz == 48_000
+    assert s.read_sound() == []
+    assert [c["seq"] for c in camera.sent if c["kind"] == "got sound"] == [1, 2, 3, 4]
+
+
+def test_sound_that_is_not_read_is_bounded_and_that_of_another_page_is_left_out():
+    camera = Camera()
+    camera.widget.microphone = True
+    s = camera.widget.source()
+    camera.says("frame", buffers=[JPEG], seq=1, taken=0.0)
+    s.read()
+    for k in range(100):
+        camera.says("sound", buffers=[pcm()], seq=k, taken=0.1 * k)
+        camera.says("sound", "b", buffers=[pcm()], seq=k, taken=500.0)
+    chunks = s.read_sound()
+    assert len(chunks) == 20 and chunks[-1].from_s == pytest.approx(9.9)
+
+
+def test_media_time_goes_on_where_another_page_with_another_clock_takes_over():
+    camera = Camera()
+    camera.widget.microphone = True
+    s = camera.widget.source()
+    camera.says("frame", buffers=[JPEG], seq=1, taken=time.time())
+    first = s.read()
+    camera.says("bye")
+    camera.says("frame", "b", buffers=[JPEG], seq=1, taken=77.0)
+    second = s.read()
+    camera.says("sound", "b", buffers=[pcm()], seq=1, taken=77.0)
+    assert first.pts_s < second.pts_s < first.pts_s + 2
+    assert s.read_sound()[0].from_s == pytest.approx(second.pts_s, abs=0.002)
+
+
+def test_media_time_of_frames_grows_whatever_the_page_says():
+    s = source()
+    for taken in (5.0, 5.04, 5.04, 5.01):
+        s.offer(JPEG, taken)
+    times = [s.read().pts_s for _ in range(4)]
+    assert times[0] == 0.0 and times[1] == pytest.approx(0.04) and np.all(np.diff(times) > 0)
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [

@@ -109,6 +109,29 @@ def test_what_is_no_picture_is_refused_at_the_first_frame_in_one_line(case):
         open_source([image])
 
 
+def test_one_picture_for_many_and_other_arrays_are_refused_with_a_hint():
+    with pytest.raises(SourceError, match=r"shape \(36, 64, 3\).*\[image\] makes frames of one picture"):
+        open_source(np.zeros((36, 64, 3), np.uint8))
+    with pytest.raises(SourceError, match=r"shape \(9,\); wanted is \(N, height, width, 3\)"):
+        open_source(np.zeros(9, np.uint8))
+
+
+def test_generator_that_fails_at_its_first_frame_is_one_line():
+    def frames():
+        yield from []
+        raise OSError("no camera\nnot even one")
+
+    with pytest.raises(SourceError, match="^the first frame cannot be read: OSError: no camera$"):
+        open_source(frames())
+
+
+@pytest.mark.parametrize("given", [lambda: pictures(2), b"bytes", {"a": 1}])
+def test_functions_bytes_and_tables_are_no_frames(given):
+    with pytest.raises(SourceError, match="is no source") as caught:
+        open_source(given)
+    assert ("call it" in str(caught.value)) == callable(given)
+
+
 def test_refused_source_leaves_a_log_and_no_failed_cycle():
     s = LiveSession(
         Pictures(2.0, lambda _: np.zeros((36, 64), np.uint8)),

@@ -5,9 +5,6 @@ Every server here serves a bounded number of bytes and ends with its test.
 
 from __future__ import annotations
 
-import contextlib
-import http.server
-import shutil
 import threading
 import time
 
@@ -17,7 +14,6 @@ import psutil
 import pytest
 
 from commentator_lib.commentators.scripted import CostModel, ScriptedCommentator
-from commentator_lib.media import Frame
 from commentator_lib.players.base import Player
 from commentator_lib.redact import redact_url
 from commentator_lib.runs.export_video import write_mp4
@@ -26,9 +22,9 @@ from commentator_lib.session import LiveSession
 from commentator_lib.settings import Settings, SettingsError
 from commentator_lib.sources.base import SourceError
 from commentator_lib.sources.open import is_stream, open_source
-from commentator_lib.sources.recording import RecordedSource, SourceRecorder, is_recorded
-from commentator_lib.sources.video import StreamSource
-from tests.conftest import ToneVoice, make_clip
+from commentator_lib.sources.recorded import is_recorded
+from commentator_lib.sources.stream import open_stream
+from tests.conftest import ToneVoice, make_clip, serve
 
 pytestmark = pytest.mark.realtime
 
@@ -36,31 +32,7 @@ CAMERA = "testsrc2=size=320x180:rate=25,realtime"
 
 
 def camera():
-    return StreamSource(CAMERA, 320, "lavfi")
-
-
-@contextlib.contextmanager
-def serve(respond):
-    """Start a server on loopback whose GET is answered by `respond(handler)`; yield its address."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            with contextlib.suppress(ConnectionError):
-                respond(self)
-
-        def log_message(self, *args):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(10)
+    return open_stream(CAMERA, 320, container_format="lavfi")
 
 
 def send_file(path, share=1.0):
@@ -148,13 +120,15 @@ def test_camera_is_live_and_each_frame_is_stamped_when_it_comes(monkeypatch):
     monkeypatch.setattr(source, "read", timed_read)
     s = session(source, duration_s=2.0, players=[sees]).run()
     assert s.source.info.live and s.source.info.duration_s is None
-    # As many as the camera has made by then: on a busy machine a run may end later than asked.
+    # As many as the camera has made by then: a busy machine may run on for longer than asked,
+    # and may miss some of them.
     made = 25 * (max(read_s.values()) - opened_s) + 1
-    assert 40 <= s.log.header["frames_captured"] <= made
+    assert made / 2 <= s.log.header["frames_captured"] <= made
     assert sees.frames
     for frame in sees.frames:
-        after_s = read_s.get(frame.index + 1, time.monotonic())
-        assert read_s[frame.index] <= frame.captured_at_s <= after_s
+        assert opened_s <= frame.captured_at_s <= read_s[frame.index]
+    age_s = [read_s[f.index] - f.captured_at_s for f in sees.frames]
+    assert np.median(age_s) < 0.1
     assert (s.log.cycles.outcome == "spoken").sum() >= 1
 
 
@@ -188,13 +162,13 @@ def test_url_with_a_length_is_played_at_its_own_pace(tmp_path):
 def test_stream_that_breaks_off_ends_the_run_with_its_reason(tmp_path):
     path = make_clip(tmp_path / "c.ts", frames=100, container="mpegts", noise=True, width=160, height=90)
     with serve(send_file(path, 0.5)) as address:
-        s = session(f"{address}/c.ts").run()
+        s = session(f"{address}/c.ts", settings={"reconnect_for_s": 0}).run()
     assert 20 <= s.log.header["frames_captured"] < 100
     assert s.status.state == "ended"
 
 
-def test_stream_that_falls_silent_ends_after_its_time_out(tmp_path, monkeypatch):
-    monkeypatch.setattr("commentator_lib.sources.video._READ_TIMEOUT_S", 1.0)
+def test_stream_that_falls_silent_is_lost(tmp_path, monkeypatch):
+    monkeypatch.setattr("commentator_lib.sources.live._LOST_S", 1.0)
     path = make_clip(tmp_path / "c.ts", frames=400, container="mpegts", noise=True, width=320, height=180)
     data, gone = path.read_bytes(), threading.Event()
 
@@ -206,10 +180,10 @@ def test_stream_that_falls_silent_ends_after_its_time_out(tmp_path, monkeypatch)
         gone.wait(30)
 
     with serve(respond) as address:
-        s = session(f"{address}/c.ts").run()
+        s = session(f"{address}/c.ts", settings={"reconnect_for_s": 0}).run()
         gone.set()
-    assert s.log.header["frames_captured"] > 20
-    assert "breaks off" in s.log.header["source_problem"]
+    assert s.log.header["frames_captured"] >= 1  # of a backlog only the newest picture is taken
+    assert "nothing came for" in s.log.header["source_problem"]
 
 
 def test_page_that_is_no_video():
@@ -226,62 +200,6 @@ def test_address_that_is_gone():
     with serve(lambda handler: handler.send_error(404)) as address:
         with pytest.raises(SourceError, match="cannot be opened .*404"):
             open_source(f"{address}/x.mp4")
-
-
-def pictures(count, size=(36, 64)):
-    rng = np.random.default_rng(0)
-    return [Frame(2 * k, 0.0, k / 25, rng.integers(0, 256, (*size, 3), dtype=np.uint8)) for k in range(count)]
-
-
-def test_recording_gives_the_frames_back_under_their_own_numbers(tmp_path):
-    recorder = SourceRecorder(tmp_path, 25.0)
-    for frame in pictures(30):
-        recorder.push(frame)
-    recorder.close()
-    assert recorder.problem == "" and recorder.dropped == 0
-    recording = RecordedSource(tmp_path)
-    found = [f.index for f in iter(recording.read, None)]
-    assert found == [2 * k for k in range(30)]
-    recording.close()
-
-
-def test_recording_that_was_killed_can_be_read(tmp_path):
-    (tmp_path / "run").mkdir()
-    recorder = SourceRecorder(tmp_path / "run", 25.0)
-    for frame in pictures(120):
-        recorder.push(frame)
-        time.sleep(0.002)
-    index = tmp_path / "run" / "source.csv"
-    end = time.monotonic() + 20
-    while not index.exists() or index.read_text().count("\n") < 100:
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    shutil.copytree(tmp_path / "run", tmp_path / "killed")  # the file as it is on the disk, never closed
-    recorder.close()
-    recording = RecordedSource(tmp_path / "killed")
-    assert len(list(iter(recording.read, None))) >= 60
-    recording.close()
-
-
-def test_recorder_that_cannot_keep_up_drops_and_counts(tmp_path, monkeypatch):
-    release = threading.Event()
-    monkeypatch.setattr(SourceRecorder, "_record", lambda self: release.wait(20))
-    recorder = SourceRecorder(tmp_path, 25.0)
-    for frame in pictures(80):
-        recorder.push(frame)
-    assert recorder.dropped == 30
-    release.set()
-    recorder._frames.get()
-    recorder.close()
-
-
-def test_recorder_that_cannot_write_says_so_and_the_run_goes_on(tmp_path):
-    recorder = SourceRecorder(tmp_path / "nowhere", 25.0)
-    for frame in pictures(100):
-        recorder.push(frame)
-        time.sleep(0.001)
-    recorder.close()
-    assert "not recorded any more" in recorder.problem and not recorder._thread.is_alive()
 
 
 def test_streams_are_closed():

@@ -195,3 +195,48 @@ def test_a_banner_that_grows_beside_a_cut_is_reported_whole_and_not_before_it_is
     assert event.facts["about"] == "substitution"
     assert "PELLORI" in event.facts["text"] and "OSTRELL" in event.facts["text"]
     assert 2.9 <= event.at_s <= 3.7 and event.detected_s <= 4.6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("word", ["GOAL", "LUN"])
+def test_a_goal_is_read_while_a_word_for_it_covers_the_names_but_not_another_match(word):
+    def draw(image, at_s):
+        covered = 7.0 <= at_s < 12.0
+        teams = (word, word) if covered else ("HAV", "NYM")
+        board(
+            image,
+            (0, 0) if at_s < 7.0 or (word == "LUN" and not covered) else (1, 0),
+            1500 + int(at_s),
+            teams,
+        )
+
+    events = reported(GraphicsWatcher(), frames(draw, 14.0), "score")
+    assert [e.facts["score"] for e in events] == ([[1, 0]] if word == "GOAL" else [])
+    assert all(e.detected_s <= 9.0 for e in events)
+
+
+@pytest.mark.slow
+def test_a_board_that_shrinks_to_codes_keeps_its_score():
+    def draw(image, at_s):
+        if at_s < 7.0:
+            image[16:46, 20:440] = (16, 24, 60)
+            put(image, f"25:{int(at_s):02d}", 26, 37)
+            put(image, "HARROW VALE", 110, 37)
+            put(image, "0-0", 275, 37)
+            put(image, "NYMARK", 330, 37)
+        elif at_s >= 9.0:
+            board(image, (1, 0), 1500 + int(at_s), x=30)
+
+    (event,) = reported(GraphicsWatcher(), frames(draw, 15.0), "score")
+    assert event.facts["score"] == [1, 0] and event.facts["from"] == [0, 0]
+    assert event.detected_s <= 12.5
+
+
+@pytest.mark.slow
+def test_a_board_that_is_first_seen_while_it_celebrates_is_read_when_its_names_are_back():
+    def draw(image, at_s):
+        teams = ("GOAL", "!") if at_s < 5.0 else ("HAV", "NYM")
+        board(image, (0, 0) if at_s < 9.0 else (1, 0), 1500 + int(at_s), teams)
+
+    (event,) = reported(GraphicsWatcher(), frames(draw, 12.0), "score")
+    assert event.facts["score"] == [1, 0] and event.facts["teams"] == ["HAV", "NYM"]

@@ -89,3 +89,34 @@ def test_a_clock_that_counts_down_is_set_anew_or_shows_a_replay(shown, past):
     for at_s, seconds in enumerate(shown):
         clock.push(seconds, float(at_s))
     assert clock.in_past(float(len(shown)), 1.2) is past
+
+
+def test_a_clock_that_runs_goes_on_as_expected():
+    clock = MatchClock()
+    for k in range(6):
+        clock.push(600 + k, 10.0 + k)
+    assert clock.goes_on(607, 17.0) and clock.goes_on(612, 22.5)
+    assert not clock.goes_on(600, 17.0) and not clock.goes_on(640, 17.0)
+    assert not MatchClock().goes_on(600, 0.0)
+
+
+def test_a_clock_that_is_misread_once_shows_no_past():
+    clock = MatchClock()
+    for k in range(6):
+        clock.push(600 + k, 10.0 + k)
+    clock.push(616, 16.0)
+    clock.push(607, 17.0)
+    assert not clock.in_past(17.0)
+
+
+@pytest.mark.parametrize(
+    ("clock_s", "is_past"),
+    [(2702, False), (1500, True)],
+    ids=["a second half", "a look back into the first half"],
+)
+def test_a_clock_that_goes_back_after_stoppage_time(clock_s, is_past):
+    clock = MatchClock()
+    for k in range(6):
+        clock.push(2700 + 120 + k, 10.0 + k)
+    clock.push(clock_s, 30.0)
+    assert clock.in_past(30.0) is is_past

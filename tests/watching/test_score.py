@@ -72,6 +72,43 @@ def test_a_fall_is_a_correction_and_needs_more_readings():
     assert change.correction and change.first_s == 0.0
 
 
-def test_a_step_that_no_sport_knows_is_not_believed():
+def test_a_step_that_no_sport_knows_is_not_reported():
     votes = ScoreVotes((0, 0))
-    assert push(votes, (6, 4), 0.0, 30.0) == [] and votes.score == (0, 0)
+    assert push(votes, (6, 4), 0.0, 3.8) == [] and votes.score == (0, 0)
+    assert push(votes, (6, 4), 3.8, 30.0) == []
+
+
+def test_what_stands_for_long_is_a_new_start_from_which_goals_count():
+    votes = ScoreVotes((1, 34))  # the minutes of a clock, taken for a number of the score
+    assert push(votes, (1, 2), 0.0, 6.0) == [] and votes.score == (1, 2)
+    (change,) = push(votes, (1, 3), 6.0, 1.0)
+    assert (change.before, change.score) == ((1, 2), (1, 3))
+
+
+def test_a_number_that_is_misread_for_long_makes_no_change_when_it_is_read_rightly_again():
+    votes = ScoreVotes((1, 0))
+    assert push(votes, (4, 7), 0.0, 6.0) == [] and votes.score == (4, 7)
+    assert push(votes, (1, 0), 6.0, 1.0) == [] and votes.score == (1, 0)
+    assert push(votes, (4, 8), 7.0, 2.0) == []
+
+
+def test_a_goal_after_a_long_misreading_is_a_change_from_the_score_before_it():
+    votes = ScoreVotes((1, 0))
+    push(votes, (4, 0), 0.0, 0.1)
+    push(votes, (1, 9), 1.0, 6.0)
+    (change,) = push(votes, (1, 1), 7.0, 1.0)
+    assert (change.before, change.score, change.correction) == ((1, 0), (1, 1), False)
+
+
+def test_a_score_read_in_other_places_is_a_new_start_and_no_correction():
+    votes = ScoreVotes((3, 1))
+    votes.doubt()
+    assert push(votes, (2, 1), 0.0, 1.0) == [] and votes.score == (2, 1)
+    (change,) = push(votes, (2, 2), 1.0, 1.0)
+    assert change.before == (2, 1)
+
+
+def test_a_goal_while_a_board_moves_is_a_change():
+    votes = ScoreVotes((1, 1))
+    votes.doubt()
+    assert [c.score for c in push(votes, (2, 1), 0.0, 1.0)] == [(2, 1)]

@@ -96,6 +96,28 @@ def test_a_roar_is_a_swell(rate_hz):
     assert events[0].importance == 2 and 8 < events[0].facts["rise_db"] < 25
 
 
+def gasp(db=-33.5, rate_hz=RATE_HZ, seconds=1.8, falls_db_s=9.0):
+    rng = np.random.default_rng(6)
+    t = np.arange(round(seconds * rate_hz)) / rate_hz
+    fall = 10 ** (-falls_db_s * np.maximum(0, t - 0.4) / 20)
+    return at_db(band(rng.standard_normal(len(t)), 200, 2500, rate_hz), db) * np.minimum(1, t / 0.2) * fall
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 48_000])
+def test_a_gasp_is_told_once_it_has_fallen_again(rate_hz):
+    (event,) = hear(mix(gasp(rate_hz=rate_hz), rate_hz=rate_hz), rate_hz)
+    assert event.kind == "gasp" and event.importance == 1
+    assert event.at_s == pytest.approx(START_S, abs=0.4) and event.detected_s - START_S < 1.6
+    assert 3 < event.facts["rise_db"] < 12.5
+
+
+def test_a_noise_that_stays_and_one_that_grows_slowly_are_no_gasp():
+    assert "gasp" not in kinds(hear(mix(gasp(seconds=5.0, falls_db_s=0.5))))
+    t = np.arange(4 * RATE_HZ) / RATE_HZ
+    slow = crowd(4, db=-34, seed=3) * np.minimum(t / 3, 1) * np.minimum(4 - t, 1)
+    assert "gasp" not in kinds(hear(mix(slow)))
+
+
 @pytest.mark.parametrize("piece_s", [0.005, 0.04, 1.0, 30.0])
 def test_pieces_of_any_length_give_the_same_events(piece_s):
     sound = mix(np.concatenate([whistle(), np.zeros(2 * RATE_HZ), roar(1.5)]))

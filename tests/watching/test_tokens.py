@@ -44,6 +44,26 @@ def test_digits_that_stand_apart_are_two_numbers():
     assert forms("75:52", step=0.05) == [("75:52", "clock")]
 
 
+@pytest.mark.parametrize("text", ["●1-0", "1-0V", "●1-0T", "D1:0", "1-0◆"])
+def test_a_crest_that_is_read_with_a_pair_is_left_out(text):
+    assert [form for _, form in forms(text)] == ["pair"] and forms(text)[0][0] in ("1-0", "1:0")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("●2", [("2", "number")]),
+        ("3◆", [("3", "number")]),
+        ("#9", [("#9", "other")]),
+        ("(1-0)", [("(1-0)", "other")]),
+        ("+3", [("+3", "stoppage")]),
+        ("V75:52", [("75:52", "clock")]),
+    ],
+)
+def test_only_signs_as_crests_are_read_as_are_left_out(text, found):
+    assert forms(text) == found
+
+
 def test_a_token_stands_where_its_characters_do():
     first, second = tokens_of(line("RMA 2"), BOX)
     assert BOX.x0 <= first.box.x0 < first.box.x1 <= second.box.x0 < second.box.x1 <= BOX.x1

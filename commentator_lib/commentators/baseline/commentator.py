@@ -57,10 +57,11 @@ class BaselineCommentator(Commentator):
     """
 
     name = "baseline"
+    answers_questions = False  # it reads no prompt
 
     def __init__(self, ocr: bool | None = None, seed: int = 0, read_text: ReadText | None = None) -> None:
         self._ocr = (read_text is not None or ocr_installed()) if ocr is None else ocr
-        self._read_text = read_text
+        self._given_reader = self._read_text = read_text
         self._seed = seed
         self._detector: Detector | None = None
         self._lock = threading.Lock()
@@ -73,10 +74,12 @@ class BaselineCommentator(Commentator):
         """
         import cv2
 
+        self.say_loading("opening the detector", 0.0)
         detector, read_text = self._load()
         blank = np.zeros((360, 640, 3), np.uint8)
         detector.detect(blank)
         if read_text is not None:
+            self.say_loading("reading a first word", 0.7)
             read_text(cv2.putText(blank, "READY", (200, 200), 0, 2.0, (255, 255, 255), 3))
 
     def comment(self, request: CommentRequest) -> Iterator[CommentChunk]:
@@ -100,6 +103,8 @@ class BaselineCommentator(Commentator):
         for frame in [f for f in frames if f.index > self._last_index][-_LOOKS_PER_CALL:]:
             rank = sum(f.index > frame.index for f in frames)
             self._look(detector, frame, tiled=rank < _TILED_LOOKS)
+            if self._match.knows_match(request.facts):
+                self._match.kits.look(frame.image)
         view = self._view
         if view is None or self._spoken_index == view.index:
             if not said:
@@ -127,6 +132,11 @@ class BaselineCommentator(Commentator):
             said += 1
         if not said:
             yield CommentChunk(NOTHING_TO_SAY, output_tokens=1)
+
+    def close(self) -> None:
+        """Give the models' memory back; `warm_up` loads them again."""
+        with self._lock:
+            self._detector, self._read_text = None, self._given_reader
 
     def _forget(self) -> None:
         """Start again, as with a source that was never seen."""

@@ -39,7 +39,7 @@ _ALONE = ("offside", "var", "kick-off", "half-time", "full-time")
 CAPTION_KINDS = frozenset(("goal", *_DETAILS, *_ALONE))
 # Watchers' kinds that are only seen, and need no words.
 SILENT_KINDS = frozenset(("cut", "dissolve", "wipe", "clock", "silence", "speech"))
-_SEEN_OR_HEARD = ("swell", "whistle", "freeze", "black")
+_SEEN_OR_HEARD = ("swell", "gasp", "whistle", "freeze", "black")
 _PLACES = ("on the left", "in the middle", "on the right")
 
 

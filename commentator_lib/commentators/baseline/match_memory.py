@@ -23,6 +23,7 @@ class GoalTold:
     caption_s: float | None = None
     score_s: float | None = None
     scorer: str = ""
+    over: bool = False  # play has begun again since
 
 
 def of_one_goal(caption_s: float, score_s: float) -> bool:

@@ -33,11 +33,22 @@ from commentator_lib.commentators.baseline.match_names import Who, change_of, fi
 from commentator_lib.events import MOST_IMPORTANCE, Event
 
 _SCORE_EVERY_S, _CLOCK_EVERY_S, _FILLER_EVERY_S = 20.0, 60.0, 8.0
+_KITS_EVERY_S = 240.0
 _WAIT_FOR_TEAMS_S, _OPENER_WITHIN_S = 6.0, 40.0
 _ROAR_OF_GOAL_S = 8.0  # so long after a goal a roar is no news
 _REPLAY_REST_S = 8.0
+# The first whistle so long after a goal is for the kick-off.
+_KICK_OFF_AFTER_S = (5.0, 90.0)
 # How long something of sound or picture is not told again, in seconds.
-_REST_S = {"swell": 10.0, "whistle": 8.0, "motion": 20.0, "freeze": 20.0, "black": 20.0, "caption": 15.0}
+_REST_S = {
+    "swell": 10.0,
+    "gasp": 4.0,
+    "whistle": 8.0,
+    "motion": 20.0,
+    "freeze": 20.0,
+    "black": 20.0,
+    "caption": 15.0,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +141,15 @@ def _change(event: Event, moment: Moment) -> Saying | None:
     goal = None if event.facts.get("correction") else moment.memory.goal_of(None, event.at_s)
     if goal is None:
         choice = change_choice(event, moment.scene)
-        return Saying([choice], event.importance) if choice else None
+        if not choice:
+            return None
+
+        # After a goal that was taken back there is no kick-off.
+        def note_correction() -> None:
+            for last in moment.memory.goals[-1:] if event.facts.get("correction") else ():
+                last.over = True
+
+        return Saying([choice], event.importance, note_correction)
     # Its caption came first and named it.
     choice = score_choice(event.facts.get("score"), moment.scene)
     note = lambda: setattr(goal, "score_s", event.at_s)  # noqa: E731 - one line, called once
@@ -173,12 +192,27 @@ def _quoted(event: Event, moment: Moment) -> Saying | None:
 def _other(event: Event, moment: Moment) -> Saying | None:
     """Return what to say of a sound, of the picture, or of a kind that only its own watcher knows."""
     choice = other_choice(event)
+    if event.kind == "whistle" and (goal := _goal_before(event, moment)) is not None:
+        return Saying(
+            [(("whistle for kick-off", {}),)], event.importance, lambda: setattr(goal, "over", True)
+        )
     if not choice or moment.said_within(event.kind, _REST_S.get(event.kind, 0.0)):
         return None
     if event.kind == "swell" and moment.said_within("goal", _ROAR_OF_GOAL_S):
         return None
     note = lambda: moment.memory.said_s.update({event.kind: moment.now_s})  # noqa: E731 - one line, called once
     return Saying([choice], event.importance, note)
+
+
+def _goal_before(whistle: Event, moment: Moment) -> GoalTold | None:
+    """Return the last goal, where a whistle must be for the kick-off after it; else None."""
+    goal = moment.memory.goals[-1] if moment.memory.goals else None
+    if goal is None or goal.over:
+        return None
+    seen_s = [at_s for at_s in (goal.caption_s, goal.score_s) if at_s is not None]
+    least_s, most_s = _KICK_OFF_AFTER_S
+    in_time = seen_s and whistle.at_s > max(seen_s) and least_s <= whistle.at_s - min(seen_s) <= most_s
+    return goal if in_time else None
 
 
 def opener(moment: Moment) -> Saying:
@@ -198,12 +232,20 @@ def opener_due(moment: Moment) -> bool:
     return moment.scene.both_teams or waited_s >= _WAIT_FOR_TEAMS_S
 
 
-def fillers(moment: Moment) -> list[Saying]:
-    """Return what a viewer could check and has not heard for a while, the rarest first."""
+def fillers(moment: Moment, kits: tuple[str, str] | None = None) -> list[Saying]:
+    """Return what a viewer could check and has not heard for a while, the rarest first.
+
+    `kits` are the colours of the two sides' shirts, where they are plain.
+    """
     if moment.scene.replay and not moment.said_within("replay", 2 * _SCORE_EVERY_S):
         return [Saying([(("replay", {}),)])]
     if moment.said_within("filler", _FILLER_EVERY_S):
         return []
     clock = () if moment.said_within("clock", _CLOCK_EVERY_S) else clock_choice(moment.scene)
     score = () if moment.said_within("score", _SCORE_EVERY_S) else standing_choice(moment.scene)
-    return [Saying([choice]) for choice in (clock, score) if choice]
+    sayings = [Saying([choice]) for choice in (clock, score) if choice]
+    if kits is not None and not moment.said_within("kits", _KITS_EVERY_S):
+        note = lambda: moment.memory.said_s.update({"kits": moment.now_s})  # noqa: E731 - one line, called once
+        slots = {"one": kits[0], "other": kits[1]}
+        sayings.insert(0, Saying([(("filler kits", slots),)], note=note))
+    return sayings

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from commentator_lib.commentators.baseline.kits import Kits
 from commentator_lib.commentators.baseline.match_events import Choice, Phrase, Scene, is_match, scene_of
 from commentator_lib.commentators.baseline.match_memory import MatchMemory
 from commentator_lib.commentators.baseline.match_names import fixture_of
@@ -40,10 +41,11 @@ class MatchTalk:
     """Says what watchers know, in the wordings of `phrasing`, and remembers what was said.
 
     For each comment ask for `news` first; then `fillers` where there is nothing else. All times are on the clock of the
-    frames, in seconds.
+    frames, in seconds. Show the pictures of a match to `kits`.
     """
 
     def __init__(self, phrasing: Phrasing) -> None:
+        self.kits = Kits()
         self._phrasing = phrasing
         self._memory = MatchMemory()
         self._moment = Moment(Scene(), self._memory, 0.0)
@@ -82,7 +84,7 @@ class MatchTalk:
         """Yield one thing that a viewer could check, said seldom, or nothing where none is due."""
         if not facts:
             return
-        for saying in fillers(self._moment):
+        for saying in fillers(self._moment, self.kits.sides):
             line = self._say(saying, max_words)
             if line is not None:
                 self._memory.said_s["filler"] = now_s

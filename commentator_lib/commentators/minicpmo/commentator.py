@@ -1,4 +1,4 @@
-"""MiniCPM-o 4.5 as a commentator: it sees the frames, writes, and speaks while it still writes.
+"""MiniCPM-o 4.5 as a commentator: it sees the frames, hears them if asked, writes, and speaks while it still writes.
 
 The model's own `chat()` gives text at the end. Its `streaming_generate()` writes ten tokens, speaks them, and only then
 writes the next ten. Here the language model writes in the inference thread, token by token, and a second thread turns
@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from commentator_lib.commentators.base import Commentator, CommentatorError, CommentChunk, CommentRequest
-from commentator_lib.commentators.minicpmo.preflight import check_and_make_loader
+from commentator_lib.commentators.minicpmo.preflight import CheckpointLoader, check_and_make_loader
 from commentator_lib.commentators.minicpmo.speaker import SpokenPiece
 from commentator_lib.commentators.minicpmo.stage_clock import StageClock
+from commentator_lib.commentators.reading_weights import telling_bytes_read
 from commentator_lib.commentators.text_stream import TextStream
 from commentator_lib.commentators.torch_tools import free_gpu
 from commentator_lib.media import AudioChunk, Frame
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
 
 # Numbers of pictures for which the warm-up makes a comment each: those while a session's window fills.
 _FIRST_COUNTS = 4
+# Seconds of sound a picture in them, so that what is captured serves the sound of two to eight seconds of a window.
+_FIRST_SOUND_S = 2
+# What loading and building take of a start.
+_BUILT_SHARE = 0.7
 
 
 class MiniCPMOCommentator(Commentator):
@@ -67,6 +72,11 @@ class MiniCPMOCommentator(Commentator):
     def has_voice(self) -> bool:
         """Whether it speaks itself: it was loaded with its voice, or will be."""
         return self._settings.speech if self._engine is None else self._engine.loaded.vocoder is not None
+
+    @property
+    def hears(self) -> bool:
+        """Whether it listens to a request's sound: it was loaded with its audio encoder, or will be."""
+        return self._settings.hear if self._engine is None else self._engine.hearing is not None
 
     @property
     def engine(self) -> Engine:
@@ -102,10 +112,15 @@ class MiniCPMOCommentator(Commentator):
     def _load_engine(self) -> None:
         from commentator_lib.commentators.minicpmo.memory import limit_cublas_workspace
 
+        self.say_loading("starting PyTorch", 0.0)
         limit_cublas_workspace()  # before PyTorch multiplies anything
-        from commentator_lib.commentators.minicpmo.engine import build_engine
+        from commentator_lib.commentators.minicpmo.engine import READ_SHARE, build_engine
 
-        self._engine = build_engine(self._load(), self._settings, self._graphs)
+        load = self._load
+        files = load.files if self.on_loading is not None and isinstance(load, CheckpointLoader) else []
+        with telling_bytes_read(files, self.say_loading, READ_SHARE):
+            loaded = load()
+        self._engine = build_engine(loaded, self._settings, self._graphs, self.say_loading)
 
     def _make_first_comments(self) -> None:
         """Make short comments on every number of pictures that a session's comments will see.
@@ -117,9 +132,12 @@ class MiniCPMOCommentator(Commentator):
         grey = Frame(0, 0.0, 0.0, np.full((height, width, 3), 127, np.uint8))
         most = self._settings.frames_per_inference
         counts = sorted({*range(1, min(most, _FIRST_COUNTS)), most}, reverse=True)
-        for count in counts:
+        for k, count in enumerate(counts):
+            share = _BUILT_SHARE + (1 - _BUILT_SHARE) * k / len(counts)
+            self.say_loading(f"first words, {k + 1} of {len(counts)}", share)
             speech = count == counts[-1]
-            for _ in self.comment(CommentRequest([grey] * count, "Say hello.", 12, speech)):
+            sound = _silence(count * _FIRST_SOUND_S) if self.hears else None
+            for _ in self.comment(CommentRequest([grey] * count, "Say hello.", 12, speech, sound=sound)):
                 pass
 
     def close(self) -> None:
@@ -258,3 +276,10 @@ class MiniCPMOCommentator(Commentator):
         """Return whether the text of these tokens has a letter or a digit."""
         text = self.engine.loaded.processor.tokenizer.decode(ids, skip_special_tokens=True)
         return any(c.isalnum() for c in text)
+
+
+def _silence(seconds: float) -> AudioChunk:
+    """Return silence at the rate that the model hears, 30 s of it at most."""
+    from commentator_lib.commentators.minicpmo.hearing import LONGEST_S, RATE_HZ
+
+    return AudioChunk(np.zeros(round(min(seconds, LONGEST_S) * RATE_HZ), np.float32), RATE_HZ)

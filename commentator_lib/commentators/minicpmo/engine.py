@@ -1,4 +1,4 @@
-"""Everything that runs for a comment: the loaded model, its vision, its writer, its voice.
+"""Everything that runs for a comment: the loaded model, its vision, its hearing, its writer, its voice.
 
 On a GPU all parts are captured as CUDA graphs. A part that cannot be captured (no Triton, no C compiler, layers of
 another architecture) runs slower without them, after a warning.
@@ -6,6 +6,7 @@ another architecture) runs slower without them, after a warning.
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import torch
 
 from commentator_lib.commentators.minicpmo.decode import Writer, stop_ids, suppressed_ids
 from commentator_lib.commentators.minicpmo.graphs import GraphPool
+from commentator_lib.commentators.minicpmo.hearing import Hearing
 from commentator_lib.commentators.minicpmo.loading import Loaded
 from commentator_lib.commentators.minicpmo.memory import compact
 from commentator_lib.commentators.minicpmo.sampling import Sampling
@@ -26,6 +28,10 @@ from commentator_lib.commentators.minicpmo.vision import Vision
 from commentator_lib.commentators.torch_tools import free_gpu
 from commentator_lib.settings import Settings
 
+logger = logging.getLogger(__name__)
+
+# What reading a checkpoint takes of a start.
+READ_SHARE = 0.5
 # Positions for which a captured step has room: prompt and comment (four pictures are 264), and a comment's speech
 # (80 s). A longer prompt runs without graphs, a longer speech ends.
 PROMPT_ROOM = 1024
@@ -46,7 +52,8 @@ class Engine:
     """A model that is ready to comment.
 
     `writer` has room for PROMPT_ROOM positions; `plain_writer`, without graphs, takes longer prompts (both may be the
-    same). `vision` is None where the model's own code encodes pictures, `speaker` None where the model does not speak.
+    same). `vision` is None where the model's own code encodes pictures, `hearing` where the model is not to hear or
+    cannot, `speaker` where it does not speak.
     """
 
     loaded: Loaded
@@ -55,30 +62,40 @@ class Engine:
     writer: Writer
     plain_writer: Writer
     vision: Vision | None = None
+    hearing: Hearing | None = None
     speaker: Speaker | None = None
 
     def capture_new_shapes(self) -> None:
         """Capture graphs for shapes that were new in the last comment. Raise RuntimeError where that fails."""
-        for part in (self.writer, self.vision, self.speaker):
+        for part in (self.writer, self.vision, self.hearing, self.speaker):
             if part is not None:
                 part.capture_new_shapes()
 
 
-def build_engine(loaded: Loaded, settings: Settings, graphs: bool) -> Engine:
+def build_engine(
+    loaded: Loaded,
+    settings: Settings,
+    graphs: bool,
+    say: Callable[[str, float | None], None] = lambda _words, _share: None,
+) -> Engine:
     """Build the engine of a loaded model. With `graphs`, on a GPU, use CUDA graphs and shrink 4-bit weights.
 
-    Raise CommentatorError for a voice that cannot be loaded, torch.OutOfMemoryError for too little memory.
+    `say(words, share)`: as `Commentator.say_loading`. Raise CommentatorError for a voice that cannot be loaded,
+    torch.OutOfMemoryError for too little memory.
     """
     model, tokenizer = loaded.model, loaded.processor.tokenizer
     use_graphs = graphs and loaded.device.type == "cuda"
     # The voice runs at the same time as the language model, so it needs a pool of its own; all other parts share one.
     pool, voice_pool = (GraphPool(), GraphPool()) if use_graphs else (None, None)
     # 1) shrink 4 bits, before anything refers to the weights
+    if loaded.device.type == "cuda":
+        say("moving to the GPU", READ_SHARE)
     shrunk = use_graphs and shrink_awq_model(model)
-    # 2) vision
+    # 2) vision and hearing
     vision = None
     if graphs and Vision.supports(model, loaded.processor):
         vision = Vision(model, loaded.processor.image_processor, pool)
+    hearing = _build_hearing(loaded, pool) if settings.hear else None
     # 3) the language model's loop
     sampling = Sampling(temperature=settings.temperature)
     generator = torch.Generator(loaded.device).manual_seed(settings.seed)
@@ -90,12 +107,16 @@ def build_engine(loaded: Loaded, settings: Settings, graphs: bool) -> Engine:
             model.llm, sequence, sampling, max_tokens=_MAX_TEXT_TOKENS, generator=generator, graph_pool=pool
         )
 
+    if use_graphs:
+        say("recording graphs", 0.55)
     plain_writer = make_writer(PlainSequence(model.llm.model), None)
     writer = pool and _make_captured(
         make_writer, model.llm.model, pool, PROMPT_ROOM, _PROMPT_BUCKET, _PROMPTS_AHEAD
     )
     # 4) the voice, once the language model is small: its loading needs more memory than it keeps
     free_gpu()
+    if loaded.make_vocoder is not None:
+        say("loading the voice", 0.6)
     loaded.load_voice()
     speaker = _build_speaker(loaded, settings, voice_pool)
     free_gpu()
@@ -106,8 +127,16 @@ def build_engine(loaded: Loaded, settings: Settings, graphs: bool) -> Engine:
         writer or plain_writer,
         plain_writer,
         vision,
+        hearing,
         speaker,
     )
+
+
+def _build_hearing(loaded: Loaded, pool: GraphPool | None) -> Hearing | None:
+    if not Hearing.supports(loaded.model, loaded.processor):
+        logger.warning("the model was loaded without an audio encoder that is known here: it hears nothing")
+        return None
+    return Hearing(loaded.model, loaded.processor.audio_processor, pool)
 
 
 def _build_speaker(loaded: Loaded, settings: Settings, pool: GraphPool | None) -> Speaker | None:

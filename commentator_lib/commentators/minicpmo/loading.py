@@ -89,8 +89,11 @@ def load(
     assets_path: str = "",
     reference_audio_path: str = "",
     vocoder_float16: bool = False,
+    hear: bool = False,
 ) -> Loaded:
     """Load a checkpoint on `device` ("cuda" or "cpu"); with `speech` its voice can be loaded afterwards.
+
+    `hear`: with its audio encoder.
 
     Raise CommentatorError, one line, for files of the voice that are missing, for too little memory, and for a
     checkpoint that cannot be loaded.
@@ -101,7 +104,7 @@ def load(
         assets = find_assets(checkpoint, assets_path)
         voice = assets, read_reference_audio(find_reference_audio(assets, reference_audio_path))
     try:
-        model, processor = _load_model(checkpoint, where, speech)
+        model, processor = _load_model(checkpoint, where, speech, hear)
         fix_position_table(model)
     except torch.OutOfMemoryError as error:
         free_gpu()
@@ -130,7 +133,7 @@ def import_gate() -> Generator[None]:
         remote_code.get_imports = original
 
 
-def _load_model(checkpoint: Checkpoint, device: torch.device, speech: bool) -> tuple[Any, Any]:
+def _load_model(checkpoint: Checkpoint, device: torch.device, speech: bool, hear: bool) -> tuple[Any, Any]:
     """Return (model, processor), objects of the checkpoint's own code."""
     # 1) Load with all its faults fixed.
     folder = str(checkpoint.folder)
@@ -140,7 +143,7 @@ def _load_model(checkpoint: Checkpoint, device: torch.device, speech: bool) -> t
             quietly(),
         ):  # transformers would list the audio encoder's weights, which are left out on purpose
             config = AutoConfig.from_pretrained(folder, trust_remote_code=True)
-            config.init_vision, config.init_audio, config.init_tts = True, False, speech
+            config.init_vision, config.init_audio, config.init_tts = True, hear, speech
             fix_quantisation(config, checkpoint, device)
             # AWQ's kernels compute in float16; a CPU computes either half precision slowly or not at all
             dtype = torch.float32 if device.type == "cpu" else getattr(torch, checkpoint.dtype)
@@ -168,7 +171,7 @@ def _load_model(checkpoint: Checkpoint, device: torch.device, speech: bool) -> t
             f"{named_first_line(error)}"
         ) from error
     # 3) Refuse a checkpoint without all its weights.
-    missing = sorted(name for name in info["missing_keys"] if not name.startswith(_AUDIO_ENCODER))
+    missing = sorted(name for name in info["missing_keys"] if hear or not name.startswith(_AUDIO_ENCODER))
     if missing:
         raise CommentatorError(
             f"{folder} lacks {len(missing)} weights that the model needs, {missing[0]} among them: "

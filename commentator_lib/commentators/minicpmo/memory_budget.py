@@ -28,31 +28,39 @@ def can_shrink(capability: tuple[int, int]) -> bool:
     return capability >= (8, 0) and all(kernel_tools())
 
 
-def needed_bytes(checkpoint: Checkpoint, speech: bool, shrink: bool = False) -> int:
+def needed_bytes(checkpoint: Checkpoint, speech: bool, shrink: bool = False, hear: bool = False) -> int:
     """Return the bytes of GPU memory that the checkpoint needs: its loaded weights and its working memory.
 
-    The audio encoder is never loaded, the talker only with `speech`.
+    The audio encoder is loaded only with `hear`, the talker only with `speech`.
 
     `shrink`: the GPU is one on which shrink.py makes a 4-bit model smaller (`can_shrink`). There the embedding tables
     have left the GPU before the vocoder is loaded, and it fits into their room: at most 8.5 GB were measured, without
     the empty CUDA context.
     """
-    left_out = {"audio_encoder"} if speech else {"audio_encoder", "talker"}
+    left_out = {part for part, used in (("audio_encoder", hear), ("talker", speech)) if not used}
     weights = sum(size for part, size in checkpoint.part_bytes.items() if part not in left_out)
     vocoder_is_extra = speech and not (shrink and checkpoint.quantization)
     return weights + TEXT_WORKING_BYTES + (TOKEN2WAV_BYTES if vocoder_is_extra else 0)
 
 
 def explain_missing_memory(
-    checkpoint: Checkpoint, speech: bool, free_bytes: int, total_bytes: int, shrink: bool = False
+    checkpoint: Checkpoint,
+    speech: bool,
+    free_bytes: int,
+    total_bytes: int,
+    shrink: bool = False,
+    hear: bool = False,
 ) -> str:
     """Return one line: what the checkpoint needs, what the GPU has, and what would fit; "" where it fits."""
-    needed = needed_bytes(checkpoint, speech, shrink)
+    needed = needed_bytes(checkpoint, speech, shrink, hear)
     if needed <= free_bytes:
         return ""
     ways = []
     if needed <= total_bytes:
         ways.append(f"end what else holds {bytes_text(total_bytes - free_bytes)} of it (nvidia-smi names it)")
+    deaf = needed_bytes(checkpoint, speech, shrink)
+    if hear and deaf <= free_bytes:
+        ways.append(f"set hear=false ({bytes_text(deaf)})")
     silent = needed_bytes(checkpoint, False, shrink)
     if speech and silent <= free_bytes:
         ways.append(f"set speech=false ({bytes_text(silent)})")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from commentator_lib.commentators.base import CommentatorError
@@ -11,9 +12,14 @@ from commentator_lib.commentators.minicpmo.assets import (
     find_reference_audio,
     read_reference_audio,
 )
-from commentator_lib.commentators.minicpmo.checkpoint import inspect_checkpoint
+from commentator_lib.commentators.minicpmo.checkpoint import (
+    AWQ_HUB_ID,
+    BF16_HUB_ID,
+    Checkpoint,
+    inspect_checkpoint,
+)
 from commentator_lib.commentators.minicpmo.memory_budget import can_shrink, explain_missing_memory
-from commentator_lib.commentators.weights import find_checkpoint
+from commentator_lib.commentators.weights import find_checkpoint, weight_files
 from commentator_lib.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,14 +28,47 @@ if TYPE_CHECKING:
 _INSTALL = "pip install 'commentator-lib[minicpmo]'"
 
 
-def check_and_make_loader(settings: Settings) -> Callable[[], Loaded]:
+@dataclass(frozen=True, slots=True)
+class CheckpointLoader:
+    """Loads a checkpoint that was checked, on `device` ("cuda" or "cpu"), when it is called."""
+
+    checkpoint: Checkpoint
+    device: str
+    settings: Settings
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that hold its weights."""
+        return weight_files(self.checkpoint.folder)
+
+    def __call__(self) -> Loaded:
+        """Return the loaded model. Raise what `loading.load` raises."""
+        from commentator_lib.commentators.minicpmo.loading import load
+
+        settings = self.settings
+        return load(
+            self.checkpoint,
+            self.device,
+            settings.speech,
+            settings.assets_path,
+            settings.reference_audio_path,
+            settings.vocoder_float16,
+            settings.hear,
+        )
+
+
+def check_and_make_loader(settings: Settings) -> CheckpointLoader:
     """Return the function that loads the model of `settings`.
 
     Raise CommentatorError, one line, for a checkpoint that is not complete, a missing package, missing files of the
-    voice, no GPU (unless `device` is "cpu"), or too little free GPU memory.
+    voice, no audio encoder where it is to hear, no GPU (unless `device` is "cpu"), or too little free GPU memory.
     """
     # 1) the checkpoint
     checkpoint = inspect_checkpoint(find_checkpoint(settings.model_path))
+    if settings.hear and not checkpoint.part_bytes["audio_encoder"]:
+        raise CommentatorError(
+            f"{checkpoint.folder} has no audio encoder (apm): set hear=false, or download {BF16_HUB_ID} or {AWQ_HUB_ID}"
+        )
     # 2) the packages
     try:
         import torch
@@ -50,20 +89,10 @@ def check_and_make_loader(settings: Settings) -> Callable[[], Loaded]:
             )
         shrink = can_shrink(torch.cuda.get_device_capability())
         free_bytes, total_bytes = torch.cuda.mem_get_info()
-        if problem := explain_missing_memory(checkpoint, settings.speech, free_bytes, total_bytes, shrink):
+        if problem := explain_missing_memory(
+            checkpoint, settings.speech, free_bytes, total_bytes, shrink, settings.hear
+        ):
             raise CommentatorError(problem)
         device = "cuda"
 
-    def load_checkpoint() -> Loaded:
-        from commentator_lib.commentators.minicpmo.loading import load
-
-        return load(
-            checkpoint,
-            device,
-            settings.speech,
-            settings.assets_path,
-            settings.reference_audio_path,
-            settings.vocoder_float16,
-        )
-
-    return load_checkpoint
+    return CheckpointLoader(checkpoint, device, settings)

@@ -98,6 +98,7 @@ class Answer:
     ended: bool = False
     finish_reason: str = ""
     usage_refused: bool = False
+    sound_refused: bool = False
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     prefill_s: float | None = None

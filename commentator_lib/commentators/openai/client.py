@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 from commentator_lib.commentators.base import CommentatorError
@@ -11,9 +12,22 @@ from commentator_lib.commentators.openai.login import KEY_VARIABLE, Login, is_lo
 
 def read_key() -> str:
     """Return the key of the environment, "" for none. Raise CommentatorError for one that cannot be sent."""
-    key = os.environ.get(KEY_VARIABLE, "").strip()
+    return _checked_key(os.environ.get(KEY_VARIABLE, ""), KEY_VARIABLE)
+
+
+def key_reader(key: str) -> Callable[[], str]:
+    """Return a function that returns this key: it lies in no attribute, which a repr or a log of them would show.
+
+    Raise CommentatorError for a key that cannot be sent.
+    """
+    checked = _checked_key(key, "the given key")
+    return lambda: checked
+
+
+def _checked_key(key: str, what: str) -> str:
+    key = key.strip()
     if not (key.isascii() and key.isprintable()):
-        raise CommentatorError(f"{KEY_VARIABLE} holds characters that no key has: set it anew")
+        raise CommentatorError(f"{what} holds characters that no key has: set it anew")
     return key
 
 

@@ -25,7 +25,14 @@ from commentator_lib.commentators.base import (
     StageTimes,
 )
 from commentator_lib.commentators.openai.answers import Answer, parse_event
-from commentator_lib.commentators.openai.client import content_type, describe, may_pass, open_client, read_key
+from commentator_lib.commentators.openai.client import (
+    content_type,
+    describe,
+    key_reader,
+    may_pass,
+    open_client,
+    read_key,
+)
 from commentator_lib.commentators.openai.judging import (
     RULES,
     NoLogprobs,
@@ -40,12 +47,13 @@ from commentator_lib.commentators.openai.login import (
     secrets_of,
     split_login,
 )
-from commentator_lib.commentators.openai.messages import build_body
+from commentator_lib.commentators.openai.messages import build_body, has_sound, without_sound
 from commentator_lib.commentators.openai.models import choose_model, model_names
 from commentator_lib.commentators.openai.refusals import (
     PASSING,
     OpenAIServerError,
     beginning,
+    refuses_sound,
     refuses_usage,
     server_message,
 )
@@ -58,6 +66,7 @@ logger = logging.getLogger(__name__)
 
 _WARM_UP_S = 10.0
 _LONGEST_REFUSAL_BYTES = 65_536
+_LONGEST_WARNING = 300  # characters of what the server said
 
 
 class OpenAICommentator(Commentator):
@@ -65,6 +74,10 @@ class OpenAICommentator(Commentator):
 
     `sleep` waits between two tries, in seconds; `random_share` gives the random share of such a wait, from 0 to 1.
     It is not seeded, so that the clients of one server do not all come back at the same moment.
+
+    `api_key` replaces the environment's OPENAI_API_KEY; no text and no repr of this object shows it.
+
+    With the setting `hear` it is given the programme's sound, and sends it until the server refuses it.
 
     Raise CommentatorError for an invalid URL, and where httpx is not installed.
     """
@@ -76,6 +89,7 @@ class OpenAICommentator(Commentator):
         settings: Settings,
         sleep: Callable[[float], None] = time.sleep,
         random_share: Callable[[], float] = random.random,
+        api_key: str | None = None,
     ) -> None:
         try:
             import httpx
@@ -94,7 +108,10 @@ class OpenAICommentator(Commentator):
         self._retries = settings.api_retries
         self._timeout_s = settings.api_timeout_s
         self._sleep, self._random_share = sleep, random_share
+        self._key_is_given = bool(api_key and api_key.strip())
+        self._read_key = key_reader(api_key) if api_key and api_key.strip() else read_key
         self._asks_usage = True
+        self.hears = self._sends_sound = settings.hear
         self._speak_when = settings.speak_when
         self._shown = hider([])
         self._client: Any = None
@@ -113,6 +130,7 @@ class OpenAICommentator(Commentator):
         import httpx
 
         client = self._connected()
+        self.say_loading("asking the server", 0.0)
         try:
             answer = client.get(f"{self._base}/models", timeout=min(_WARM_UP_S, self._timeout_s))
         except httpx.HTTPError as error:
@@ -133,6 +151,7 @@ class OpenAICommentator(Commentator):
         except CommentatorError as error:  # it holds names from the server, which may contain anything
             raise CommentatorError(self._shown(str(error))) from None
         if self._speak_when in RULES:
+            self.say_loading("first words", 0.5)
             self._try_judging()
 
     def _try_judging(self) -> None:
@@ -161,11 +180,12 @@ class OpenAICommentator(Commentator):
         that succeeded: "preprocess" until the pictures are JPEGs, "prefill" from sending to the first token,
         "decode" from there to the end, including the pauses of the reader of these chunks.
 
-        The request is repeated only while no word has come. Raise OpenAIServerError where the last try fails.
+        The request is repeated only while no word has come, and once without its sound where the server refuses sound:
+        later requests leave it out. Raise OpenAIServerError where the last try fails.
         """
-        # 1) Make JPEGs of the pictures.
+        # 1) Make JPEGs of the pictures, and a WAV of the sound.
         started_s = time.perf_counter()
-        body = build_body(self._model, request, self._temperature)
+        body = build_body(self._model, request, self._temperature, self._sends_sound)
         preprocess_s = time.perf_counter() - started_s
         # 2) Send the request, and repeat it while no word has come.
         tries = counted = 0
@@ -179,6 +199,8 @@ class OpenAICommentator(Commentator):
                 if answer.usage_refused and self._asks_usage:
                     self._asks_usage = False
                     wait_s = None
+                elif answer.sound_refused and has_sound(body):
+                    body, wait_s = self._leave_out_sound(body, error), None
                 elif answer.words or not error.passing or tries >= self._retries:
                     raise OpenAIServerError(self._shown(str(error))) from None
                 else:
@@ -195,8 +217,15 @@ class OpenAICommentator(Commentator):
         left = max(0, (answer.completion_tokens or 0) - counted)
         yield CommentChunk("", None, left, prompt_tokens=answer.prompt_tokens, stage_times=times)
 
+    def _leave_out_sound(self, body: dict[str, Any], error: OpenAIServerError) -> dict[str, Any]:
+        """Send no sound from now on; return the body without it."""
+        self._sends_sound = False
+        said = self._shown(str(error))[:_LONGEST_WARNING]
+        logger.warning("%s takes no sound, and is sent none from now on: %s", self._base, said)
+        return without_sound(body)
+
     def judge(self, request: CommentRequest, rule: str, last_comment: str) -> float | None:
-        """Return the rule's number by the first token's probabilities (judging.py), in one request.
+        """Return the rule's number by the first token's probabilities (judging.py), in one request without sound.
 
         It is not repeated: the next slot asks again. Raise OpenAIServerError where it fails.
         """
@@ -258,7 +287,7 @@ class OpenAICommentator(Commentator):
     def _connected(self) -> Any:
         """Return the httpx client; the first call opens it. Raise CommentatorError for an unusable key or proxy."""
         if self._client is None:
-            key = read_key()
+            key = self._read_key()
             self._shown = hider(secrets_of(key, self._login))
             self._client = open_client(self._base, key, self._login, self._timeout_s)
         return self._client
@@ -266,6 +295,7 @@ class OpenAICommentator(Commentator):
     def _refusal(self, response: Any, answer: Answer) -> OpenAIServerError:
         status, content = response.status_code, beginning(response.iter_bytes(), _LONGEST_REFUSAL_BYTES)
         answer.usage_refused = refuses_usage(status, content)
+        answer.sound_refused = refuses_sound(status, content)
         said = f"the server answered {status}: {server_message(content)}"
         if status in (401, 403):
             said += f"; {self._key_fix()}"
@@ -275,4 +305,6 @@ class OpenAICommentator(Commentator):
     def _key_fix(self) -> str:
         if self._login:
             return "correct the name and password in api_base_url"
+        if self._key_is_given:
+            return "give a key that it takes"
         return f"set {KEY_VARIABLE} in the environment to a key that it takes"

@@ -1,8 +1,8 @@
 """A server's address and login, and how its secrets are kept out of logs and messages.
 
-The key comes from the environment variable OPENAI_API_KEY alone and is in no setting, log or message; it is removed
-from a server's answers before they are shown. A name and password in the URL are sent instead of the key and hidden
-in the same way.
+The key comes from the environment variable OPENAI_API_KEY, or from whoever makes the commentator. It is in no setting,
+log or message; it is removed from a server's answers before they are shown. A name and password in the URL are sent
+instead of the key and hidden in the same way.
 """
 
 from __future__ import annotations

@@ -1,17 +1,21 @@
-"""A comment's request as the body of a chat completion."""
+"""A comment's request as the body of a chat completion: pictures, sound and words."""
 
 from __future__ import annotations
 
 import base64
+import io
+import wave
 from collections.abc import Sequence
 from typing import Any
 
 from commentator_lib.commentators.base import CommentRequest
 from commentator_lib.jpeg import encode_jpeg
-from commentator_lib.media import Frame
+from commentator_lib.media import AudioChunk, Frame, to_int16
 
 _LONGER_SIDE_PX = 768
 _JPEG_QUALITY = 85
+# Shorter sound is not sent: it says nothing, and servers refuse it.
+_SHORTEST_SOUND_S = 0.1
 
 
 def data_url(frame: Frame) -> str:
@@ -27,17 +31,55 @@ def data_url(frame: Frame) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(encode_jpeg(image, _JPEG_QUALITY)).decode()}"
 
 
-def build_messages(frames: Sequence[Frame], prompt: str) -> list[dict[str, Any]]:
-    """Return one user message: the frames in their order, and the prompt after them."""
+def to_wav(sound: AudioChunk) -> bytes:
+    """Return sound (N,) float32 in [-1, 1] or int16, mono, as a WAV file of 16 bits at its own sample rate."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(sound.sample_rate_hz)
+        writer.writeframes(to_int16(sound.samples).astype("<i2").tobytes())
+    return file.getvalue()
+
+
+def sound_parts(sound: AudioChunk | None) -> list[dict[str, Any]]:
+    """Return the sound (N,) mono as the parts of a message: one, or none where there is less than 0.1 s of it."""
+    if sound is None or sound.duration_s < _SHORTEST_SOUND_S:
+        return []
+    data = base64.b64encode(to_wav(sound)).decode()
+    return [{"type": "input_audio", "input_audio": {"data": data, "format": "wav"}}]
+
+
+def build_messages(
+    frames: Sequence[Frame], prompt: str, sound: AudioChunk | None = None
+) -> list[dict[str, Any]]:
+    """Return one user message: the frames in their order, what was heard with them, and the prompt after them."""
     images = [{"type": "image_url", "image_url": {"url": data_url(frame)}} for frame in frames]
-    return [{"role": "user", "content": [*images, {"type": "text", "text": prompt}]}]
+    return [{"role": "user", "content": [*images, *sound_parts(sound), {"type": "text", "text": prompt}]}]
 
 
-def build_body(model: str, request: CommentRequest, temperature: float) -> dict[str, Any]:
-    """Return the request's body without `stream_options`, which not every server knows."""
+def has_sound(body: dict[str, Any]) -> bool:
+    """Return whether a request's body holds sound."""
+    return any(part["type"] == "input_audio" for part in body["messages"][0]["content"])
+
+
+def without_sound(body: dict[str, Any]) -> dict[str, Any]:
+    """Return a request's body with its sound left out; the body itself is not changed."""
+    message = body["messages"][0]
+    kept = [part for part in message["content"] if part["type"] != "input_audio"]
+    return {**body, "messages": [{**message, "content": kept}]}
+
+
+def build_body(
+    model: str, request: CommentRequest, temperature: float, send_sound: bool = False
+) -> dict[str, Any]:
+    """Return the request's body without `stream_options`, which not every server knows.
+
+    The request's sound is part of it with `send_sound` only.
+    """
     return {
         "model": model,
-        "messages": build_messages(request.frames, request.prompt),
+        "messages": build_messages(request.frames, request.prompt, request.sound if send_sound else None),
         "max_tokens": request.max_new_tokens,
         "temperature": temperature,
         "stream": True,

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 
 # HTTP statuses that may be over in a moment: too many requests, and a server that starts, restarts or is overloaded.
 PASSING = {429, 500, 502, 503, 504}
+
+# What the refusals of servers and models that take no sound have in their words.
+_NO_SOUND = re.compile(rb"audio|content[ _-]?(type|part)|unsupported|not supported", re.IGNORECASE)
 
 
 class OpenAIServerError(Exception):
@@ -33,6 +37,11 @@ def beginning(packets: Iterable[bytes], longest_bytes: int) -> bytes:
 def refuses_usage(status: int, content: bytes) -> bool:
     """Return whether a refusal is for `stream_options`, which older servers do not know."""
     return status in (400, 422) and (b"stream_options" in content or b"include_usage" in content)
+
+
+def refuses_sound(status: int, content: bytes) -> bool:
+    """Return whether a refusal may be for `input_audio`, which not every server and model takes."""
+    return status in (400, 422) and _NO_SOUND.search(content) is not None
 
 
 def server_message(content: bytes) -> str:

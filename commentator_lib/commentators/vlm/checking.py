@@ -24,7 +24,7 @@ def check_before_loading(settings: Settings) -> tuple[Path, str]:
     """
     # 1) The checkpoint's files.
     folder = find_checkpoint(settings.model_path)
-    config = _read_config(folder)
+    config = read_config(folder)
     if problem := minicpmo_problem(config):
         raise CommentatorError(f"{folder} {problem}")
     half_bytes = loaded_bytes(folder, 2)  # names what is missing or cut off before minutes go into imports
@@ -60,7 +60,8 @@ def check_before_loading(settings: Settings) -> tuple[Path, str]:
     return folder, device
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return the content of a checkpoint's config.json. Raise CommentatorError where there is none, or a broken one."""
     path = folder / "config.json"
     if not path.is_file():
         if any(folder.glob("*.gguf")):

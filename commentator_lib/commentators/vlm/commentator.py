@@ -24,6 +24,7 @@ from commentator_lib.commentators.base import (
     CommentRequest,
     StageTimes,
 )
+from commentator_lib.commentators.reading_weights import telling_bytes_read
 from commentator_lib.commentators.text_stream import TextStream
 from commentator_lib.commentators.torch_tools import free_gpu, out_of_memory
 from commentator_lib.commentators.vlm.checking import INSTALL, check_before_loading
@@ -31,9 +32,12 @@ from commentator_lib.commentators.vlm.generation import Generation
 from commentator_lib.commentators.vlm.judging import RULES, measure
 from commentator_lib.commentators.vlm.loading import EXAMPLES, Loaded, load
 from commentator_lib.commentators.vlm.sampling import Sampler, comment_seed
-from commentator_lib.commentators.weights import first_sentence
+from commentator_lib.commentators.weights import first_sentence, weight_files
 from commentator_lib.media import Frame
 from commentator_lib.settings import Settings
+
+# What reading the weights takes of all loading.
+_READ_SHARE = 0.9
 
 
 class VLMCommentator(Commentator):
@@ -63,7 +67,10 @@ class VLMCommentator(Commentator):
         grey = Frame(0, 0.0, 0.0, np.full((360, 640, 3), 127, np.uint8))
         problem = ""  # raised below: the tracebacks of these errors refer to the model
         try:
-            self._loaded = load(self._folder, self._device, self._settings.max_slice_nums)
+            files = weight_files(self._folder) if self.on_loading is not None else []
+            with telling_bytes_read(files, self.say_loading, _READ_SHARE):
+                self._loaded = load(self._folder, self._device, self._settings.max_slice_nums)
+            self.say_loading("first words", _READ_SHARE)
             for _ in self._comment(CommentRequest([grey], "Say hello.", 2), timeout_s=None):
                 pass
         except CommentatorError as error:

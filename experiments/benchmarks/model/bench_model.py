@@ -18,11 +18,14 @@ not be slower than the model's own in any stage, and it must produce the same to
     weights_s                               part of load_s: reading the checkpoint, before it is converted
     read_bytes, disk_bytes                  the checkpoint's size; the bytes read from a disk, by the kernel's count:
                                             if far fewer, the files were still in the system's cache
+  hear                                    with its audio encoder and 4 s of sound against without: the ratios of
+                                          first_text and first_sound, and more_* bytes
 
     python -m experiments.bench_model --checkpoint random --dtype bf16 --frames 4 --new-tokens 150 --json
     python -m experiments.bench_model --checkpoint random --dtype awq --compare seed --live 120
     python -m experiments.bench_model --checkpoint /models/MiniCPM-o-4_5-awq --live 120
     python -m experiments.bench_model --checkpoint /models/MiniCPM-o-4_5-awq --steps start speech
+    python -m experiments.bench_model --checkpoint random --dtype awq --steps hear
 
 To measure a start without published weights:
 
@@ -50,6 +53,7 @@ from commentator_lib.commentators.base import CommentatorError
 from commentator_lib.runs.meters import hardware
 from experiments.benchmarks.model.comparison import comparison
 from experiments.benchmarks.model.greedy import measure_greedy_equality
+from experiments.benchmarks.model.hearing_cost import measure_hearing
 from experiments.benchmarks.model.live_run import measure_live_run
 from experiments.benchmarks.model.loaded_model import LoadedModel, Options
 from experiments.benchmarks.model.our_loop import measure_comments, measure_start, measure_voice
@@ -67,6 +71,7 @@ from experiments.tools.command_line import help_text, new_app, run_app
 OWN_STEPS = ("own_chat", "own_stream_text", "own_stream_speech")
 STEPS: dict[str, Callable[[LoadedModel, Options], dict[str, Any]]] = {
     "start": lambda bench, _given: measure_start(bench),
+    "hear": lambda bench, _given: measure_hearing(bench),
     "own_chat": lambda bench, given: measure_own_text(bench, given.own_tokens),
     "own_stream_text": lambda bench, given: measure_own_stream(bench, False, given.own_tokens),
     "own_stream_speech": lambda bench, given: measure_own_stream(bench, True, given.own_tokens),
@@ -78,6 +83,8 @@ STEPS: dict[str, Callable[[LoadedModel, Options], dict[str, Any]]] = {
     "vocoder_float16": lambda bench, _given: measure_half_precision(bench),
     "greedy_equal": lambda bench, given: measure_greedy_equality(bench, given.own_tokens),
 }
+# These load the model themselves and are measured only when named; "hear" with no other step.
+ALONE = {"start", "hear"}
 # What `--compare seed` measures: the model's own code, which the nerdpudding project calls, and our loop.
 COMPARED = (*OWN_STEPS, "text", "speech", "voice", "vocoder_error", "live")
 
@@ -90,11 +97,13 @@ def complete(given: Options) -> Options:
     if unknown:
         raise UserError(f"--steps takes {', '.join(STEPS)}, and {min(unknown)} is none of them")
     compared = COMPARED if given.compare else ()
-    given.steps = {*compared, *given.steps} or {*STEPS} - {"start"}
+    given.steps = {*compared, *given.steps} or {*STEPS} - ALONE
     if "start" in given.steps and ({*OWN_STEPS, "vocoder_error"} & given.steps or given.plain):
         raise UserError(
             "start measures our loop with CUDA graphs alone: without --compare, --plain and the model's own steps"
         )
+    if "hear" in given.steps and given.steps != {"hear"}:
+        raise UserError("hear loads the model twice: name no other step, and no --compare")
     if given.live_clip and not Path(given.live_clip).is_file():
         raise UserError(f"--live-clip wants a video file, and {given.live_clip} is none")
     if "start" in given.steps and not Path(given.checkpoint).is_dir():
@@ -204,7 +213,7 @@ def main(
         typer.Option(
             metavar="STEP ...",
             help=f"which measures, of all: {', '.join(STEPS)}; live needs --live too, start a checkpoint folder and "
-            "none of the model's own",
+            "none of the model's own, hear no other",
         ),
     ] = None,
     compare: Annotated[

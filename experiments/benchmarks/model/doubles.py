@@ -22,6 +22,12 @@ def random_frames(count: int, width: int, height: int, seed: int) -> list[Frame]
     ]
 
 
+def random_sound(seconds: float, seed: int) -> AudioChunk:
+    """Return noise of so many seconds, (N,) float32 at 16 kHz; another seed gives other noise."""
+    samples = np.random.default_rng(seed).normal(0, 0.1, round(seconds * 16_000))
+    return AudioChunk(samples.astype(np.float32), 16_000)
+
+
 def as_pictures(frames: list[Frame]) -> list[Any]:
     """Return the frames as Pillow images, the form that the model's own code takes."""
     from PIL import Image

@@ -61,11 +61,12 @@ class Options:
 class LoadedModel:
     """One loaded model. `result` collects what loading took; `quick` says whether it runs with CUDA graphs.
 
-    The step "start" loads the model with CUDA graphs, and counts from the start of the process. For all other steps
-    the model is loaded without them, until `enable_cuda_graphs`.
+    The step "start" loads the model with CUDA graphs, and counts from the start of the process; the step "hear" loads
+    it with them, by `load_with_graphs`. For all other steps the model is loaded without them, until
+    `enable_cuda_graphs`. `hear`: with its audio encoder.
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, hear: bool = False) -> None:
         from commentator_lib.commentators.minicpmo.checkpoint import inspect_checkpoint
         from commentator_lib.commentators.minicpmo.commentator import MiniCPMOCommentator
         from commentator_lib.commentators.minicpmo.preflight import check_and_make_loader
@@ -82,6 +83,7 @@ class LoadedModel:
             device="cuda" if options.device == "cuda" else "cpu",
             speech=not options.text_only,
             vocoder_float16=options.vocoder_float16,
+            hear=hear,
         )
         self.random, self.dtype = options.checkpoint == "random", options.dtype
         if not self.random:
@@ -93,8 +95,8 @@ class LoadedModel:
         elif is_random(Path(options.checkpoint)):
             self.random = True
             replace_speech_tokenizer()
-        self.quick = "start" in options.steps
-        if self.quick:
+        self.quick = bool({"start", "hear"} & options.steps)
+        if "start" in options.steps:
             self.imports_s = process_s()
             forget_files(Path(options.checkpoint))  # its time does not count
             self.imported_s, self.read_before_bytes = time.perf_counter(), disk_bytes()
@@ -123,6 +125,10 @@ class LoadedModel:
     @property
     def speaks(self) -> bool:
         return not self.options.text_only
+
+    def load_with_graphs(self) -> None:
+        """Load the model with CUDA graphs, on a GPU; add its memory and time to the result."""
+        self._warm_up("load", "load_s", "our")
 
     def enable_cuda_graphs(self) -> None:
         """Run the same loaded model with CUDA graphs from now on."""
@@ -164,7 +170,12 @@ class LoadedModel:
         options = self.options
         code = code_folder(options.code)
         return lambda: load_random(
-            code, options.device, options.dtype == "awq", not options.text_only, options.vocoder_float16
+            code,
+            options.device,
+            options.dtype == "awq",
+            not options.text_only,
+            options.vocoder_float16,
+            self.settings.hear,
         )
 
     def _timed(self, load: Callable[[], Loaded]) -> Callable[[], Loaded]:

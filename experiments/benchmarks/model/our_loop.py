@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from commentator_lib.commentators.base import CommentRequest, StageTimes
+from experiments.benchmarks.model.doubles import random_sound
 from experiments.benchmarks.model.gauges import disk_bytes, memory, spread, synchronised_s
 from experiments.benchmarks.model.loaded_model import PROMPT, TEXT_CHUNK, LoadedModel
 from experiments.benchmarks.model.random_minicpmo import folder_bytes
@@ -48,13 +49,19 @@ def measure_start(bench: LoadedModel) -> dict[str, Any]:
     return out
 
 
-def measure_comments(bench: LoadedModel, speech: bool, new_tokens: int) -> dict[str, Any]:
-    """Measure comments through the library's own interface; the first one warms up and does not count."""
+def measure_comments(
+    bench: LoadedModel, speech: bool, new_tokens: int, sound_s: float = 0.0
+) -> dict[str, Any]:
+    """Measure comments through the library's own interface; the first one warms up and does not count.
+
+    `sound_s`: seconds of the programme's sound in each request.
+    """
     rows: list[dict[str, float]] = []
     out: dict[str, Any] = {}
     with memory(out, "cycle"):
         for seed in range(bench.options.repeats + 1):
-            request = CommentRequest(bench.make_frames(seed), PROMPT, new_tokens, speech)
+            sound = random_sound(sound_s, seed) if sound_s else None
+            request = CommentRequest(bench.make_frames(seed), PROMPT, new_tokens, speech, sound=sound)
             row = _measure_comment(bench, request, out)
             if seed:
                 rows.append(row)

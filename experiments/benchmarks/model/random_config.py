@@ -40,6 +40,16 @@ FULL: dict[str, Any] = {
         "patch_size": 14,
         "model_type": "siglip_vision_model",
     },
+    "audio_pool_step": 5,
+    "audio_chunk_length": 1.0,
+    "audio_config": {
+        "d_model": 1024,
+        "encoder_layers": 24,
+        "encoder_attention_heads": 16,
+        "encoder_ffn_dim": 4096,
+        "num_mel_bins": 80,
+        "max_source_positions": 1500,
+    },
     "tts_config": {
         "llm_dim": 4096,
         "hidden_size": 768,

@@ -67,10 +67,11 @@ def copy_code(code: Path, folder: Path) -> None:
             shutil.copy(path, folder)
 
 
-def make_model(code: Path, device: str, awq: bool, seed: int = 0) -> tuple[Any, Any]:
+def make_model(code: Path, device: str, awq: bool, seed: int = 0, hear: bool = False) -> tuple[Any, Any]:
     """Return (model, processor) on `device`, with the talker; with `awq` float16 and 4-bit language layers, else BF16.
 
-    The weights are created on the device, for AWQ layer by layer, so that peak memory is the model's own size.
+    `hear`: with the audio encoder too. The weights are created on the device, for AWQ layer by layer, so that peak
+    memory is the model's own size.
     """
     # 1) the model without weights, from its own code and the full configuration
     import torch
@@ -89,7 +90,7 @@ def make_model(code: Path, device: str, awq: bool, seed: int = 0) -> tuple[Any, 
         (folder / "config.json").write_text(json.dumps(FULL))
         with import_gate(), quietly():
             config = AutoConfig.from_pretrained(folder, trust_remote_code=True)
-            config.init_vision, config.init_audio, config.init_tts = True, False, True
+            config.init_vision, config.init_audio, config.init_tts = True, hear, True
             torch.set_default_dtype(dtype)
             try:
                 with torch.device("meta" if awq else device), no_init_weights():
@@ -173,15 +174,20 @@ def _randomise_weights(model: Any, device: str, seed: int) -> None:
 
 
 def load_random(
-    code: Path, device: str, awq: bool, speech: bool = True, vocoder_float16: bool = False
+    code: Path,
+    device: str,
+    awq: bool,
+    speech: bool = True,
+    vocoder_float16: bool = False,
+    hear: bool = False,
 ) -> Loaded:
-    """Return a model of the full size with random weights, with its voice if `speech`."""
+    """Return a model of the full size with random weights, with its voice if `speech`, its audio encoder if `hear`."""
     import torch
 
     from commentator_lib.commentators.minicpmo.loading import Loaded, load_vocoder
     from commentator_lib.commentators.minicpmo.vocoder import Vocoder
 
-    model, processor = make_model(code, device, awq)
+    model, processor = make_model(code, device, awq, hear=hear)
 
     def make_vocoder() -> Vocoder:
         replace_speech_tokenizer()
@@ -195,14 +201,14 @@ def load_random(
 # --- as a checkpoint folder
 
 
-def save_random(code: Path, folder: Path, device: str, awq: bool) -> None:
+def save_random(code: Path, folder: Path, device: str, awq: bool, hear: bool = False) -> None:
     """Write the model of `make_model` and a voice as a checkpoint folder with the layout of the published ones."""
     from commentator_lib.commentators.minicpmo.token2wav import write_wav
 
     # The voice first: it needs packages that may be missing, and the weights are 9 or 18 GB.
     write_token2wav(folder / "assets" / "token2wav")
     write_wav(folder / "assets" / "ref_audio.wav", recording())
-    model, _processor = make_model(code, device, awq)
+    model, _processor = make_model(code, device, awq, hear=hear)
     copy_code(code, folder)
     config = {**FULL, "torch_dtype": "float16" if awq else "bfloat16"}
     if awq:
@@ -263,6 +269,7 @@ def main(
     dtype: Annotated[Literal["bf16", "awq"], typer.Option(help="which weights to make")] = "awq",
     device: Annotated[Literal["cuda", "cpu"], typer.Option(help="where they are made")] = "cuda",
     code: Annotated[str, typer.Option(help=f"the folder with the model's own code ({CODE_VARIABLE})")] = "",
+    hear: Annotated[bool, typer.Option("--hear", help="with the audio encoder, 0.6 GB more")] = False,
 ) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is there and not empty")
@@ -274,7 +281,7 @@ def main(
             raise UserError("PyTorch sees no GPU to make the weights on: --device cpu does without, slowly")
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        save_random(code_path, folder, device, dtype == "awq")
+        save_random(code_path, folder, device, dtype == "awq", hear)
     except ImportError as error:  # a package of the voice
         raise UserError(str(error)) from error
     print(f"{folder}: {folder_bytes(folder) / 1e9:.1f} GB, random weights")

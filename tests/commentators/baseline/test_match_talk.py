@@ -160,6 +160,23 @@ def test_other_captions_are_told(about):
         assert scores_named(said) == [(1, 1)]
 
 
+def test_the_first_whistle_after_a_goal_is_for_the_kick_off():
+    talk = new_talk()
+    whistle = lambda at_s: happened(Event("whistle", at_s, at_s + 0.3, 2), score=[2, 1])  # noqa: E731
+    told(talk, happened(goal_caption(at_s=10.6)), 11.0)
+    told(talk, happened(score((2, 1), (1, 1), at_s=14.0)), 14.5)
+    assert kinds_named(told(talk, whistle(13.0), 14.9)) == set()  # before the board had changed
+    assert kinds_named(told(talk, whistle(26.0), 26.4)) == {"kick-off"}
+    assert kinds_named(told(talk, whistle(40.0), 40.4)) == set()
+
+
+def test_a_whistle_after_a_goal_that_was_taken_back_is_none():
+    talk = new_talk()
+    told(talk, happened(score((2, 1), (1, 1), at_s=14.0)), 14.5)
+    told(talk, happened(score((1, 1), (2, 1), at_s=20.0, correction=True)), 20.5)
+    assert kinds_named(told(talk, happened(Event("whistle", 30.0, 30.3, 2)), 30.4)) == set()
+
+
 def test_the_whistle_and_the_crowd_are_evidence_of_themselves_only():
     for kind in ("swell", "whistle"):
         assert not kinds_named(told(new_talk(), happened(Event(kind, 20.0, 20.5, 2)), 21.0))

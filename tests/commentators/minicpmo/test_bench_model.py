@@ -90,6 +90,29 @@ def test_the_benchmark_measures_a_start_from_the_disk_and_a_live_run_of_a_clip(c
     assert result["live"]["source"] == "clip.mp4" and result["live"]["failed"] == 0
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("text_only", [False, True])
+def test_the_benchmark_compares_a_model_that_hears_with_one_that_does_not(checkpoints, text_only):
+    from experiments.benchmarks.model import bench_model
+
+    result = bench_model.measure(
+        bench_model.Options(
+            checkpoint=str(checkpoints["bf16"]),
+            device="cpu",
+            new_tokens=12,
+            speech_tokens=10,
+            repeats=1,
+            text_only=text_only,
+            json=True,
+            steps={"hear"},
+        )
+    )
+    heard = result["hear"]
+    assert heard["first_text_ratio"] > 0 and ("first_sound_ratio" in heard) != text_only
+    tokens = [heard[name]["prompt_tokens"] for name in ("deaf", "hearing_without_sound", "hearing")]
+    assert tokens[0] == tokens[1] and tokens[2] - tokens[0] >= 40
+
+
 def test_wrong_options_of_the_benchmark_are_one_line(checkpoints, tmp_path):
     from experiments.benchmarks.model import bench_model
 
@@ -99,6 +122,7 @@ def test_wrong_options_of_the_benchmark_are_one_line(checkpoints, tmp_path):
         (["--checkpoint", folder, "--steps", "start", "own_chat"], "without --compare"),
         (["--checkpoint", folder, "--steps", "start", "--plain"], "without --compare"),
         (["--live", "1", "--live-clip", str(tmp_path)], "wants a video file"),
+        (["--checkpoint", folder, "--steps", "hear", "text"], "no other step"),
         (["--steps", "text", "nothing"], "nothing is none of them"),
     ):
         with pytest.raises(UserError, match=words):
@@ -167,7 +191,7 @@ def test_every_step_of_the_benchmark_has_a_measure():
 
     given = bench_model.complete(bench_model.Options(compare="seed", steps={"greedy_equal"}))
     assert given.steps == {*bench_model.COMPARED, "greedy_equal"} < set(bench_model.STEPS)
-    assert bench_model.complete(bench_model.Options()).steps == set(bench_model.STEPS) - {"start"}
+    assert bench_model.complete(bench_model.Options()).steps == set(bench_model.STEPS) - {"start", "hear"}
     row = {"median": 1.5, "min": 1.0, "max": 2.0}
     table = bench_model.comparison(
         {"dtype": "bf16", "own_chat": {"decode_ms": row}, "text": {"decode_ms": row}}

@@ -12,7 +12,7 @@ import pytest
 
 from commentator_lib.commentators.base import CommentRequest
 from commentator_lib.commentators.minicpmo.commentator import MiniCPMOCommentator
-from commentator_lib.media import Frame
+from commentator_lib.media import AudioChunk, Frame
 from commentator_lib.settings import load_settings
 from tests.commentators.minicpmo.tiny_minicpmo import make_checkpoint
 from tests.conftest import gpu_bytes
@@ -23,6 +23,7 @@ transformers = pytest.importorskip("transformers")
 from commentator_lib.commentators.minicpmo import (  # noqa: E402
     decode,
     graphs,
+    hearing,
     int4,
     layers,
     memory,
@@ -366,3 +367,21 @@ def test_the_talker_says_the_same_captured_and_plain(tmp_path):
                 said.append(list(talker.say(ids, random_tensor(1, 10, 64), last)))
             talker.capture_new_shapes()
     assert said[:9] == said[9:] and sum(map(len, said)) > 100
+
+
+@torch.inference_mode()
+def test_a_captured_sound_is_heard_as_without_a_graph(tmp_path):
+    folder = make_checkpoint(tmp_path / "tiny", assets=False)
+    settings = load_settings(
+        environment={}, commentator="minicpmo", model_path=str(folder), speech=False, hear=True
+    )
+    commentator = MiniCPMOCommentator(settings)
+    commentator.warm_up()
+    captured, loaded = commentator.engine.hearing, commentator.engine.loaded
+    plain = hearing.Hearing(loaded.model, loaded.processor.audio_processor)
+    assert sorted(captured._graphs) == [200, 400, 600, 800]
+    for seconds in (0.3, 2.0, 4.0, 7.9, 11.0):
+        samples = np.random.default_rng(1).normal(0, 0.1, round(16_000 * seconds)).astype(np.float32)
+        sound = AudioChunk(samples, 16_000)
+        assert torch.allclose(captured.encode(sound), plain.encode(sound), atol=2e-2, rtol=1e-2)
+    commentator.close()

@@ -22,6 +22,7 @@ def test_needed_memory_leaves_out_what_is_not_loaded(tmp_path):
     silent, speaking = needed_bytes(checkpoint, False), needed_bytes(checkpoint, True)
     assert silent == 160 + 64 + 24 + 4 + 1_500_000_000
     assert speaking - silent == 40 + 2_800_000_000
+    assert needed_bytes(checkpoint, False, hear=True) - silent == 16 + 8  # apm and its projection
 
 
 def test_published_checkpoints_come_near_what_was_measured():
@@ -90,6 +91,16 @@ def test_four_bits_with_speech_fit_where_they_are_made_smaller():
     assert explain_missing_memory(PUBLISHED_AWQ, True, 10 * GB, 10 * GB, shrink=True) == ""
     line = explain_missing_memory(PUBLISHED_BF16, True, 10 * GB, 10 * GB, shrink=True)
     assert "about 8.6 GB without speech, 9.3 GB with" in line
+
+
+def test_hearing_is_counted_and_given_up_first():
+    more = needed_bytes(PUBLISHED_AWQ, True, hear=True) - needed_bytes(PUBLISHED_AWQ, True)
+    assert more == PUBLISHED_AWQ.part_bytes["audio_encoder"]
+    free = needed_bytes(PUBLISHED_AWQ, True)
+    assert explain_missing_memory(PUBLISHED_AWQ, True, free, free) == ""
+    line = explain_missing_memory(PUBLISHED_AWQ, True, free, free, hear=True)
+    assert "set hear=false" in line and "\n" not in line
+    assert "hear=false" not in explain_missing_memory(PUBLISHED_AWQ, True, 4 * GB, 4 * GB, hear=True)
 
 
 def test_memory_that_just_fits_and_just_does_not(tmp_path):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import re
 import tempfile
+import time
 import weakref
 
 import pytest
@@ -85,4 +87,29 @@ def test_too_little_memory_for_a_first_word_is_one_line_and_leaves_nothing_behin
     assert commentator._engine is None
     commentator.warm_up()
     assert text_of(list(commentator.comment(request(speech=False))))
+    commentator.close()
+
+
+@pytest.mark.slow
+def test_loading_tells_its_stages_in_their_order(checkpoints):
+    commentator = MiniCPMOCommentator(settings_for(checkpoints["bf16"]))
+    told = []
+    commentator.on_loading = told.append
+    commentator.warm_up()
+    words = [loading.words for loading in told]
+    stages = [
+        "starting PyTorch",
+        "reading",
+        "loading the voice",
+        "first words, 1 of 4",
+        "first words, 4 of 4",
+    ]
+    places = [next(k for k, said in enumerate(words) if said.startswith(stage)) for stage in stages]
+    assert places == sorted(places) and re.search(r"reading \d+\.\d of \d+\.\d MB", " ".join(words))
+    shares = [loading.share for loading in told]
+    assert shares == sorted(shares) and shares[0] >= 0 and shares[-1] < 1
+    told.clear()
+    started_s = time.perf_counter()
+    commentator.warm_up()  # it is loaded: nothing is left to do
+    assert told == [] and time.perf_counter() - started_s < 0.1
     commentator.close()

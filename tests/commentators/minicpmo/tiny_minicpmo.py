@@ -26,12 +26,22 @@ _SPECIALS = [
     "<|tts_eos|>",
     "<image>",
     "</image>",
+    "<|audio_start|>",
+    "<|audio_end|>",
 ]
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% if use_tts_template %}<|tts_bos|>{% endif %}{% endif %}"
 )
+AUDIO_CONFIG = {
+    "d_model": 32,
+    "encoder_layers": 2,
+    "encoder_attention_heads": 2,
+    "encoder_ffn_dim": 128,
+    "num_mel_bins": 80,
+    "max_source_positions": 1500,
+}
 VOICE_FILES = ("campplus.onnx", "flow.pt", "flow.yaml", "hift.pt", "speech_tokenizer_v2_25hz.onnx")
 
 
@@ -54,7 +64,6 @@ def make_checkpoint(
     torch.manual_seed(seed)
     with import_gate():
         loaded = AutoConfig.from_pretrained(folder, trust_remote_code=True)
-        loaded.init_audio = not REAL  # the real audio encoder adds nothing here
         model = AutoModel.from_config(loaded, trust_remote_code=True, attn_implementation="sdpa")
     with torch.no_grad():
         model.resampler.query.normal_(0, 0.5)
@@ -119,6 +128,7 @@ def _write_own_code(folder: Path, width: int) -> dict:
         "head_dim": width // 4,
         "query_num": 4,
         "vision_config": {"hidden_size": 32},
+        "audio_config": AUDIO_CONFIG,
         "tts_config": {
             "llm_dim": width,
             "hidden_size": 32,
@@ -181,6 +191,7 @@ def _copy_real_code(folder: Path) -> dict:
             "num_hidden_layers": 2,
             "patch_size": 14,
         },
+        "audio_config": AUDIO_CONFIG,
         "tts_config": {
             "llm_dim": width,
             "hidden_size": 64,

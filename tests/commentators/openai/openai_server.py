@@ -42,6 +42,7 @@ class Server:
     echoes_key: bool = False  # refusals repeat the request's Authorization, as careless servers do
     retry_after: str = ""
     takes_stream_options: bool = True
+    sound_refusal: tuple[int, str] | None = None  # status and words for a request with sound
     usage: dict | None = field(default_factory=lambda: {"prompt_tokens": 321, "completion_tokens": 17})
     content_type: str = "text/event-stream"
     requests: list[dict] = field(default_factory=list)
@@ -97,6 +98,11 @@ def openai_server(**options) -> Iterator[Server]:
                 return self.answer(404, {"error": {"message": "no such page"}})
             if "stream_options" in body and not state.takes_stream_options:
                 return self.answer(400, {"error": {"message": "stream_options is not known here"}})
+            if state.sound_refusal and any(
+                p["type"] == "input_audio" for p in body["messages"][0]["content"]
+            ):
+                status, words = state.sound_refusal
+                return self.answer(status, {"error": {"message": words}})
             try:
                 state.pictures.append(decoded(body))
             except ValueError as error:

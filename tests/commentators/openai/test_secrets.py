@@ -9,14 +9,17 @@ import logging
 import pytest
 
 from commentator_lib.commentators.base import CommentatorError
+from commentator_lib.commentators.factory import load_commentator, make_commentator
 from commentator_lib.commentators.openai.commentator import OpenAICommentator
 from commentator_lib.commentators.openai.login import hider
 from commentator_lib.session import LiveSession
+from commentator_lib.settings import Settings
 from tests.commentators.openai.conftest import (
     SECRET,
     Moves,
     asked,
     failure,
+    request,
     run,
     settings_for,
 )
@@ -49,6 +52,59 @@ def test_the_key_is_sent_and_seen_nowhere(monkeypatch, tmp_path, caplog):
         assert SECRET.encode() not in path.read_bytes(), path
     rows = [json.dumps(row, default=str) for row in session.log.cycle_rows]
     assert SECRET not in "".join(rows) + json.dumps(session.log.header) + caplog.text
+
+
+def test_a_key_that_is_given_is_sent_in_place_of_the_environments_and_seen_nowhere(
+    monkeypatch, tmp_path, caplog
+):
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("OPENAI_API_KEY", "of-the-environment")
+    with openai_server(key=SECRET, faults=[400], echoes_key=True) as server:
+        settings, told = settings_for(server.url), []
+        commentator = load_commentator(settings, told.append, api_key=f" {SECRET}\n")
+        session = LiveSession(
+            Moves(8),
+            settings,
+            commentator=commentator,
+            voice=ToneVoice(),
+            mode="replay",
+            run_dir=tmp_path / "run",
+            keep_commentator=True,
+        ).run()
+        assert {headers["Authorization"] for headers in server.headers} == {f"Bearer {SECRET}"}
+        commentator.close()
+    assert "asking the server" in [loading.words for loading in told]
+    assert (session.log.cycles.outcome == "spoken").any()
+    shown = repr(commentator) + repr(vars(commentator)) + repr(session.settings) + repr(told)
+    rows = json.dumps([dict(row) for row in session.log.cycle_rows], default=str)
+    assert SECRET not in shown + rows + json.dumps(session.log.header) + caplog.text
+    for path in (tmp_path / "run").rglob("*"):
+        assert path.is_dir() or SECRET.encode() not in path.read_bytes(), path
+
+
+def test_a_given_key_that_is_refused_or_cannot_be_one_is_not_shown():
+    with openai_server(key="another", echoes_key=True) as server:
+        with pytest.raises(CommentatorError, match=r"with Bearer \*\*\*; give a key that it takes") as caught:
+            load_commentator(settings_for(server.url, model_path="seer"), api_key=SECRET)
+        assert SECRET not in str(caught.value)
+        with pytest.raises(CommentatorError, match="the given key holds characters") as caught:
+            make_commentator(settings_for(server.url), api_key=f"{SECRET}€")
+        assert SECRET not in str(caught.value) and caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("none", [None, "", "  "])
+def test_without_a_given_key_the_environments_is_sent(monkeypatch, none):
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
+    with openai_server(key=SECRET) as server:
+        commentator = load_commentator(settings_for(server.url), api_key=none)
+        list(commentator.comment(request()))
+        commentator.close()
+        assert {headers["Authorization"] for headers in server.headers} == {f"Bearer {SECRET}"}
+
+
+def test_other_commentators_ignore_a_key():
+    commentator = make_commentator(Settings(commentator="scripted"), api_key=SECRET)
+    assert SECRET not in repr(vars(commentator))
 
 
 def test_a_key_that_is_refused_is_not_shown(monkeypatch):

@@ -257,3 +257,15 @@ def test_on_a_gpu(commentator, kind):
     assert torch.cuda.memory_allocated() > before
     made.close()
     assert gpu_bytes() == before
+
+
+def test_loading_tells_its_stages_in_their_order(commentator):
+    made, told = commentator(), []
+    made.on_loading = told.append
+    made.warm_up()
+    words = [loading.words for loading in told]
+    assert words[0].startswith("reading 0.0 of ") and words[0].endswith(" MB") and words[-1] == "first words"
+    shares = [loading.share for loading in told]
+    assert shares == sorted(shares) and shares[0] == 0.0 and shares[-1] == 0.9
+    made.warm_up()
+    assert len(told) == len(words)

@@ -40,6 +40,7 @@ def test_headline_has_what_was_asked_and_nothing_that_was_not_measured():
     assert list(found["playout"]) == [
         "goal_recall_3s",
         "goal_recall_2s_of_evidence",
+        "goal_recall_2s_of_first_evidence",
         "recall_3s",
         "response_error_median_s",
         "false_triggers_per_min",

@@ -11,12 +11,16 @@ from experiments.boards.draw import Canvas
 from experiments.boards.fonts import Font, text_mask
 from experiments.boards.layouts_development import LAYOUTS
 from experiments.boards.layouts_heldout import LAYOUTS as HELDOUT
+from experiments.boards.layouts_second import LAYOUTS as SECOND
+from experiments.boards.layouts_third import LAYOUTS as THIRD
 from experiments.boards.plan import names_in, plan_layout, plan_part
 from experiments.boards.script import FPS
 from experiments.boards.shots import cut_shots
 from experiments.boards.traps import TRAPS, plan_trap
 
 BOTH = [("development", k, layout) for k, layout in enumerate(LAYOUTS)]
+BOTH += [("development2", k, layout) for k, layout in enumerate(SECOND)]
+BOTH += [("development3", k, layout) for k, layout in enumerate(THIRD)]
 BOTH += [("heldout", k, layout) for k, layout in enumerate(HELDOUT)]
 NAMES = [f"{part}-{layout.name}" for part, _, layout in BOTH]
 

@@ -9,6 +9,7 @@ import pytest
 from experiments.match_clip.events import (
     Event,
     EventsError,
+    Sound,
     Stretch,
     Truth,
     load_events,
@@ -22,6 +23,11 @@ TRUTH = Truth(
     (Stretch("action", 0.0, 18.0), Stretch("nothing", 18.0, 30.0)),
     ("RED", "BLU"),
     seed=3,
+    sounds=(
+        Sound("whistle", 1.4, 2.0, 6.0, "kick-off", 2.0),
+        Sound("kick", 2.0, 2.1, 8.0, "kick-off", 2.0),
+        Sound("kick", 4.0, 4.1),
+    ),
 )
 
 
@@ -37,6 +43,10 @@ def test_comes_back_as_it_was(saved):
     clip, events = saved
     assert load_events(events, clip) == load_events(events) == TRUTH
     assert [e.kind for e in TRUTH.of_kind("kick-off")] == ["kick-off"]
+    kick_off, scoreboard = TRUTH.events
+    assert [s.kind for s in TRUTH.sounds_of(kick_off)] == ["whistle", "kick"] and not TRUTH.sounds_of(
+        scoreboard
+    )
 
 
 def test_another_clip_is_refused(saved, tmp_path):
@@ -59,6 +69,18 @@ def changed(path, **changes):
     ("changes", "message"),
     [
         ({"format_version": 7}, "format 7"),
+        ({"format_version": 1}, "format 1, this version reads 2"),  # files without sounds
+        ({"sounds": [{"kind": "song", "from_s": 1.0, "to_s": 2.0}]}, "unknown kind 'song'"),
+        ({"sounds": [{"kind": "roar", "from_s": 2.0, "to_s": 2.0}]}, "a roar from 2 to 2 s"),
+        ({"sounds": [{"kind": "roar", "from_s": 2.0, "to_s": 31.0}]}, "of 30 s"),
+        (
+            {"sounds": [{"kind": "kick", "from_s": t, "to_s": 9.0} for t in (2.0, 1.0)]},
+            "sounds are not in order",
+        ),
+        (
+            {"sounds": [{"kind": "roar", "from_s": 2.0, "to_s": 4.0, "event": "goal"}]},
+            "goal that is not there",
+        ),
         ({"teams": None}, "damaged"),
         ({"events": [{"kind": "goal"}]}, "damaged"),
         ({"events": [{"kind": "riot", "t_s": 1.0}]}, "unknown kind 'riot'"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from commentator_lib.runs.record import CycleRecord, cycles_frame
-from experiments.match_clip.events import Event, Stretch, Truth
+from experiments.match_clip.events import Event, Sound, Stretch, Truth
 from experiments.measuring import events, metrics, naming, numbers, picture, speech
 from experiments.measuring.events import Comment
 
@@ -108,6 +108,21 @@ def test_response_errors_and_recall():
     assert [events.recall(errors, 2, within) for within in (1, 2, 3)] == [0.5, 0.5, 1.0]
     assert math.isnan(events.recall([], 0, 3))
     assert events.recall([], 2, 3) == 0
+
+
+def test_the_first_evidence_is_on_screen_or_in_sound():
+    goal, kick_off, card = Event("goal", 10.0), Event("kick-off", 30.0), Event("card", 50.0)
+    sounds = [
+        Sound("roar", 10.15, 20.0, 15.0, "goal", 10.0),
+        Sound("whistle", 29.4, 30.0, 6.0, "kick-off", 30.0),
+        Sound("whistle", 48.4, 49.0, 6.0, "card", 50.0),  # it tells of the foul only
+    ]
+    assert [events.first_evidence_s(e) for e in (goal, kick_off, card)] == [10.6, 30.0, 50.5]
+    assert [events.first_evidence_s(e, sounds) for e in (goal, kick_off, card)] == [10.15, 29.4, 50.5]
+    late = Sound("roar", 11.0, 20.0, 15.0, "goal", 10.0)
+    assert events.first_evidence_s(goal, [late]) == 10.6
+    assert events.evidence_delays([said(12.5, "Goal!")], [goal], "goal") == pytest.approx([1.9])
+    assert events.evidence_delays([said(12.5, "Goal!")], [goal], "goal", sounds) == pytest.approx([2.35])
 
 
 def test_latency_counts_from_the_camera():
@@ -290,6 +305,17 @@ def test_a_run_worked_by_hand():
     assert row["discarded_token_share"] == pytest.approx(5 / 20)
     assert row["image_tokens_per_min"] == pytest.approx(3 * 264 * 2)
     assert math.isnan(row["slew_max"]) and math.isnan(row["peak_vram_bytes"])
+
+
+def test_a_goal_that_was_heard_is_to_be_named_sooner():
+    roar = Sound("roar", 10.1, 20.0, 15.0, "goal", 10.0)
+    for said_s, of_caption, of_sound in ((12.05, 1.0, 1.0), (12.5, 1.0, 0.0), (12.7, 0.0, 0.0)):
+        truth = Truth(30.0, (Event("goal", 10.0, team="RED"),), STRETCHES, ("RED", "BLU"), 0, (roar,))
+        row = metrics.measure(TWO_COMMENTS, truth, source_from_s=12.5 - said_s)
+        assert (row["goal_recall_2s_of_evidence"], row["goal_recall_2s_of_first_evidence"]) == (
+            of_caption,
+            of_sound,
+        )
 
 
 def test_the_clip_may_have_started_later_than_the_log():

@@ -9,7 +9,7 @@ import pytest
 from commentator_lib.commentators.base import NOTHING_TO_SAY, CommentRequest
 from commentator_lib.media import Frame
 from experiments.match_clip.events import Event, Stretch, Truth
-from experiments.measuring import analysis, plots, speaking
+from experiments.measuring import analysis, run_plots, speaking
 from experiments.measuring.speaking import POLICIES, Assumptions, Describer, reported_events, situations
 from experiments.measuring.speech import repetition
 
@@ -112,14 +112,14 @@ def test_asking_the_model_repeats_less_than_asking_for_a_comment_at_every_slot(r
 @pytest.mark.slow
 def test_the_figure_shows_every_policy_with_its_spread_and_says_that_it_is_scripted(rows):
     table = analysis.by_setting(rows, ["when"], speaking.COLUMNS)
-    figure = plots.speaking_figure(table, "Scripted commentator")
+    figure = run_plots.speaking_figure(table, "Scripted commentator")
     ax = figure.axes[0]
     assert ax.get_xlabel() == "four-word runs said before, share" and ax.get_ylabel().startswith(
         "F1 of speaking"
     )
     legend = ax.get_legend()
     assert {text.get_text() for text in legend.get_texts()} == set(POLICIES)
-    assert legend.get_title().get_text() == "mean and standard deviation of 2 runs"
+    assert legend.get_title().get_text() == "mean and 95 % bootstrap interval, n = 2 runs"
     assert figure.get_suptitle().startswith("Scripted commentator: where the model is asked first, ")
 
 

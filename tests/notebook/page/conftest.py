@@ -1,4 +1,4 @@
-"""Notebooks in a real page, used as a person would: JupyterLab and Voila in Chromium, through Playwright.
+"""Notebooks in a real page, used as a person would: JupyterLab in Chromium, through Playwright.
 
 One server and one browser serve all tests; each test has a notebook, a kernel and a page of its own.
 Each wait ends as soon as its condition is true, and has a generous limit. Speed is measured in
@@ -27,7 +27,7 @@ from experiments.tools.browser import (
 )
 from tests.conftest import make_clip
 
-LIMIT_S = 120.0
+LIMIT_S = float(os.environ.get("PAGE_LIMIT_S", "120"))
 SENT_AHEAD_S = 0.25
 
 # A commentator that never stops, a small clip that goes round, and a player; `{more}` runs after the start.
@@ -194,3 +194,13 @@ def button(page, name):
 
 def status(page):
     return page.locator(".live-player .status").first.inner_text()
+
+
+def lamp(page):
+    return page.locator(".live-player .lamp").first.inner_text()
+
+
+def tab(page, name):
+    """Open a tab of the control panel; return its body."""
+    page.get_by_role("tab", name=name).click()
+    return page.locator(".live-player .tab-body:not([hidden])")

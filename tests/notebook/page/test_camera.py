@@ -7,9 +7,11 @@ from tests.notebook.page.conftest import (
     button,
     drawn,
     status,
+    tab,
     talking,
     until,
 )
+from tests.notebook.page.test_panel import TELLS
 
 CAMERA = """
 import json, pathlib, statistics, threading, time
@@ -108,3 +110,19 @@ def test_browser_that_refuses_the_camera_is_one_line(lab, playwright):
         until(lambda: not page.told()["running"])
         assert "NotAllowedError" in page.told()["problem"]
         page.errors.clear()  # ipywebrtc closes a camera that it never had
+
+
+def test_camera_is_gone_over_to_in_mid_run_and_left_again(lab, browser):
+    with talking(lab, browser, [TELLS]) as page:
+        until(lambda: drawn(page) > 10)
+        body = tab(page, "Source")
+        body.get_by_role("button", name="Camera", exact=True).click()
+        button(page, "Use this page's camera").click()
+        until(lambda: "browser camera" in status(page), "the camera")
+        until(lambda: page.evaluate("document.querySelector('.stage canvas').height") == 360, "its picture")
+        seen = drawn(page)
+        until(lambda: drawn(page) > seen + 20, "it moves")
+        assert page.told()["running"]
+        body.get_by_role("button", name="Match", exact=True).click()
+        until(lambda: "match.mp4" in status(page), "the match")
+        assert page.told()["running"]

@@ -7,9 +7,9 @@ from experiments.tools.browser import restart_kernel, run_all
 from tests.notebook.page.conftest import (
     TALKING,
     drawn,
+    lamp,
     longest_pause_s,
     save_notebook,
-    status,
     talking,
     transcript_lines,
     until,
@@ -62,7 +62,7 @@ def test_reload_in_mid_run_picks_the_run_up_again(lab, browser):
         before = page.told()["spoken"]
         until(lambda: page.told()["spoken"] >= before + 2)
         until(lambda: any(sounding for sounding, _ in page.told()["pages"].values()), "sound")
-        assert "fps" in status(page)
+        assert "live" in lamp(page)
 
 
 def test_run_goes_on_when_its_page_is_closed_in_mid_comment(lab, browser):

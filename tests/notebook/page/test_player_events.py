@@ -114,3 +114,37 @@ def test_chip_and_marks_come_with_their_picture_and_only_marks_outlive_a_reload(
     until(lambda: page.locator(".live-player .mark[data-importance='3']").count() == 1, "the mark")
     until(lambda: drawn(page) > 25, "a picture")
     assert noted(page, "chip") == []
+
+
+AWAY = """
+import threading, time
+import numpy as np
+from commentator_lib import LiveSession, load_settings
+from commentator_lib.players.browser import LivePlayer
+from commentator_lib.sources.base import LiveStats
+from commentator_lib.sources.frames import FramesSource
+from experiments.benchmarks.player_cells import NotesPrompts
+
+source = FramesSource(np.full((90, 160, 3), 90, np.uint8) for _ in range(25 * 600))
+player = LivePlayer()
+session = LiveSession(source, load_settings(change_threshold=0, delay_init_s=0.5), commentator=NotesPrompts(tone_s=1.0),
+                      players=[player], watchers=[]).start()
+
+def come_and_go():
+    time.sleep(4)
+    source.live = LiveStats(newest_age_s=0.061, fps=24.96, dropped=0, corrupt=2, reconnects=1)
+    source.away = "lost for 3 s: nobody answers"
+    time.sleep(5)
+    source.away = ""
+threading.Thread(target=come_and_go, daemon=True).start()
+player
+"""
+
+
+def test_page_says_that_the_source_gives_no_picture_and_takes_it_back(lab, browser):
+    with talking(lab, browser, [AWAY]) as page:
+        said = page.get_by_text("The source gives no picture now: lost for 3 s: nobody answers")
+        said.wait_for(state="visible", timeout=60_000)
+        status = page.locator(".live-player .status").text_content()
+        assert "61 ms old on arrival · 25.0 fps from the source · 2 damaged · opened again 1 time" in status
+        said.wait_for(state="hidden", timeout=60_000)

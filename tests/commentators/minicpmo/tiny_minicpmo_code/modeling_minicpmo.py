@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 from transformers import LlamaConfig, LlamaModel, Qwen3ForCausalLM, Qwen3PreTrainedModel
+from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from .configuration_minicpmo import MiniCPMOConfig
 
@@ -91,7 +92,9 @@ class MiniCPMO(Qwen3PreTrainedModel):
         self.vpm = nn.Linear(3 * _PATCH * _PATCH, config.vision_config.hidden_size)
         self.resampler = Resampler(config.query_num, config.hidden_size, config.vision_config.hidden_size)
         if config.init_audio:
-            self.apm = nn.Linear(80, config.hidden_size)
+            self.apm = WhisperEncoder(config.audio_config)
+            self.audio_avg_pooler = nn.AvgPool1d(config.audio_pool_step)
+            self.audio_projection_layer = Projector(config.audio_config.d_model, config.hidden_size)
         if config.init_tts:
             self.tts = MiniCPMTTS(config.tts_config)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from transformers import BatchFeature
+from transformers import BatchFeature, WhisperFeatureExtractor
 from transformers.processing_utils import ProcessorMixin
 
 _PATCH = 14
@@ -25,6 +25,7 @@ class MiniCPMOProcessor(ProcessorMixin):
 
     def __init__(self, tokenizer=None, **kwargs):
         super().__init__(tokenizer)
+        self.audio_processor = WhisperFeatureExtractor()
 
     def __call__(
         self,

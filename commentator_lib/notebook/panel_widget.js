@@ -1,0 +1,3 @@
+// The widget of a control panel.
+
+export default () => makeWidget(makePanel);

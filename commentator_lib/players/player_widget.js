@@ -1,0 +1,3 @@
+// The widget of a LivePlayer alone.
+
+export default () => makeWidget(makeView);
