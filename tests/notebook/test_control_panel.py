@@ -447,6 +447,7 @@ def sent_file(panel, monkeypatch, action, **arguments):
     monkeypatch.setattr(
         panel.player, "send", lambda content, buffers=None: messages.append((content, buffers))
     )
+    until(lambda: not [t for t in threading.enumerate() if t.name == f"panel {action}"])  # one of a kind at a time
     act(panel, action, **arguments)
     until(
         lambda: any(c["kind"] == "film" and c["part"] == c["parts"] - 1 for c, _ in messages) or wrong(panel)
