@@ -1,4 +1,4 @@
-"""The httpx client for a server, and its errors in words."""
+"""The key and the httpx client of the commentator's server; what they share with other clients is in servers/."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 from commentator_lib.commentators.base import CommentatorError
-from commentator_lib.commentators.openai.login import KEY_VARIABLE, Login, is_loopback
+from commentator_lib.commentators.openai.login import KEY_VARIABLE, Login
+from commentator_lib.servers import client
+from commentator_lib.servers.client import content_type as content_type
+from commentator_lib.servers.client import describe as describe
+from commentator_lib.servers.client import may_pass as may_pass
+from commentator_lib.servers.login import ServerSetupError, checked_key
 
 
 def read_key() -> str:
@@ -25,50 +30,15 @@ def key_reader(key: str) -> Callable[[], str]:
 
 
 def _checked_key(key: str, what: str) -> str:
-    key = key.strip()
-    if not (key.isascii() and key.isprintable()):
-        raise CommentatorError(f"{what} holds characters that no key has: set it anew")
-    return key
+    try:
+        return checked_key(key, what)
+    except ServerSetupError as error:
+        raise CommentatorError(str(error)) from None
 
 
 def open_client(base: str, key: str, login: Login | None, timeout_s: float) -> Any:
     """Return an httpx client that sends the login, else the key. Raise CommentatorError for an unusable proxy."""
-    import httpx
-
     try:
-        return httpx.Client(
-            timeout=httpx.Timeout(timeout_s),
-            auth=(login.user, login.password) if login else None,
-            headers={"Authorization": f"Bearer {key}"} if key and not login else {},
-            trust_env=not is_loopback(base),  # a proxy cannot reach what listens on this machine
-        )
-    except (ImportError, ValueError, httpx.InvalidURL):  # their words may hold the proxy's password
-        raise CommentatorError(
-            "the proxy that the environment names cannot be used (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY): "
-            "unset it, or for a SOCKS proxy pip install 'httpx[socks]'"
-        ) from None
-
-
-def content_type(response: Any) -> str:
-    """Return the kind of an answer's body, such as "text/html"; "" where it names none."""
-    return response.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-def may_pass(error: Exception) -> bool:
-    """Return whether an error of httpx may be over in a moment."""
-    import httpx
-
-    return isinstance(error, httpx.TimeoutException | httpx.NetworkError | httpx.RemoteProtocolError)
-
-
-def describe(error: Exception, timeout_s: float) -> str:
-    """Return what an error of httpx means, in words."""
-    import httpx
-
-    if isinstance(error, httpx.TimeoutException):
-        return f"no answer for {timeout_s:g} s (api_timeout_s)"
-    if isinstance(error, httpx.ConnectError):
-        return f"cannot connect, {error}"
-    if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError):
-        return "broke off in mid-answer"
-    return type(error).__name__
+        return client.open_client(base, key, login, timeout_s)
+    except ServerSetupError as error:
+        raise CommentatorError(str(error)) from None

@@ -1,88 +1,25 @@
-"""A server's address and login, and how its secrets are kept out of logs and messages.
+"""The address and login of the commentator's server; their rules are in servers/login.py.
 
-The key comes from the environment variable OPENAI_API_KEY, or from whoever makes the commentator. It is in no setting,
-log or message; it is removed from a server's answers before they are shown. A name and password in the URL are sent
-instead of the key and hidden in the same way.
+The key comes from the environment variable OPENAI_API_KEY, or from whoever makes the commentator.
 """
 
 from __future__ import annotations
 
-import base64
-import ipaddress
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
-
 from commentator_lib.commentators.base import CommentatorError
+from commentator_lib.servers import login as servers_login
+from commentator_lib.servers.login import Login as Login
+from commentator_lib.servers.login import ServerSetupError, no_url
+from commentator_lib.servers.login import hider as hider
+from commentator_lib.servers.login import is_loopback as is_loopback
+from commentator_lib.servers.login import secrets_of as secrets_of
 
 KEY_VARIABLE = "OPENAI_API_KEY"
-NO_URL = "api_base_url is no http or https URL: for example http://127.0.0.1:8000/v1"
-_LONGEST_MESSAGE = 300
-# A shorter "key" is a placeholder such as "-" or "x", and hiding it would make messages unreadable.
-_SHORTEST_SECRET = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """The name and password of a URL; no repr shows them."""
-
-    user: str = field(repr=False)
-    password: str = field(repr=False)
+NO_URL = no_url("api_base_url")
 
 
 def split_login(url: str) -> tuple[str, Login | None]:
-    """Return (the URL without name, password and closing slash; its login, or None).
-
-    Raise CommentatorError, without the URL, for what is no http(s) URL, for one with a query (a key in it would
-    appear in logs), and for a password with an unescaped @ or /, whose end cannot be found.
-    """
+    """Return what `servers.login.split_login` does. Raise CommentatorError, without the URL, for an unusable one."""
     try:
-        parts = urlsplit(url)
-        _ = parts.port  # raises for what is no port
-    except ValueError:
-        raise CommentatorError(NO_URL) from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise CommentatorError(NO_URL)
-    if parts.query or parts.fragment:
-        raise CommentatorError(
-            f"api_base_url must end before the ? or #: a key belongs into the environment as {KEY_VARIABLE}"
-        )
-    if url.count("@") > 1 or "@" in parts.path:
-        raise CommentatorError("api_base_url: write @ as %40 and / as %2F within a name or password")
-    host = parts.netloc.rpartition("@")[2]
-    login = Login(unquote(parts.username), unquote(parts.password or "")) if parts.username else None
-    return urlunsplit((parts.scheme, host, parts.path, "", "")).rstrip("/"), login
-
-
-def is_loopback(url: str) -> bool:
-    """Return whether a URL leads to this machine itself."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
-def secrets_of(key: str, login: Login | None) -> list[str]:
-    """Return the secrets that must not be shown, in every form in which they are sent."""
-    if login is None:
-        return [key]
-    basic = base64.b64encode(f"{login.user}:{login.password}".encode()).decode()
-    return [key, login.password or login.user, quote(login.password or login.user, safe=""), basic]
-
-
-def hider(secrets: Iterable[str]) -> Callable[[str], str]:
-    """Return a function that turns a text into one printable line of at most 300 characters, its secrets hidden.
-
-    They are hidden before the line is cut, so that no part of one is left. Texts shorter than 4 characters are not
-    secret.
-    """
-    found = sorted({s for s in secrets if len(s) >= _SHORTEST_SECRET}, key=len, reverse=True)
-
-    def shown(text: str) -> str:
-        for secret in found:
-            text = text.replace(secret, "***")
-        text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-        return text if len(text) <= _LONGEST_MESSAGE else f"{text[: _LONGEST_MESSAGE - 1]}…"
-
-    return shown
+        return servers_login.split_login(url, "api_base_url", KEY_VARIABLE)
+    except ServerSetupError as error:
+        raise CommentatorError(str(error)) from None
