@@ -42,7 +42,7 @@ _FIRST_COUNTS = 4
 # Seconds of sound a picture in them, so that what is captured serves the sound of two to eight seconds of a window.
 _FIRST_SOUND_S = 2
 # What loading and building take of a start.
-_BUILT_SHARE = 0.7
+_BUILT_SHARE = 0.86
 
 
 class MiniCPMOCommentator(Commentator):

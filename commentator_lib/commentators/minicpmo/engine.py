@@ -108,7 +108,7 @@ def build_engine(
         )
 
     if use_graphs:
-        say("recording graphs", 0.55)
+        say("recording graphs", 0.58)
     plain_writer = make_writer(PlainSequence(model.llm.model), None)
     writer = pool and _make_captured(
         make_writer, model.llm.model, pool, PROMPT_ROOM, _PROMPT_BUCKET, _PROMPTS_AHEAD
@@ -116,7 +116,7 @@ def build_engine(
     # 4) the voice, once the language model is small: its loading needs more memory than it keeps
     free_gpu()
     if loaded.make_vocoder is not None:
-        say("loading the voice", 0.6)
+        say("loading the voice", 0.68)
     loaded.load_voice()
     speaker = _build_speaker(loaded, settings, voice_pool)
     free_gpu()
