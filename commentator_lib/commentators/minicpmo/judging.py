@@ -12,6 +12,7 @@ from commentator_lib.commentators.base import CommentRequest
 from commentator_lib.commentators.minicpmo.engine import PROMPT_ROOM, Engine
 from commentator_lib.commentators.minicpmo.prompt import embed_request
 from commentator_lib.commentators.minicpmo.stage_clock import StageClock
+from commentator_lib.commentators.plain_text import without_marks
 from commentator_lib.commentators.probabilities import first_token_number, perplexity
 
 
@@ -28,7 +29,8 @@ def measure(
     tokenizer, device = engine.loaded.processor.tokenizer, engine.loaded.device
     speech = request.speech and engine.speaker is not None and rule != "yes-no"
     prompt = embed_request(engine, request, speech, max_slice_nums, StageClock(device))
-    ids: list[int] = tokenizer.encode(last_comment, add_special_tokens=False) if rule == "perplexity" else []
+    words = without_marks(last_comment, tokenizer) if rule == "perplexity" else ""
+    ids: list[int] = tokenizer.encode(words, add_special_tokens=False)
     if rule == "perplexity" and not ids:
         return None
     # 2) The logits after the prompt (1, V), and after each of the comment's tokens but the last (m, V).

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from commentator_lib.commentators.base import CommentRequest
 from commentator_lib.commentators.minicpmo.hearing import AUDIO_START, audio_placeholder
 from commentator_lib.commentators.minicpmo.stage_clock import StageClock
+from commentator_lib.commentators.plain_text import without_marks
 from commentator_lib.errors import named_first_line
 
 if TYPE_CHECKING:
@@ -151,7 +152,8 @@ def _chat_text(processor: Any, request: CommentRequest, speech: bool, heard: Ten
     """
     tokenizer = processor.tokenizer
     sound = [] if heard is None else [audio_placeholder(len(heard), tokenizer.unk_token)]
-    content = "\n".join([*[_PICTURE] * len(request.frames), *sound, request.prompt])
+    words = without_marks(request.prompt, tokenizer)
+    content = "\n".join([*[_PICTURE] * len(request.frames), *sound, words])
     return processor.tokenizer.apply_chat_template(
         [{"role": "user", "content": content}],
         tokenize=False,

@@ -6,6 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from commentator_lib.commentators.base import CommentRequest
+from commentator_lib.commentators.plain_text import without_marks
 from commentator_lib.commentators.probabilities import first_token_number, perplexity
 from commentator_lib.commentators.vlm.loading import Loaded
 
@@ -23,7 +24,8 @@ def measure(loaded: Loaded, request: CommentRequest, rule: str, last_comment: st
     tokenizer, inputs = loaded.processor.tokenizer, loaded.inputs(request)
     if rule != "perplexity":
         return first_token_number(rule, last_logits(loaded.model, inputs, 1)[-1], tokenizer)
-    ids = tokenizer.encode(last_comment, add_special_tokens=False, return_tensors="pt")  # (1, m)
+    words = without_marks(last_comment, tokenizer)
+    ids = tokenizer.encode(words, add_special_tokens=False, return_tensors="pt")  # (1, m)
     if ids.shape[1] == 0:
         return None
     ids = ids.to(inputs["input_ids"].device).long()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from commentator_lib.commentators.base import CommentatorError, CommentRequest
+from commentator_lib.commentators.plain_text import without_marks
 from commentator_lib.commentators.torch_tools import quietly
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ class Loaded:
         from PIL import Image
 
         pictures = [{"type": "image", "image": Image.fromarray(frame.image)} for frame in request.frames]
-        content = [*pictures, {"type": "text", "text": request.prompt}]
+        words = without_marks(request.prompt, self.processor.tokenizer)
+        content = [*pictures, {"type": "text", "text": words}]
         inputs = self.processor.apply_chat_template(
             [{"role": "user", "content": content}],
             chat_template=self.template,
