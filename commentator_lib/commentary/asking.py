@@ -22,13 +22,16 @@ def comment_request(
     length: str,
     sound: AudioChunk | None = None,
     question: str = "",
+    number: int = 0,
 ) -> CommentRequest:
     """Return the request for a comment, or for the answer to `question`.
 
-    `length` is minimal, brief or normal; `sound`: as CommentRequest has it.
+    `length` is minimal, brief or normal; `sound` and `number`: as CommentRequest has them.
     """
     prompt = build_prompt(profile, instruction, last_text, length, facts_in_words(facts), question)
-    return CommentRequest(frames, prompt, settings.max_new_tokens, settings.speech, facts, sound)
+    standing = build_prompt(profile, instruction)
+    limit = settings.max_new_tokens
+    return CommentRequest(frames, prompt, limit, settings.speech, facts, sound, standing, number)
 
 
 def judged_request(

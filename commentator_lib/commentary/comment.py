@@ -105,6 +105,7 @@ class Comment:
     generated: bool = False  # nothing more will come
     cut_s: float | None = None  # seconds of its own sound after which it is cut
     problem: str = ""  # what failed
+    reason: str = ""  # why its commentator said nothing, or not all
     broken_off: str = ""  # why it was not said completely
     overtaken: bool = False  # broken off for an urgent cycle
 

@@ -88,10 +88,11 @@ class Generation:
     async def _take_pieces(self, comment: Comment, pieces: Generator[SpeechPiece, None, None]) -> bool:
         """Take pieces as they come; return True when the comment was "..."."""
         timeout_s = self.settings.inference_timeout_s
-        started_s = self._clock.time()
+        news_s = self._clock.time()
         while True:
-            # 1) Ask for the next piece. Each may take `timeout_s`, and so may all until something can be heard.
-            if comment.state is State.PREPARING and self._clock.time() - started_s > timeout_s:
+            # 1) Ask for the next piece. Each may take `timeout_s`, and so may all until something can be heard, and all
+            # after that which bring nothing new.
+            if self._clock.time() - news_s > timeout_s:
                 raise NoAnswer(f"the commentator had nothing to show for {timeout_s:g} s")
             asked_s = self._clock.time()
             piece = await self._next_piece(pieces, timeout_s)
@@ -108,9 +109,13 @@ class Generation:
             _count(comment.record, piece)
             if piece.problem:
                 comment.report_problem(piece.problem)
+            comment.reason = piece.reason or comment.reason
             if piece.silent:
                 return True
             self._take(comment, piece)
+            news = piece.text or piece.pcm is not None or piece.output_tokens
+            if news and comment.state is not State.PREPARING:
+                news_s = self._clock.time()
 
     async def _next_piece(
         self, pieces: Generator[SpeechPiece, None, None], timeout_s: float

@@ -12,6 +12,7 @@ runs on the event loop's thread.
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -30,6 +31,7 @@ from commentator_lib.commentary.record_keeper import RecordKeeper
 from commentator_lib.commentary.speech import speak_comment
 from commentator_lib.commentary.turns import Turns
 from commentator_lib.commentators.base import NOTHING_TO_SAY, Commentator, CommentRequest
+from commentator_lib.errors import named_first_line
 from commentator_lib.events import Event, Facts
 from commentator_lib.media import AudioChunk, Frame
 from commentator_lib.pacing.delay import PictureDelay
@@ -42,6 +44,8 @@ from commentator_lib.scene import SceneChange, SceneTracker, chosen, intensity
 from commentator_lib.settings import Settings
 from commentator_lib.sound.voice_level import VoiceLevel
 from commentator_lib.voices.base import Voice
+
+logger = logging.getLogger(__name__)
 
 
 class CommentaryLoop:
@@ -81,6 +85,7 @@ class CommentaryLoop:
         self._commentator = commentator
         self._voice = voice
         self._playback = players.playback
+        self._worker = worker
         self._epoch_s = epoch_s
         self._on_screen, self._sound_of = on_screen, sound_of
         self._level = VoiceLevel()
@@ -180,6 +185,8 @@ class CommentaryLoop:
 
     def frame_arrived(self) -> None:
         """Note that a frame has come into the window."""
+        if (newest := self._window.newest) is not None:
+            self._commentator.see(newest)
         self._turns.frame_arrived()
 
     def scene_changed(self, compensated: float) -> None:
@@ -256,7 +263,7 @@ class CommentaryLoop:
         record.intensity = intensity(change.mean, last_text) if brief else "normal"
         words = (self.profile, self.instruction or "", last_text, record.intensity)
         asked = question.text if question else ""
-        request = comment_request(frames, facts, settings, *words, self._sound_of(frames), asked)
+        request = comment_request(frames, facts, settings, *words, self._sound_of(frames), asked, self.cycles)
         record.prompt_characters = len(request.prompt)
         record.infer_s = now - self._epoch_s
         self._scene.mark_inference()
@@ -313,7 +320,11 @@ class CommentaryLoop:
         if not comment.broken_off:
             self._turns.retry_later()
         outcome = comment.end(silent)
-        reason = {State.SILENT: "", State.DROPPED: comment.broken_off}.get(comment.state, comment.problem)
+        if comment.state is State.FAILED:
+            self._delivery.last_text = ""  # what is carried on may be what it failed at, for ever
+        reason = {State.SILENT: comment.reason, State.DROPPED: comment.broken_off}.get(
+            comment.state, comment.problem
+        )
         record.discarded_tokens = record.output_tokens
         self._keeper.log_end(record, outcome, reason)
         if comment.state is State.DROPPED:
@@ -344,4 +355,13 @@ class CommentaryLoop:
         else:
             self._events.add(comment.noticed)
         self._close_question(comment)
+        self._worker.submit(_tell_heard, self._commentator, comment.id, comment.goal_s)
         self._turns.wake()
+
+
+def _tell_heard(commentator: Commentator, number: int, heard_s: float) -> None:
+    """Tell a commentator how much of its comment was heard; its fault costs nothing but a line."""
+    try:
+        commentator.heard(number, heard_s)
+    except Exception as error:
+        logger.warning("%s was not told what was heard: %s", commentator.name, named_first_line(error))

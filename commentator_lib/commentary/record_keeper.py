@@ -64,7 +64,9 @@ class RecordKeeper:
         now = self._clock.time()
         record = comment.record
         outcome = comment.end()
-        reason = {State.FAILED: comment.problem, State.HEARD: ""}.get(comment.state, comment.broken_off)
+        reason = {State.FAILED: comment.problem, State.HEARD: comment.reason}.get(
+            comment.state, comment.broken_off
+        )
         record.speech_s = comment.goal_s
         record.heard_text = (
             comment.text_up_to(comment.goal_s) if comment.has_sound else record.text or comment.text

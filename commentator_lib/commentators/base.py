@@ -31,7 +31,8 @@ class CommentRequest:
 
     `speech` False: text only, so that a commentator with a voice of its own need not use it. `facts`: what the
     watchers know; the prompt says the same in words. `sound`: what was heard from the oldest frame to the newest,
-    float32 (N,) at 16 kHz; None where the source has no sound, or `Commentator.hears` is False.
+    float32 (N,) at 16 kHz; None where the source has no sound, or `Commentator.hears` is False. `standing`: the part of
+    the prompt that stays from cycle to cycle, its role and what to watch for. `number`: the cycle's, 1, 2, … in the run.
     """
 
     frames: Sequence[Frame]
@@ -40,6 +41,8 @@ class CommentRequest:
     speech: bool = True
     facts: Facts = Facts()
     sound: AudioChunk | None = None
+    standing: str = ""
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ class CommentChunk:
     chunk counts for, instead of those that it really took. `image_tokens` and `prompt_tokens` count the request's
     tokens; a commentator that knows them sets them on its first chunk. `stage_times` comes with the chunk at which
     they are known, usually the last. `problem` says why the commentator's own voice failed; its text goes on.
+    `reason` says why it says nothing, or not all: it stands in the run log.
     """
 
     text: str
@@ -84,6 +88,7 @@ class CommentChunk:
     stage_s: InitVar[Mapping[str, float] | None] = (
         None  # until the next version: what `stage_times` was in 0.1
     )
+    reason: str = ""
 
     def __post_init__(self, stage_s: Mapping[str, float] | None) -> None:
         if stage_s is not None:
@@ -122,7 +127,7 @@ class Loading:
 class Commentator(ABC):
     """Looks at frames and comments on them. Set `name` and write `comment`; the other members have defaults.
 
-    All calls come from one thread, one after another, and may block. Only `comment` and `judge` may run while the
+    All calls but `see` come from one thread, one after another, and may block. Only `comment` and `judge` may run while the
     session goes on; a session that is stopped closes its iterator between two chunks.
 
     `has_voice`: it speaks with a voice of its own, and sends each piece of text together with its sound.
@@ -163,6 +168,18 @@ class Commentator(ABC):
         for perplexity the prompt that `last_comment` would follow. An error costs this cycle, never the session.
         """
         return None
+
+    def see(self, frame: Frame) -> None:
+        """Look at a frame of the window as it comes; for models that look on between the cycles.
+
+        Called on the loop's thread, also while another call is going on: it must return at once and raise nothing.
+        """
+
+    def heard(self, number: int, heard_s: float) -> None:
+        """Note that the first `heard_s` seconds of the comment on request `number` were heard, and no more of it will be.
+
+        Called once for each comment that was ready, after its end or its cut.
+        """
 
     def expect_frames(self, width: int, height: int) -> None:
         """Note that frames of this size (pixels) will come; for models that are slow on a new size.

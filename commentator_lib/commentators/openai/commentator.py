@@ -5,6 +5,12 @@ openai package: it needs one request whose answer is read as it comes, can be ca
 repeated by the rules of retry.py. The package has retries and time-outs of its own, which would hide both.
 
 It has no voice: the embedded one speaks sentence by sentence as the text arrives.
+
+What a server refuses, and how its model marks its thoughts, is found out by one short request in `warm_up`, and
+remembered. A template that opens the thought in the prompt leaves only its end in the answer: a model that was found
+to do so has its words held back until then; one that was not found to, has them said as they come. Where the request
+told nothing (the server was still loading, or the model rambled), each comment is held back until its end, until one
+has told.
 """
 
 from __future__ import annotations
@@ -12,7 +18,8 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -24,7 +31,7 @@ from commentator_lib.commentators.base import (
     CommentRequest,
     StageTimes,
 )
-from commentator_lib.commentators.openai.answers import Answer, parse_event
+from commentator_lib.commentators.openai.answers import Answer, is_whole_answer, parse_event
 from commentator_lib.commentators.openai.client import (
     content_type,
     describe,
@@ -47,18 +54,25 @@ from commentator_lib.commentators.openai.login import (
     secrets_of,
     split_login,
 )
-from commentator_lib.commentators.openai.messages import build_body, has_sound, without_sound
+from commentator_lib.commentators.openai.messages import (
+    build_body,
+    has_sound,
+    without_refused,
+    without_sound,
+)
 from commentator_lib.commentators.openai.models import choose_model, model_names
 from commentator_lib.commentators.openai.refusals import (
     PASSING,
     OpenAIServerError,
     beginning,
+    moved_to,
+    refused_parameter,
     refuses_sound,
-    refuses_usage,
     server_message,
 )
 from commentator_lib.commentators.openai.retry import backoff_s, retry_after_s, slices_s
 from commentator_lib.commentators.openai.stream import DONE, sse_events
+from commentator_lib.commentators.thoughts import ThoughtFilter
 from commentator_lib.media import Frame
 from commentator_lib.settings import Settings
 
@@ -66,7 +80,21 @@ logger = logging.getLogger(__name__)
 
 _WARM_UP_S = 10.0
 _LONGEST_REFUSAL_BYTES = 65_536
+_LONGEST_ANSWER_BYTES = 1_000_000
 _LONGEST_WARNING = 300  # characters of what the server said
+_PAGE = "/chat/completions"
+# Parameters that are never left out, and those that have another name on newer servers.
+_NEEDED = {"model", "messages"}
+_NEW_NAMES = {"max_tokens": "max_completion_tokens"}
+_TRIAL_TOKENS = 512  # a model that thinks about "Say hello." has thought by then
+
+
+class _Thoughts(Enum):
+    """What is known of a model's thoughts in its words."""
+
+    UNKNOWN = "unknown"
+    MARKED = "marked"  # it marks them, or has none
+    BARE = "bare"  # only their end is marked
 
 
 class OpenAICommentator(Commentator):
@@ -110,7 +138,9 @@ class OpenAICommentator(Commentator):
         self._sleep, self._random_share = sleep, random_share
         self._key_is_given = bool(api_key and api_key.strip())
         self._read_key = key_reader(api_key) if api_key and api_key.strip() else read_key
-        self._asks_usage = True
+        self._refused: dict[str, str] = {}  # parameters that the server does not take → their other name
+        self._thoughts = _Thoughts.UNKNOWN
+        self._rambles = False
         self.hears = self._sends_sound = settings.hear
         self._speak_when = settings.speak_when
         self._shown = hider([])
@@ -143,22 +173,56 @@ class OpenAICommentator(Commentator):
             said = self._shown(server_message(content))
             raise CommentatorError(f"{self._base} answers {status}: {said}; {self._key_fix()}")
         if answer.is_redirect:
-            raise CommentatorError(
-                f"{self._base} has moved (it answers {status}): set api_base_url to where it is now"
-            )
+            raise CommentatorError(self._shown(self._moved(answer, "/models")))
         try:
             self._model = choose_model(self._model, model_names(status, content), self._base)
         except CommentatorError as error:  # it holds names from the server, which may contain anything
             raise CommentatorError(self._shown(str(error))) from None
+        self.say_loading("first words", 0.5)
+        if self._thoughts is _Thoughts.UNKNOWN:
+            for _ in self._try_out():
+                pass
         if self._speak_when in RULES:
-            self.say_loading("first words", 0.5)
             self._try_judging()
+
+    def _try_out(self) -> Iterator[CommentChunk]:
+        """Ask for a short answer to a grey picture, and learn from it what the server refuses and how the model thinks.
+
+        Yield empty chunks while it comes. It takes 10 s at most; a failure is no fault yet, since it may pass.
+        """
+        body = build_body(
+            self._model, CommentRequest([_grey()], "Say hello.", _TRIAL_TOKENS), self._temperature
+        )
+        answer, until_s = self._new_answer(), time.monotonic() + min(_WARM_UP_S, self._timeout_s)
+        try:
+            for _ in self._ask_adapted(body, answer):
+                yield CommentChunk("")
+                if answer.reasoning or answer.thought.thought or time.monotonic() > until_s:
+                    break
+        except OpenAIServerError as error:
+            logger.info("the first words did not come: %s", self._shown(str(error)))
+            return
+        self._learn(answer)
+        self._rambles = answer.finish_reason == "length"
+
+    def _learn(self, answer: Answer) -> None:
+        """Note how the model marks its thoughts, once an answer has told."""
+        if answer.thought.bare:
+            if self._thoughts is not _Thoughts.BARE:
+                logger.info("%s marks only the end of its thoughts: its words are held until then", self.name)
+            self._thoughts = _Thoughts.BARE
+        elif self._thoughts is _Thoughts.UNKNOWN:
+            ended = answer.finish_reason != "length" and (answer.finish_reason or answer.ended)
+            if answer.reasoning or answer.thought.thought or (ended and answer.counted):
+                self._thoughts = _Thoughts.MARKED
+
+    def _new_answer(self) -> Answer:
+        return Answer(ThoughtFilter(holds=self._thoughts is not _Thoughts.MARKED))
 
     def _try_judging(self) -> None:
         """Raise CommentatorError where the server gives no probabilities; other errors may pass."""
-        grey = Frame(0, 0.0, 0.0, np.full((64, 64, 3), 127, np.uint8))
         try:
-            self.judge(CommentRequest([grey], "Say hello.", 1), "first-token", "")
+            self.judge(CommentRequest([_grey()], "Say hello.", 1), "first-token", "")
         except NoLogprobs as error:
             raise CommentatorError(f"{self._base}: {error}") from None
         except OpenAIServerError as error:
@@ -190,16 +254,14 @@ class OpenAICommentator(Commentator):
         # 2) Send the request, and repeat it while no word has come.
         tries = counted = 0
         while True:
-            answer = Answer()
+            answer = self._new_answer()
             try:
-                yield from self._ask(body, answer)
+                yield from self._ask_adapted(body, answer)
+                yield from self._finish(answer, request.max_new_tokens)
                 break
             except OpenAIServerError as error:
                 counted += answer.counted
-                if answer.usage_refused and self._asks_usage:
-                    self._asks_usage = False
-                    wait_s = None
-                elif answer.sound_refused and has_sound(body):
+                if answer.sound_refused and has_sound(body):
                     body, wait_s = self._leave_out_sound(body, error), None
                 elif answer.words or not error.passing or tries >= self._retries:
                     raise OpenAIServerError(self._shown(str(error))) from None
@@ -211,11 +273,29 @@ class OpenAICommentator(Commentator):
             for slice_s in [] if wait_s is None else slices_s(wait_s):
                 self._sleep(slice_s)
                 yield CommentChunk("")  # the comment can be cancelled here
-        # 3) Report the times, and the tokens that were not counted yet.
+        # 3) Report the times, the tokens that were not counted yet, and why there are no words, or not all.
         counted += answer.counted
         times = StageTimes(preprocess_s=preprocess_s, prefill_s=answer.prefill_s, decode_s=answer.decode_s)
         left = max(0, (answer.completion_tokens or 0) - counted)
-        yield CommentChunk("", None, left, prompt_tokens=answer.prompt_tokens, stage_times=times)
+        reason = self._shown(answer.reason(request.max_new_tokens))
+        yield CommentChunk(
+            "", None, left, prompt_tokens=answer.prompt_tokens, stage_times=times, reason=reason
+        )
+
+    def _finish(self, answer: Answer, most_tokens: int) -> Iterator[CommentChunk]:
+        """Yield what was held back of an answer that has ended. Raise OpenAIServerError where it was all thought."""
+        cut = answer.finish_reason == "length"
+        # An answer that was cut while it was held may be a thought that did not end: then the server is asked once.
+        if cut and answer.thought.holds and self._thoughts is _Thoughts.UNKNOWN and not self._rambles:
+            yield from self._try_out()
+        if not (cut and answer.thought.holds and self._thoughts is _Thoughts.BARE):
+            yield answer.take_rest()
+        self._learn(answer)
+        if answer.counted and not answer.words and cut:
+            raise OpenAIServerError(
+                f"the model spent all its {most_tokens} tokens on thinking and said nothing: "
+                "switch its thinking off at the server, or raise speech_max_new_tokens (text_max_new_tokens)"
+            )
 
     def _leave_out_sound(self, body: dict[str, Any], error: OpenAIServerError) -> dict[str, Any]:
         """Send no sound from now on; return the body without it."""
@@ -232,38 +312,74 @@ class OpenAICommentator(Commentator):
         import httpx
 
         body = judging_body(self._model, request)
-        try:
-            response = self._connected().post(f"{self._base}/chat/completions", json=body)
-        except httpx.HTTPError as error:
-            said = self._shown(describe(error, self._timeout_s))
-            raise OpenAIServerError(f"{self._base}: {said}") from None
-        if response.status_code != 200:
-            said = server_message(response.content[:_LONGEST_REFUSAL_BYTES])
-            raise OpenAIServerError(self._shown(f"the server answered {response.status_code}: {said}"))
-        return number_of(rule, first_token_chances(response.content))
+        while True:
+            sent = without_refused(body, self._refused)
+            try:
+                response = self._connected().post(f"{self._base}{_PAGE}", json=sent)
+            except httpx.HTTPError as error:
+                said = self._shown(describe(error, self._timeout_s))
+                raise OpenAIServerError(f"{self._base}: {said}") from None
+            content = response.content[:_LONGEST_REFUSAL_BYTES]
+            if response.status_code == 200:
+                return number_of(rule, first_token_chances(response.content))
+            refused = refused_parameter(response.status_code, content, sent.keys() - _NEEDED - {"logprobs"})
+            said = self._shown(f"the server answered {response.status_code}: {server_message(content)}")
+            if not refused:
+                raise OpenAIServerError(said)
+            self._leave_out(refused, said)
+
+    def _ask_adapted(self, body: dict[str, Any], answer: Answer) -> Iterator[CommentChunk]:
+        """Send the request without what the server refuses; learn that from its refusals."""
+        body = {**body, "stream_options": {"include_usage": True}}
+        while True:
+            sent = without_refused(body, self._refused)
+            try:
+                yield from self._ask(sent, answer)
+                return
+            except OpenAIServerError as error:
+                if not answer.refused_parameter:
+                    raise
+                self._leave_out(answer.refused_parameter, self._shown(str(error)))
+                answer.refused_parameter = ""
+
+    def _leave_out(self, name: str, said: str) -> None:
+        """Send a parameter under its newer name from now on, or not at all."""
+        instead = _NEW_NAMES.get(name, "")
+        self._refused[name] = instead
+        if name == "stream":
+            self._refused["stream_options"] = ""  # means nothing without it
+        done = f"is sent {instead} in its place" if instead else "is sent none"
+        logger.warning(
+            "%s takes no %s, and %s from now on: %s", self._base, name, done, said[:_LONGEST_WARNING]
+        )
 
     def _ask(self, body: dict[str, Any], answer: Answer) -> Iterator[CommentChunk]:
         """Send the request once; keep what the server tells in `answer`."""
         import httpx
 
-        if self._asks_usage:
-            body = {**body, "stream_options": {"include_usage": True}}
         client = self._connected()
         asked_s = time.perf_counter()
+        news_s = time.monotonic()
         try:
-            # 1) Take the stream's events one by one.
-            with client.stream("POST", f"{self._base}/chat/completions", json=body) as response:
+            # 1) Take the stream's events one by one. A packet without news, such as a proxy's ping, is no answer.
+            with client.stream("POST", f"{self._base}{_PAGE}", json=body) as response:
                 if response.status_code != 200:
-                    raise self._refusal(response, answer)
-                if (kind := content_type(response)) in ("text/html", "application/json"):
-                    raise OpenAIServerError(
-                        f"{self._base} answered with {kind} and not with a stream: is api_base_url right?"
-                    )
-                for data in sse_events(response.iter_bytes()):
+                    raise self._refusal(response, answer, body.keys() - _NEEDED)
+                for data in self._events(response):
                     if data == DONE:
                         answer.ended = True
                         break
-                    yield answer.take(parse_event(data), asked_s) if data else CommentChunk("")
+                    event = parse_event(data) if data else None
+                    if event and event.is_news:
+                        news_s = time.monotonic()
+                    elif time.monotonic() - news_s > self._timeout_s:
+                        if answer.finish_reason:
+                            break  # only the token counts did not come
+                        raise OpenAIServerError(
+                            f"{self._base}: no new words for {self._timeout_s:g} s (api_timeout_s)",
+                            passing=True,
+                        )
+                    yield answer.take(event, asked_s) if event else CommentChunk("")
         except httpx.HTTPError as error:
             # After "finish_reason" no words can be lost, only the token counts.
             if not answer.finish_reason:
@@ -271,18 +387,25 @@ class OpenAICommentator(Commentator):
                 raise OpenAIServerError(
                     f"{self._base}: {describe(error, self._timeout_s)}", passing
                 ) from None
-        # 2) Check that the stream is complete and has words.
+        # 2) Check that the answer is complete.
         if not (answer.ended or answer.finish_reason):
             raise OpenAIServerError(f"{self._base} broke off in mid-answer", passing=True)
-        if rest := answer.thought.rest():
-            answer.words = True
-            yield CommentChunk(rest)
         answer.end(asked_s)
-        if answer.counted and not answer.words and answer.finish_reason == "length":
+
+    def _events(self, response: Any) -> Iterator[str]:
+        """Yield the events of a stream; a whole answer as JSON, from a server that does not stream, is one."""
+        kind = content_type(response)
+        if kind == "application/json":
+            content = beginning(response.iter_bytes(), _LONGEST_ANSWER_BYTES)
+            if is_whole_answer(content):
+                yield content.decode("utf-8-sig", "replace")
+                yield DONE
+                return
+        if kind in ("text/html", "application/json"):
             raise OpenAIServerError(
-                f"the model spent all its {body['max_tokens']} tokens on thinking and said nothing: "
-                "switch its thinking off at the server, or raise speech_max_new_tokens (text_max_new_tokens)"
+                f"{self._base} answered with {kind} and not with a stream: is api_base_url right?"
             )
+        yield from sse_events(response.iter_bytes())
 
     def _connected(self) -> Any:
         """Return the httpx client; the first call opens it. Raise CommentatorError for an unusable key or proxy."""
@@ -292,9 +415,12 @@ class OpenAICommentator(Commentator):
             self._client = open_client(self._base, key, self._login, self._timeout_s)
         return self._client
 
-    def _refusal(self, response: Any, answer: Answer) -> OpenAIServerError:
-        status, content = response.status_code, beginning(response.iter_bytes(), _LONGEST_REFUSAL_BYTES)
-        answer.usage_refused = refuses_usage(status, content)
+    def _refusal(self, response: Any, answer: Answer, sent: Iterable[str]) -> OpenAIServerError:
+        status = response.status_code
+        if response.is_redirect:
+            return OpenAIServerError(self._moved(response, _PAGE))
+        content = beginning(response.iter_bytes(), _LONGEST_REFUSAL_BYTES)
+        answer.refused_parameter = refused_parameter(status, content, sent)
         answer.sound_refused = refuses_sound(status, content)
         said = f"the server answered {status}: {server_message(content)}"
         if status in (401, 403):
@@ -302,9 +428,21 @@ class OpenAICommentator(Commentator):
         wait_s = retry_after_s(response.headers.get("retry-after", ""), time.time())
         return OpenAIServerError(said, status in PASSING, wait_s)
 
+    def _moved(self, response: Any, page: str) -> str:
+        """Return that the server has moved, and where to."""
+        to = moved_to(response.headers.get("location", ""), f"{self._base}{page}", page)
+        where = f"to {to}" if to else "and does not say where to"
+        fix = "set api_base_url to that" if to else "set api_base_url to where it is now"
+        return f"{self._base} has moved {where} (it answers {response.status_code}): {fix}"
+
     def _key_fix(self) -> str:
         if self._login:
             return "correct the name and password in api_base_url"
         if self._key_is_given:
             return "give a key that it takes"
         return f"set {KEY_VARIABLE} in the environment to a key that it takes"
+
+
+def _grey() -> Frame:
+    """Return a small grey picture, for requests that only try out a server."""
+    return Frame(0, 0.0, 0.0, np.full((64, 64, 3), 127, np.uint8))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import wave
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from commentator_lib.commentators.base import CommentRequest
@@ -20,6 +20,11 @@ _SHORTEST_SOUND_S = 0.1
 
 def data_url(frame: Frame) -> str:
     """Return a frame as a JPEG in a data URL, its longer side at most 768 px. Raise cv2.error if it is no picture."""
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg_of(frame)).decode()}"
+
+
+def jpeg_of(frame: Frame) -> bytes:
+    """Return a frame as a JPEG, its longer side at most 768 px. Raise cv2.error if it is no picture."""
     import cv2
 
     image = frame.image
@@ -28,7 +33,7 @@ def data_url(frame: Frame) -> str:
     if scale < 1:
         size = max(1, round(width * scale)), max(1, round(height * scale))
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    return f"data:image/jpeg;base64,{base64.b64encode(encode_jpeg(image, _JPEG_QUALITY)).decode()}"
+    return encode_jpeg(image, _JPEG_QUALITY)
 
 
 def to_wav(sound: AudioChunk) -> bytes:
@@ -84,3 +89,17 @@ def build_body(
         "temperature": temperature,
         "stream": True,
     }
+
+
+def without_refused(body: Mapping[str, Any], refused: Mapping[str, str]) -> dict[str, Any]:
+    """Return a request's body without the parameters that the server has `refused`, the first refused first.
+
+    `refused` has for each the name that is sent in its place, "" for none.
+    """
+    left = dict(body)
+    for name, instead in refused.items():
+        if name in left:
+            value = left.pop(name)
+            if instead:
+                left[instead] = value
+    return left

@@ -27,10 +27,12 @@ def sse_events(packets: Iterable[bytes]) -> Iterator[str]:
     """Yield the data of each event in a stream of bytes, however they are cut; "" for a packet that completes none.
 
     An event of several data lines comes in one piece. The last one needs no blank line behind it, but one
-    that was cut short is left out. Raise OpenAIServerError for an event of more than a megabyte.
+    that was cut short is left out. A byte order mark in front is skipped. Raise OpenAIServerError for an event of more
+    than a megabyte.
     """
     held = b""
     data: list[str] = []
+    begins = True
     for packet in packets:
         # 1) Cut into lines.
         lines = (held + packet).splitlines(keepends=True)  # bytes: at \n, \r and \r\n, and nowhere else
@@ -39,7 +41,8 @@ def sse_events(packets: Iterable[bytes]) -> Iterator[str]:
         # 2) A blank line, or the end mark, completes an event.
         completed = False
         for line in lines:
-            text = line.decode("utf-8", "replace").rstrip("\r\n")
+            text = line.decode("utf-8-sig" if begins else "utf-8", "replace").rstrip("\r\n")
+            begins = False
             found = parse_sse_line(text)
             if data and (not text or found == DONE):
                 yield "\n".join(data)
@@ -54,7 +57,7 @@ def sse_events(packets: Iterable[bytes]) -> Iterator[str]:
         if not completed:
             yield ""
     # 3) What is left when the stream has ended.
-    found = parse_sse_line(held.decode("utf-8", "replace").rstrip("\r\n"))
+    found = parse_sse_line(held.decode("utf-8-sig" if begins else "utf-8", "replace").rstrip("\r\n"))
     if found and found != DONE:
         data.append(found)
     if data and _is_whole(rest := "\n".join(data)):

@@ -20,6 +20,8 @@ import numpy as np
 
 # Seconds that anything here waits at most: a test that fails must not leave a thread behind.
 _LONGEST_S = 20.0
+# What `warm_up` asks for.
+TRIAL = "Say hello."
 
 
 @dataclass
@@ -45,7 +47,11 @@ class Server:
     sound_refusal: tuple[int, str] | None = None  # status and words for a request with sound
     usage: dict | None = field(default_factory=lambda: {"prompt_tokens": 321, "completion_tokens": 17})
     content_type: str = "text/event-stream"
-    requests: list[dict] = field(default_factory=list)
+    trial: list[bytes] | int = field(
+        default_factory=list
+    )  # packets or status for the request of `warm_up`; []: words
+    trials: list[dict] = field(default_factory=list)
+    requests: list[dict] = field(default_factory=list)  # without those of `warm_up`
     headers: list[dict] = field(default_factory=list)
     pictures: list[list[tuple[int, int]]] = field(default_factory=list)  # (width, height) of each frame
     hung_up: threading.Event = field(default_factory=threading.Event)
@@ -90,6 +96,9 @@ def openai_server(**options) -> Iterator[Server]:
 
         def do_POST(self):
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if body["messages"][0]["content"][-1]["text"] == TRIAL and "stream" in body:
+                state.trials.append(body)
+                return self.try_out(body)
             state.requests.append(body)
             state.headers.append(dict(self.headers))
             if self.refused():
@@ -114,6 +123,16 @@ def openai_server(**options) -> Iterator[Server]:
                 self.stream(body, fault)
                 return
             state.hung_up.set()
+
+        def try_out(self, body):
+            if self.refused():
+                return
+            if "stream_options" in body and not state.takes_stream_options:
+                return self.answer(400, {"error": {"message": "stream_options is not known here"}})
+            if isinstance(state.trial, int):
+                return self.answer(state.trial, {"error": {"message": state.refusal}})
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                self.stream({}, state.trial or [line(said("Hello.")), b"data: [DONE]\n\n"])
 
         def refused(self):
             if state.key and self.headers.get("Authorization") != f"Bearer {state.key}":

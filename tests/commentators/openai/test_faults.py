@@ -133,7 +133,7 @@ def test_what_breaks_off_after_its_first_words_is_not_asked_again(fault, words):
     [
         (b"data: {not\n\n", "bad JSON in its stream: {not"),
         (b"data: [1]\n\n", "no chat's"),
-        (line({"choices": [{"delta": {"content": ["parts"]}}]}), "no chat's"),
+        (line({"choices": [{"delta": {"content": [7]}}]}), "no chat's"),
         (line({"choices": ["x"]}), "no chat's"),
         (line({"error": {"message": "it is\nno picture", "code": 400}}), "it is no picture"),
         (line({"error": "gone"}), "gone"),
