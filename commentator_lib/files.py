@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def package_data(folder: str) -> Path:
-    """Return the folder of that name among the files that ship inside the package: "clips" or "models"."""
+    """Return the folder of that name among the files that ship inside the package: "clips", "fonts" or "models"."""
     return Path(str(files("commentator_lib") / "data" / folder))
 
 

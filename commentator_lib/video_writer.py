@@ -2,7 +2,7 @@
 
 Options are FFmpeg's own (libx264's for the encoder, the muxer's for the container), so that each caller can choose
 what matters for its file: its size, that it is readable after a kill, or that it has the same bytes each time. A file
-can hold several sound tracks beside the picture.
+can hold several sound tracks and one of subtitles beside the picture.
 """
 
 from __future__ import annotations
@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 _BLOCK_SAMPLES = 4096
 
 
+# An MP4 file's subtitles: their clock, and what its encoder wants to know of how they look.
+_SUBTITLE_CLOCK_HZ = 1000
+_SUBTITLE_STYLE = (
+    "[Script Info]\r\nScriptType: v4.00+\r\n\r\n[V4+ Styles]\r\nFormat: Name, Fontname, Fontsize\r\n"
+    "Style: Default,Sans,18\r\n\r\n[Events]\r\n"
+    "Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\r\n"
+)
 _UNSPECIFIED = 2  # FFmpeg's number for colours of which nothing is known
 BT709 = 1  # and for those of HD
 # The conversion's number for a picture's colours, where it is another: both are BT.601, or BT.2020.
@@ -61,8 +68,9 @@ class H264Writer:
     `bit_exact` leaves dates and versions out and encodes on one thread: the same input gives the same bytes.
     The file says that its colours are meant as those of `colours_of`: for pictures that are written as they were
     decoded. None stands for BT.709, which RGB is converted to. Players start with the first of `sound_tracks`. The
-    tracks are to be written side by side: what one of them is ahead of the others stays in memory. The file is complete
-    only after the block has ended without an error.
+    tracks are to be written side by side: what one of them is ahead of the others stays in memory. `subtitles` is the
+    title of a track of text, for MP4 only; "" for none. The file is complete only after the block has ended without an
+    error.
 
     Raise OSError or av.FFmpegError in `write` or at the block's end where the file cannot be written: the file is
     opened with the first packet.
@@ -82,6 +90,7 @@ class H264Writer:
         bit_exact: bool = False,
         sound_tracks: Sequence[SoundTrack] = (),
         colours_of: av.VideoFrame | None = None,
+        subtitles: str = "",
     ) -> None:
         import av
         from av.codec.context import Flags
@@ -105,6 +114,11 @@ class H264Writer:
             _TrackEncoder(self._file, track, is_default=k == 0, bit_exact=bit_exact)
             for k, track in enumerate(sound_tracks)
         ]
+        self._subtitles = self._file.add_stream("mov_text") if subtitles else None
+        if self._subtitles is not None:
+            self._subtitles.codec_context.time_base = Fraction(1, _SUBTITLE_CLOCK_HZ)
+            self._subtitles.codec_context.subtitle_header = _SUBTITLE_STYLE.encode()
+            self._subtitles.metadata["handler_name"] = self._subtitles.metadata["title"] = subtitles
 
     def write(self, image: np.ndarray | av.VideoFrame, at_s: float | None = None) -> None:
         """Add a picture, (H, W, 3) uint8 RGB or one that FFmpeg decoded, to be shown `at_s` after the start.
@@ -137,6 +151,22 @@ class H264Writer:
         if not 0 <= track < len(self._sound):
             raise ValueError(f"this file has no sound track {track}: name it in sound_tracks")
         self._sound[track].write(samples, at_sample)
+
+    def write_subtitle(self, text: str, from_s: float, to_s: float) -> None:
+        """Add a text that is to be read between two times after the start; one after another. Lines end with "\\n".
+
+        Raise ValueError where the file has no track for it.
+        """
+        import av
+
+        if self._subtitles is None:
+            raise ValueError("this file has no subtitles: name the track with `subtitles`")
+        words = text.encode("utf-8", "replace")
+        packet = av.Packet(len(words).to_bytes(2, "big") + words)  # a sample as 3GPP TS 26.245 has it
+        packet.stream, packet.time_base = self._subtitles, Fraction(1, _SUBTITLE_CLOCK_HZ)
+        packet.pts = packet.dts = round(from_s * _SUBTITLE_CLOCK_HZ)
+        packet.duration = max(1, round(to_s * _SUBTITLE_CLOCK_HZ) - packet.pts)
+        self._file.mux(packet)
 
     def __enter__(self) -> H264Writer:
         return self

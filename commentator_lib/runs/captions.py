@@ -1,17 +1,32 @@
-"""Captions of a run as WebVTT and SubRip, with the times at which their words were heard."""
+"""Captions of a run as WebVTT, SubRip and TTML, with the times at which their words were heard.
+
+Each caption has two lines at most, broken as its language has it (`line_breaks`).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
+from commentator_lib.runs.line_breaks import (
+    LINE_COLUMNS,
+    caption_lines,
+    caption_parts,
+    columns,
+    is_right_to_left,
+    language_of,
+)
 from commentator_lib.runs.reader import SavedRun, read_shown
 from commentator_lib.runs.timeline import timeline
 
-# A cue holds two lines of this many characters, and stays at least this long, in seconds.
-_LINE_CHARACTERS = 42
-_LEAST_CUE_S = 1.0
+_LEAST_CUE_S = 1.0  # a caption stays at least this long
+_SENTENCE_ENDS = ".!?…。！？؟।"
+_COLUMNS_PER_S = 18.0  # that are read: three English words, nine Chinese characters
+
+_TTML = "http://www.w3.org/ns/ttml"
+_TTML_NAMES = {"": _TTML, "ttp": f"{_TTML}#parameter", "tts": f"{_TTML}#styling", "ttm": f"{_TTML}#metadata"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +37,11 @@ class Cue:
     to_s: float
     cycle: int
     text: str
+
+    @property
+    def lines(self) -> list[str]:
+        """The text as it is shown, in two lines at most."""
+        return caption_lines(self.text)
 
 
 def cues(run: SavedRun) -> list[Cue]:
@@ -44,12 +64,12 @@ def cues(run: SavedRun) -> list[Cue]:
         end_s = max(end_s, at_s + _LEAST_CUE_S, at_s + _reading_s(text) if end_s - at_s < 0.05 else 0.0)
         if next_s is not None:
             end_s = min(end_s, next_s)
-        # 3) a cue longer than two lines is shown in parts, each for its share of the characters
-        parts = _divide(text, 2 * _LINE_CHARACTERS)
-        total = sum(map(len, parts))
+        # 3) a cue longer than two lines is shown in parts, each for its share of the length
+        parts = caption_parts(text)
+        total = sum(map(columns, parts))
         start_s = at_s
         for part in parts:
-            to_s = start_s + (end_s - at_s) * len(part) / total
+            to_s = start_s + (end_s - at_s) * columns(part) / total if total else end_s
             if to_s > start_s:
                 found.append(Cue(start_s, to_s, cycle, part))
             start_s = to_s
@@ -65,32 +85,22 @@ def _grown_pieces(events: list[dict[str, Any]]) -> list[tuple[float, int, str]]:
             continue
         cycle, text = event["cycle"], event["text"]
         seen = before.get(cycle, "")
-        new = text[len(seen) :].strip() if text.startswith(seen) else text
+        new = text[len(seen) :] if text.startswith(seen) else text
         before[cycle] = text
-        if not new:
+        if not new.strip():
             continue
         own = pieces.setdefault(cycle, [])
-        if own and len(own[-1][1]) + len(new) < _LINE_CHARACTERS and own[-1][1][-1] not in ".!?":
-            own[-1] = (own[-1][0], f"{own[-1][1]} {new}")
+        joined = own[-1][1] + new if own else ""
+        if own and columns(joined) <= LINE_COLUMNS and own[-1][1][-1] not in _SENTENCE_ENDS:
+            own[-1] = (own[-1][0], joined)
         else:
-            own.append((event["at_s"], new))
+            own.append((event["at_s"], new.strip()))
     return sorted((at_s, cycle, text) for cycle, own in pieces.items() for at_s, text in own)
 
 
 def _reading_s(text: str) -> float:
-    """Return the seconds that a caption without sound stays: three words a second, and two seconds at least."""
-    return max(2.0, len(text.split()) / 3.0)
-
-
-def _divide(text: str, longest: int) -> list[str]:
-    """Return `text` in parts of at most `longest` characters, cut between words where there are any."""
-    parts, rest = [], text.strip()
-    while len(rest) > longest:
-        cut = rest.rfind(" ", 0, longest + 1)
-        cut = cut if cut > 0 else longest
-        parts.append(rest[:cut].strip())
-        rest = rest[cut:].strip()
-    return [*parts, rest] if rest else parts
+    """Return the seconds that a caption without sound stays: as long as it is read, and two seconds at least."""
+    return max(2.0, len(text.split()) / 3.0, columns(text) / _COLUMNS_PER_S)
 
 
 def write_vtt(run: SavedRun, path: Path) -> int:
@@ -99,7 +109,7 @@ def write_vtt(run: SavedRun, path: Path) -> int:
     found = cues(run)
     lines = ["WEBVTT", ""]
     for cue in found:
-        words = cue.text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        words = "\n".join(cue.lines).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
         lines += [
             f"{_clock(cue.from_s - zero_s)} --> {_clock(cue.to_s - zero_s)}",
             f"<v {run.header['commentator']}>{words}",
@@ -116,9 +126,64 @@ def write_srt(run: SavedRun, path: Path) -> int:
     lines: list[str] = []
     for k, cue in enumerate(found, start=1):
         times = f"{_clock(cue.from_s - zero_s, ',')} --> {_clock(cue.to_s - zero_s, ',')}"
-        lines += [str(k), times, " ".join(cue.text.split()), ""]  # an empty line would end the cue
+        lines += [str(k), times, *cue.lines, ""]
     path.write_text("\n".join(lines), encoding="utf-8")
     return len(found)
+
+
+def write_ttml(run: SavedRun, path: Path) -> int:
+    """Write TTML captions (W3C's IMSC 1.1 text profile), for broadcasters' tools; return their number.
+
+    They stand at the bottom of the picture. Each has its direction, and its language where its script tells of one.
+    """
+    zero_s, _ = timeline(run, read_shown(run.folder))
+    found = cues(run)
+    for prefix, name in _TTML_NAMES.items():
+        ElementTree.register_namespace(prefix, name)
+    parameter, style = f"{{{_TTML}#parameter}}", f"{{{_TTML}#styling}}"
+    root = _element(None, "tt", {"xml:lang": "", f"{parameter}timeBase": "media"})
+    root.set(f"{parameter}contentProfiles", f"{_TTML}/profile/imsc1.1/text")
+    head = _element(root, "head")
+    agent = ElementTree.SubElement(
+        _element(head, "metadata"), f"{{{_TTML}#metadata}}agent", {"type": "other", "xml:id": "commentator"}
+    )
+    name = ElementTree.SubElement(agent, f"{{{_TTML}#metadata}}name", {"type": "full"})
+    name.text = str(run.header["commentator"])
+    placed = {"origin": "5% 80%", "extent": "90% 16%", "displayAlign": "after", "textAlign": "center"}
+    region = _element(_element(head, "layout"), "region", {"xml:id": "bottom"})
+    for key, value in placed.items():
+        region.set(style + key, value)
+    division = _element(_element(root, "body"), "div", {"region": "bottom"})
+    for cue in found:
+        times = {"begin": _clock(cue.from_s - zero_s), "end": _clock(cue.to_s - zero_s)}
+        paragraph = _element(division, "p", times)
+        if language := language_of(cue.text):
+            paragraph.set("xml:lang", language)
+        if is_right_to_left(cue.text):
+            paragraph.set(f"{style}direction", "rtl")
+        lines = cue.lines
+        paragraph.text = lines[0]
+        for line in lines[1:]:
+            _element(paragraph, "br").tail = line
+    ElementTree.indent(head)
+    ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+    return len(found)
+
+
+def _element(
+    parent: ElementTree.Element | None, tag: str, attributes: dict[str, str] | None = None
+) -> ElementTree.Element:
+    """Return a new TTML element, below `parent` where there is one."""
+    name = f"{{{_TTML}}}{tag}"
+    if parent is None:
+        return ElementTree.Element(name, attributes or {})
+    return ElementTree.SubElement(parent, name, attributes or {})
+
+
+def write_captions(run: SavedRun, folder: Path) -> None:
+    """Write commentary.vtt, commentary.srt and commentary.ttml into a folder."""
+    for write, ending in ((write_vtt, "vtt"), (write_srt, "srt"), (write_ttml, "ttml")):
+        write(run, folder / f"commentary.{ending}")
 
 
 def _clock(seconds: float, point: str = ".") -> str:

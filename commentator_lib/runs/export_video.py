@@ -24,6 +24,7 @@ from commentator_lib.media import PLAYBACK_RATE_HZ, Frame, to_int16
 from commentator_lib.runs.caption_painter import CaptionPainter
 from commentator_lib.runs.captions import cues
 from commentator_lib.runs.export_sound import ExportSound
+from commentator_lib.runs.fonts import font_advice, missing_characters
 from commentator_lib.runs.planes import PictureFitter
 from commentator_lib.runs.reader import SavedRun, read_shown
 from commentator_lib.runs.timeline import ExportError, VoiceTrack, timeline
@@ -105,6 +106,9 @@ def write_mp4(
 ) -> None:
     """Write an MP4 (H.264, AAC): the picture as the viewer saw it, with captions in it, and what was heard.
 
+    The captions are also a subtitle track. One with letters that no installed font has stands there only, and a line in
+    the library's log says which font is missing.
+
     Where the source has sound there are three sound tracks: the mix, which players start with, the programme and the
     voice; else the voice alone. `progress(done_s, total_s)` is called as the work goes on. The file appears only when
     it is complete. `clips` name what the run was made from where that is not opened by itself (see `clips_of`). Only
@@ -133,6 +137,7 @@ def write_mp4(
             time_base=Fraction(1, _VIDEO_CLOCK_HZ),
             sound_tracks=sound.tracks,
             colours_of=source.decoded,
+            subtitles="captions",
         ) as video:
             pictures = _shown_pictures(source, _seen(shown, zero_s, end_s), zero_s, end_s, sound)
             fitter = PictureFitter(video.width_px, video.height_px, source.decoded)
@@ -281,7 +286,9 @@ def _encode(
     """Write picture, captions and sound from `zero_s` to `end_s`, seconds since the session's start."""
     painter = CaptionPainter(video.width_px, video.height_px, run.header["commentator"])
     captions = cues(run)
-    next_cue = 0
+    next_cue = titled = 0
+    if advice := font_advice(missing_characters(cue.text for cue in captions)):
+        logger.warning("%s", advice)
     for at_s, picture in pictures:
         # 1) Write the sound up to here, so that no stream runs far ahead of the others.
         for track, first, samples in sound.until(at_s):
@@ -290,7 +297,12 @@ def _encode(
         while next_cue < len(captions) and captions[next_cue].to_s - zero_s <= at_s:
             next_cue += 1
         visible = next_cue < len(captions) and captions[next_cue].from_s - zero_s <= at_s
-        # 3) Write the picture with its caption.
+        # 3) Write the picture with its caption, and the captions that begin with it as subtitles.
+        while titled < len(captions) and captions[titled].from_s - zero_s <= at_s:
+            cue, titled = captions[titled], titled + 1
+            if cue.to_s > zero_s:
+                from_s, to_s = max(0.0, cue.from_s - zero_s), min(cue.to_s, end_s) - zero_s
+                video.write_subtitle("\n".join(cue.lines), from_s, to_s)
         text = captions[next_cue].text if visible else ""
         video.write(painter.painted(fitter.fitted(picture), text), at_s)
         progress(at_s, end_s - zero_s)

@@ -69,6 +69,18 @@ def test_captions_are_seen_while_their_words_are_heard(run, film):
     assert with_caption < 0.75 * without  # the words stand on a dark strip
 
 
+def test_captions_are_a_subtitle_track_too(run, film):
+    zero_s, _ = timeline(run, read_shown(run.folder))
+    with av.open(str(film.path)) as file:
+        packets = [p for p in file.demux(subtitles=0) if p.size > 2]
+        found = [(float(p.pts * p.time_base), bytes(p)[2:].decode()) for p in packets]
+        assert file.streams.subtitles[0].codec_context.name == "mov_text"
+    wanted = [(cue.from_s - zero_s, "\n".join(cue.lines)) for cue in cues(run)]
+    assert [text for _, text in found] == [text for _, text in wanted] and len(found) > 1
+    for (at_s, _), (wanted_s, _) in zip(found, wanted, strict=True):
+        assert at_s == pytest.approx(wanted_s, abs=0.002)
+
+
 def test_wav_is_the_sound_alone(run, tmp_path):
     seconds = write_wav(run, tmp_path / "out.wav")
     with wave.open(str(tmp_path / "out.wav")) as file:
