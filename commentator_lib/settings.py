@@ -30,8 +30,8 @@ from commentator_lib.profiles import PROFILES
 from commentator_lib.redact import redact_options, redact_url
 
 # The built-in names; `commentators.factory`, `voices.factory` and `watching.factory` make them.
-COMMENTATORS = ("baseline", "minicpmo", "vlm", "openai", "scripted")
-VOICES = ("hibari",)
+COMMENTATORS = ("baseline", "minicpmo", "vlm", "openai", "realtime", "scripted")
+VOICES = ("hibari", "piper", "espeak-ng", "openai")
 WATCHERS = ("graphics", "shots", "sound", "motion")
 # Names of version 0.1; they are removed in the next version.
 _OLD_COMMENTATORS = {"basic-eye": "baseline"}
@@ -137,7 +137,7 @@ class Settings(BaseSettings):
     inference_timeout_s: float = _timing(60.0, "INFERENCE_TIMEOUT", "s", live=True, gt=0, le=3600)
     """longest wait for the next piece of a comment"""
     commentator: str = _words("baseline", "COMMENTATOR", live=False)
-    """the commentator: baseline, minicpmo, vlm, openai, scripted, or your own package.module:Class"""
+    """the commentator: baseline, minicpmo, vlm, openai, realtime, scripted, or your own package.module:Class"""
     profile: str = _words("general", "COMMENTATOR_PROFILE", live=True)
     """prompt profile: general, sports, security, nature, descriptive"""
     instruction: str = _words("", "INSTRUCTION", live=True)

@@ -37,7 +37,7 @@ def read_checkpoint(settings: Settings) -> tuple[Checkpoint | None, CheckLine]:
     """Return the MiniCPM-o checkpoint that model_path names, if it does, and the line about it."""
     what = "checkpoint"
     needed = settings.commentator in ("minicpmo", "vlm")
-    if settings.commentator == "openai":
+    if settings.commentator in ("openai", "realtime"):
         return None, CheckLine(None, what, "it is the server's")
     if not settings.model_path:
         fix = "set model_path to a checkpoint folder, or to a hub id (org/name)"

@@ -12,6 +12,7 @@ import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -24,6 +25,7 @@ from commentator_lib.checks.server import ask_models
 from commentator_lib.commentators.base import CommentatorError
 from commentator_lib.commentators.factory import known_commentators
 from commentator_lib.commentators.openai.models import choose_model
+from commentator_lib.commentators.realtime.protocol import http_base
 from commentator_lib.errors import named_first_line
 from commentator_lib.redact import redact_url
 from commentator_lib.runs import meters
@@ -48,17 +50,19 @@ class CommentatorState:
 def commentator_states(settings: Settings, has_key: bool | None = None) -> list[CommentatorState]:
     """Return the state of every commentator that can be named, those of other packages and the chosen one included.
 
-    `has_key`: whether a key for the server of `openai` is given; None looks into the environment. Takes less than 2 s;
-    raise nothing.
+    `has_key`: whether a key for the server of `openai` and `realtime` is given; None looks into the environment. Takes
+    less than 2 s; raise nothing.
     """
     requirements = read_requirements()
     installed = read_versions({r.name for rs in requirements.values() for r in rs})
     has_key = bool(os.environ.get("OPENAI_API_KEY", "").strip()) if has_key is None else has_key
+    ask = cache(_asked)  # two commentators may name the same server
     judges: dict[str, Callable[[], CommentatorState]] = {
         "baseline": lambda: _baseline(requirements, installed),
         "minicpmo": lambda: _minicpmo(settings.changed(commentator="minicpmo"), requirements, installed),
         "vlm": lambda: _vlm(settings.changed(commentator="vlm"), requirements, installed),
-        "openai": lambda: _openai(settings, installed, has_key),
+        "openai": lambda: _of_server("openai", settings, installed, has_key, ask),
+        "realtime": lambda: _of_server("realtime", settings, installed, has_key, ask),
         "scripted": lambda: CommentatorState("scripted", "ready", "ready: says given lines, for benchmarks"),
     }
     known = known_commentators()
@@ -150,32 +154,41 @@ def _wrong_kind(settings: Settings) -> str:
     return f"{folder} {problem}" if problem else ""
 
 
-def _openai(settings: Settings, installed: Mapping[str, str], has_key: bool) -> CommentatorState:
-    """Return the state of the server. Its model counts as chosen only where openai is the chosen commentator."""
-    if "httpx" not in installed:
+def _of_server(
+    name: Literal["openai", "realtime"],
+    settings: Settings,
+    installed: Mapping[str, str],
+    has_key: bool,
+    ask: Callable[[str], tuple[int | None, list[str] | None]],
+) -> CommentatorState:
+    """Return the state of a server. Its model counts as chosen only where its commentator is the chosen one."""
+    wanted = ("httpx",) if name == "openai" else ("httpx", "websockets")
+    if any(package not in installed for package in wanted):
         fix = f"pip install '{DISTRIBUTION}[openai]'"
-        return CommentatorState("openai", "needs a package", f"needs the extra openai: {fix}", fix)
-    shown = redact_url(settings.api_base_url).split("?")[0]
-    status, names = _asked(settings.api_base_url)
+        return CommentatorState(name, "needs a package", f"needs the extra openai: {fix}", fix)
+    try:
+        base = http_base(settings.api_base_url) if name == "realtime" else settings.api_base_url
+    except CommentatorError as error:
+        return CommentatorState(name, "no server", str(error), "set api_base_url; it usually ends in /v1")
+    shown = redact_url(base).split("?")[0]
+    status, names = ask(base)
     if status is None:
         fix = "start one, or set api_base_url"
-        return CommentatorState("openai", "no server", f"no server answers at {shown}", fix)
+        return CommentatorState(name, "no server", f"no server answers at {shown}", fix)
     if status in (401, 403):
         if has_key:
-            return CommentatorState("openai", "ready", f"ready: {shown} answers, and a key is given")
+            return CommentatorState(name, "ready", f"ready: {shown} answers, and a key is given")
         fix = "set OPENAI_API_KEY in the environment, or give a key"
-        return CommentatorState("openai", "no server", f"the server at {shown} wants a key", fix)
+        return CommentatorState(name, "no server", f"the server at {shown} wants a key", fix)
     if names is None and status != 200:
         fix = "set api_base_url; it usually ends in /v1"
-        return CommentatorState("openai", "no server", f"{shown} answers with HTTP status {status}", fix)
-    wanted = settings.model_path if settings.commentator == "openai" else ""
+        return CommentatorState(name, "no server", f"{shown} answers with HTTP status {status}", fix)
     try:
-        model = choose_model(wanted, names, shown)
+        model = choose_model(settings.model_path if settings.commentator == name else "", names, shown)
     except CommentatorError as error:
-        return CommentatorState(
-            "openai", "no model", str(error), "set model_path to one of the server's models"
-        )
-    return CommentatorState("openai", "ready", f"ready: {model} at {shown}")
+        fix = "set model_path to one of the server's models"
+        return CommentatorState(name, "no model", str(error), fix)
+    return CommentatorState(name, "ready", f"ready: {model} at {shown}")
 
 
 def _asked(base_url: str) -> tuple[int | None, list[str] | None]:

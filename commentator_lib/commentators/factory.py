@@ -34,6 +34,12 @@ def _openai(settings: Settings, api_key: str | None = None) -> Commentator:
     return OpenAICommentator(settings, api_key=api_key)
 
 
+def _realtime(settings: Settings, api_key: str | None = None) -> Commentator:
+    from commentator_lib.commentators.realtime.commentator import RealtimeCommentator
+
+    return RealtimeCommentator(settings, api_key=api_key)
+
+
 def _scripted(settings: Settings) -> Commentator:
     from commentator_lib.commentators.scripted import CostModel, ScriptedCommentator
 
@@ -47,6 +53,7 @@ _BUILT_IN: dict[str, Callable[[Settings], Commentator]] = {
     "minicpmo": _minicpmo,
     "vlm": _vlm,
     "openai": _openai,
+    "realtime": _realtime,
     "scripted": _scripted,
 }
 
@@ -86,13 +93,15 @@ def load_commentator(
 def make_commentator(settings: Settings, api_key: str | None = None) -> Commentator:
     """Return the commentator that the settings name.
 
-    `api_key`: for openai, in place of the environment's OPENAI_API_KEY; all others ignore it.
+    `api_key`: for openai and realtime, in place of the environment's OPENAI_API_KEY; all others ignore it.
 
     Faults that show without loading a model are raised here; `warm_up` loads the weights. Raise CommentatorError
     for one that this machine cannot run, SettingsError for a class that cannot be imported or is no Commentator.
     """
     if settings.commentator == "openai":
         return _openai(settings, api_key)
+    if settings.commentator == "realtime":
+        return _realtime(settings, api_key)
     make = _BUILT_IN.get(settings.commentator)
     if make is not None:
         return make(settings)

@@ -19,12 +19,18 @@ _FIELDS = {
         ("api_base_url", "Address of the server", "usually ends in /v1"),
         ("model_path", "Model", "its name on the server; empty: the first that it has"),
     ),
+    "realtime": (
+        ("api_base_url", "Address of the server", "usually ends in /v1"),
+        ("model_path", "Model", "its name on the server; empty: the first that it has"),
+        ("reference_audio_path", "Voice", "a recording that the model imitates, where it needs one"),
+    ),
 }
 _WORDS = {
     "baseline": "Built in: sees motion, cuts, a few kinds of object and words; understands nothing. Runs everywhere.",
     "minicpmo": "MiniCPM-o 4.5 with its own streaming voice, on one GPU.",
     "vlm": "A vision-language model of transformers, here.",
     "openai": "A model behind an OpenAI-compatible server.",
+    "realtime": "A model on a realtime server, which decides itself when to speak.",
     "scripted": "For experiments: says prepared sentences.",
 }
 
@@ -59,7 +65,7 @@ def commentator_cards(
                 "found": state.words if state else "",
                 "fix": state.fix if state else "",
                 "fields": fields,
-                "takesKey": name == "openai",
+                "takesKey": name in ("openai", "realtime"),
             }
         )
     return {
