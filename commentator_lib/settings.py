@@ -31,7 +31,7 @@ from commentator_lib.redact import redact_options, redact_url
 
 # The built-in names; `commentators.factory`, `voices.factory` and `watching.factory` make them.
 COMMENTATORS = ("baseline", "minicpmo", "vlm", "openai", "realtime", "scripted")
-VOICES = ("hibari", "piper", "espeak-ng", "openai")
+VOICES = ("hibari",)
 WATCHERS = ("graphics", "shots", "sound", "motion")
 # Names of version 0.1; they are removed in the next version.
 _OLD_COMMENTATORS = {"basic-eye": "baseline"}

@@ -263,8 +263,7 @@ class CommentaryLoop:
         record.intensity = intensity(change.mean, last_text) if brief else "normal"
         words = (self.profile, self.instruction or "", last_text, record.intensity)
         asked = question.text if question else ""
-        sound = self._sound_of(frames)
-        request = comment_request(frames, facts, settings, *words, sound, asked, self.cycles, self._language)
+        request = comment_request(frames, facts, settings, *words, self._sound_of(frames), asked, self.cycles)
         record.prompt_characters = len(request.prompt)
         record.infer_s = now - self._epoch_s
         self._scene.mark_inference()
