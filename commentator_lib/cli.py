@@ -3,8 +3,9 @@
 It turns arguments into settings, and errors into one line. `terminal` prints tables and progress.
 
 Exit codes: 0 done; 1 a fault during the run (a full disk, a live source that was lost and given up), or `check` found
-that something needed is missing; 2 bad input; 130 Ctrl-C or SIGTERM, after everything that was finished has been
-written.
+that something needed is missing; 2 bad input; 3 all comments of the run failed; 130 Ctrl-C or SIGTERM, after everything
+that was finished has been written. A reader of stdout that goes away, as `head` does, changes neither the run nor its
+exit code.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from commentator_lib.clock import MODES
 from commentator_lib.commentators.base import CommentatorError
 from commentator_lib.errors import named_first_line
 from commentator_lib.logs import show_log
+from commentator_lib.runs.faults import lasting_failure
 from commentator_lib.runs.record import RunLogError
 from commentator_lib.runs.timeline import ExportError
 from commentator_lib.settings import (
@@ -58,12 +60,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Live AI video commentary: run it, hear it, measure it.",
     epilog="Exit codes: 0 done; 1 a fault during the run, such as a full disk or a camera that did not come back, or "
-    "`check` found that something needed is missing; 2 bad input; 130 stopped by Ctrl-C or SIGTERM.",
+    "`check` found that something needed is missing; 2 bad input; 3 all comments of the run failed; 130 stopped by "
+    "Ctrl-C or SIGTERM.",
 )
 
 _DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EIO}
 _INTERRUPTED = 130  # the shells' code for a command that Ctrl-C has ended
-_USER_ERRORS = (SettingsError, SourceError, CommentatorError, RunLogError, ExportError)
+_ALL_FAILED = 3
+_USER_ERRORS = (SettingsError, SourceError, CommentatorError, RunLogError, ExportError, TruthError)
 
 
 def main() -> None:
@@ -239,6 +243,28 @@ def _write_results(folder: Path, video: bool, interrupted: bool) -> None:
     finally:
         print()
         print_summary(run)
+    # 6) So is a run whose comments all failed.
+    if failure := lasting_failure(session.log.cycle_rows):
+        complain(f"every comment failed: {failure}")
+        raise typer.Exit(_ALL_FAILED)
+
+
+def _measure(folder: Path, truth: Path, truth_format: str | None) -> bool:
+    """Measure a run against a truth, and print what was found; return False where it could not be measured."""
+    from commentator_lib.runs.report import format_table
+    from commentator_lib.truth.against import measure_folder
+
+    try:
+        rows = measure_folder(folder, truth, truth_format)
+    except TruthError as error:
+        complain(str(error))
+        return False
+    print(f"\nmeasured against {truth}")
+    if is_terminal():
+        print_table(rows, styles=("bold",))
+    else:
+        print(format_table(rows))
+    return True
 
 
 @app.command()

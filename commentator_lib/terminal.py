@@ -1,7 +1,8 @@
 """Print lines, tables and progress on the terminal, for the commands.
 
 Tables are drawn with rich where stdout is a terminal, no wider than it is. A file or a pipe gets plain lines without
-colours, one fact each, so that `grep` and scripts can read them.
+colours, one fact each, so that `grep` and scripts can read them. What the streams cannot take or nobody reads is no fault
+(`standard_streams`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from commentator_lib.errors import named_first_line
 from commentator_lib.redact import redact_text
+from commentator_lib.runs.faults import new_faults
 from commentator_lib.settings import (
     Settings,
     describe_range,
@@ -234,7 +236,7 @@ def run_with_progress(session: LiveSession, on_start: Callable[[], None]) -> boo
     total_s = session.status.duration_s
     bar_format = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s{postfix}" if total_s else None
     bar = make_progress_bar("picture shown", round(total_s, 1) if total_s else None, bar_format)
-    interrupted, redrawn_s = False, 0.0
+    interrupted, redrawn_s, told = False, 0.0, set[str]()
     try:
         session.start()
         on_start()
@@ -265,6 +267,7 @@ def source_state(source: Source) -> list[str]:
     if stats is None or stats.newest_age_s is None:
         return []
     parts = [f"{1000 * stats.newest_age_s:.0f} ms old"]
+            _tell_faults(session, told, bar)
     if stats.fps is not None:
         parts.append(f"{stats.fps:.1f} fps")
     if stats.corrupt:
@@ -273,6 +276,7 @@ def source_state(source: Source) -> list[str]:
         parts.append(f"opened again {stats.reconnects} time{'s' if stats.reconnects > 1 else ''}")
     return parts
 
+        _tell_faults(session, told, bar)
 
 def watch_with_progress(
     source: Source, watchers: Sequence[Watcher], watch_fps: float, duration_s: float | None, as_json: bool
@@ -282,6 +286,13 @@ def watch_with_progress(
     A watcher that fails is named in one line, and the others go on. A reader that has seen enough (`| head`) ends it.
     """
     from commentator_lib.watching.watch import watch
+
+def _tell_faults(session: LiveSession, told: set[str], bar: tqdm) -> None:
+    """Print what went wrong with comments and was not told before."""
+    for line in new_faults(list(session.log.cycle_rows), told):
+        bar.clear()
+        complain(line)
+
 
     total_s = source.info.duration_s or duration_s
     bar_format = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s [{elapsed}<{remaining}]"
@@ -310,7 +321,7 @@ def event_line(event: Event, as_json: bool) -> str:
     if as_json:
         row = {"kind": event.kind, "at_s": round(event.at_s, 3), "detected_s": round(event.detected_s, 3)}
         rest = {"importance": event.importance, "certainty": round(event.certainty, 3)}
-        return json.dumps({**row, **event.facts, **rest}, ensure_ascii=False, default=str)
+        return json.dumps({**row, **event.facts, **rest}, ensure_ascii=ascii_only, default=str)
     facts = ", ".join(
         f"{key} {value}" for key, value in event.facts.items() if value not in ("", None, False)
     )

@@ -125,7 +125,7 @@ def test_bar_is_redrawn_while_the_source_is_away_and_the_picture_stands_still(mo
     class Stands:
         """A session whose picture goes on for three steps, and then stands still."""
 
-        source, left = Camera(), 9
+        source, left, log = Camera(), 9, SimpleNamespace(cycle_rows=[])
         status = SimpleNamespace(shown_s=0.0, duration_s=9.0, delay_s=1.0, frames_dropped=0)
 
         def start(self):

@@ -21,7 +21,7 @@ _LONGEST_HEADER = 80  # characters; a role or channel with more is text
 _TAG = re.compile(
     r"<</?SYS>>"
     r"|<[^<>\n]{1,90}>"
-    r"|\[/?[A-Z][A-Z0-9_]{1,30}\]"
+    r"|\[/?[A-Z][A-Z0-9_]{1,30}\]|\[\|\w{1,40}\|\]"
     r"|◁/?\w{1,30}▷"
 )
 # What may still become a mark once more text comes; only spaces within bars and before an attribute are part of one.
@@ -29,7 +29,7 @@ _MAYBE_TAG = re.compile(
     r"<(?:<(?:/?(?:S(?:Y(?:S>?)?)?)?)?)?"
     r"|</?[|｜][^<>\n]{0,80}"
     r"|</?\[?(?:[a-zA-Z0][\w:.▁\-]{0,80}[=|｜]?)?(?:=[^<>\n]{0,60}|(?<=[a-z])\s[^<>\n]{0,40})?\]?"
-    r"|\[/?(?:[A-Z][A-Z0-9_]{0,30})?"
+    r"|\[/?(?:[A-Z][A-Z0-9_]{0,30})?|\[\|\w{0,40}\|?"
     r"|◁/?\w{0,30}"
 )
 _THOUGHT = (
@@ -51,7 +51,7 @@ _ROLE_MARK = re.compile(
 )
 _HEADER_END = re.compile(r"end_header_id|header_end|end_of_role|im_middle|message")
 _TURN_END = re.compile(
-    r"im_end|eot|eot_id|eom|eom_id|end|return|call|end_of_turn|end_of_turn_token|turn_end|eos|eod|endoftext|end_of_text"
+    r"im_end|eot|eot_id|eom|eom_id|end|return|call|end_of_turn|endofturn|end_of_turn_token|turn_end|eos|eod|endoftext|end_of_text"
     r"|end_of_sentence|end_of_utterance"
 )
 # Marks without bars that are none of the above.
@@ -132,7 +132,7 @@ def _kind(tag: str) -> _Kind | None:
     name = re.sub(r"[\s▁]+", "_", whole.strip("/ ").strip("|｜[] ").lower()) if bars else _bare_name(whole)
     if not name:
         return None
-    if tag[0] == "[":
+    if tag[0] == "[" and not bars:
         return _square_kind(name, slash)
     bars = bars or tag[0] == "◁"
     return _thought_kind(name, slash, bars, inner) or (
@@ -238,7 +238,7 @@ class ThoughtFilter:
             if at == len(held):
                 break
             tag = _TAG.match(held, at)
-            kind = _kind(tag[0]) if tag else None
+            kind = _kind(tag[0]) if tag and _MAYBE_TAG.fullmatch(tag[0][:-1]) else None
             if tag and kind:
                 self._mark(kind)
                 at = tag.end()

@@ -30,6 +30,7 @@ from commentator_lib.notebook.runs_tab import RunsTab
 from commentator_lib.notebook.slow_work import SlowWork
 from commentator_lib.notebook.sources_tab import SourcesTab
 from commentator_lib.players.page_sound import SOUND_TRAITS
+from commentator_lib.runs.faults import lasting_failure
 from commentator_lib.runs.meters import give_back_freed_memory
 from commentator_lib.runs.provenance import new_run_id
 from commentator_lib.session import LiveSession
@@ -225,7 +226,7 @@ class ControlPanel(VBox):
 
     def _watch(self, session: LiveSession) -> None:
         """Wait until the run is over; then say how it ended, show its card and fill the outputs."""
-        problem, begun = "", False
+        problem, begun, failure = "", False, ""
         try:
             while not session.wait(0.2):
                 status = session.status
@@ -236,11 +237,19 @@ class ControlPanel(VBox):
                 elif not begun and status.loading is not None:
                     self._commentators.tell_loading(status.loading)
                     self.player.message = f"Starting … {status.loading.words}"
+                if begun and (now := lasting_failure(list(session.log.cycle_rows))) != failure:
+                    failure = now
+                    self.say(
+                        f"Every comment so far failed: {failure}" if failure else "Running.",
+                        wrong=bool(failure),
+                    )
         except (
             Exception
         ) as error:  # the error that broke the run is shown to the user; no caller waits for this thread
             problem = error_line(error)
         problem = problem or session.log.problem or session.log.header.get("source_problem", "")
+        if not problem and (failure := lasting_failure(list(session.log.cycle_rows))):
+            problem = f"every comment failed, {failure}"
         where = f" Log: {session.log.folder}" if session.log.folder is not None and not self._page else ""
         self._sources.close_camera()
         self.player.message = ""
