@@ -12,6 +12,7 @@ import re
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from commentator_lib.commentators.base import CommentatorError
 from commentator_lib.errors import first_line
@@ -30,6 +31,15 @@ _MOST_HEADER_BYTES = 100_000_000
 _LFS_POINTER = b"version https://git-lfs"
 # Dtypes that are loaded in the precision that is asked for; all others stay as they are stored.
 _FLOAT_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
+
+
+class StoredTensor(NamedTuple):
+    """A tensor of a weight file, by the file's header; `dtype` is safetensors' name of it, such as "BF16"."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    size_bytes: int
 
 
 def bytes_text(n: int) -> str:
@@ -126,12 +136,19 @@ def _shards(index: Path) -> list[Path]:
     return [index.parent / name for name in names]
 
 
-def tensor_bytes(folder: Path) -> dict[str, int]:
-    """Return the bytes of each tensor by its name, from the safetensors headers alone; {} for other formats.
+def stored_tensors(folder: Path) -> Iterator[StoredTensor]:
+    """Yield what the safetensors headers alone say of each tensor; nothing for other formats.
 
     Raise CommentatorError for a file that is missing, unreadable or shorter than its header says.
     """
-    return {name: size_bytes for name, _dtype, size_bytes in _tensors(folder)}
+    for path in weight_files(folder):
+        if path.suffix == ".safetensors":
+            yield from _read_header(path)
+
+
+def tensor_bytes(folder: Path) -> dict[str, int]:
+    """Return the bytes of each tensor by its name. Raise what `stored_tensors` raises."""
+    return {tensor.name: tensor.size_bytes for tensor in stored_tensors(folder)}
 
 
 def loaded_bytes(folder: Path, float_bytes: int) -> int:
@@ -144,19 +161,14 @@ def loaded_bytes(folder: Path, float_bytes: int) -> int:
     if files[0].suffix != ".safetensors":
         return sum(path.stat().st_size for path in files)
     return sum(
-        size_bytes // _FLOAT_BYTES[dtype] * float_bytes if dtype in _FLOAT_BYTES else size_bytes
-        for _name, dtype, size_bytes in _tensors(folder)
+        tensor.size_bytes // _FLOAT_BYTES[tensor.dtype] * float_bytes
+        if tensor.dtype in _FLOAT_BYTES
+        else tensor.size_bytes
+        for tensor in stored_tensors(folder)
     )
 
 
-def _tensors(folder: Path) -> Iterator[tuple[str, str, int]]:
-    """Yield (name, safetensors' name of its dtype, bytes) of each tensor."""
-    for path in weight_files(folder):
-        if path.suffix == ".safetensors":
-            yield from _read_header(path)
-
-
-def _read_header(path: Path) -> list[tuple[str, str, int]]:
+def _read_header(path: Path) -> list[StoredTensor]:
     try:
         with open(path, "rb") as file:
             start = file.read(8)
@@ -170,13 +182,15 @@ def _read_header(path: Path) -> list[tuple[str, str, int]]:
             header = json.loads(file.read(length))
             there = file.seek(0, 2)
         header.pop("__metadata__", None)
-        spans: list[tuple[str, str, int, int]] = []
+        tensors: list[StoredTensor] = []
+        last = 0
         for name, entry in header.items():
             begin, end = map(int, entry["data_offsets"])
-            spans.append((name, str(entry["dtype"]), begin, end))
-        tensors = [(name, dtype, end - begin) for name, dtype, begin, end in spans]
-        wanted = 8 + length + max((end for *_, end in spans), default=0)
-        if any(size_bytes < 0 for *_, size_bytes in tensors):
+            last = max(last, end)
+            shape = tuple(map(int, entry["shape"]))
+            tensors.append(StoredTensor(name, str(entry["dtype"]), shape, end - begin))
+        wanted = 8 + length + last
+        if any(tensor.size_bytes < 0 for tensor in tensors):
             raise ValueError("a tensor ends before it begins")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error):
         raise CommentatorError(f"{path} is no safetensors file, or a broken one: download it again") from None

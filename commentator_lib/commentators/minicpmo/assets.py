@@ -6,6 +6,7 @@ without PyTorch and before the model is loaded, so a missing file is reported at
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 
@@ -14,6 +15,8 @@ import numpy as np
 from commentator_lib.commentators.base import CommentatorError
 from commentator_lib.commentators.minicpmo.checkpoint import BF16_HUB_ID, Checkpoint
 
+logger = logging.getLogger(__name__)
+
 TOKEN2WAV_FILES = ("campplus.onnx", "flow.pt", "flow.yaml", "hift.pt", "speech_tokenizer_v2_25hz.onnx")
 
 REFERENCE_RATE_HZ = 16_000
@@ -21,6 +24,8 @@ SHORTEST_REFERENCE_S = 1.0
 # Token2wav's attention buffer holds 1000 frames, 50 for each second. The recording, the 2 s of sound after it that are
 # kept, and a chunk with its lookahead must fit into these 20 s.
 LONGEST_REFERENCE_S = 15.0
+# A longer recording is cut in the quietest moment of its last seconds before that, which is hardly within a word.
+_CUT_WITHIN_S, _QUIET_S = 2.0, 0.05
 QUIETEST_REFERENCE_DBFS = -50.0
 
 _QUANTISED_SUFFIX = re.compile(r"([-_.](awq|gptq|int4|4bit|w4a16))+$", re.IGNORECASE)
@@ -107,18 +112,26 @@ def find_reference_audio(assets: Path, reference_audio_path: str = "") -> Path:
 def read_reference_audio(path: Path) -> np.ndarray:
     """Return a recording, in any format that FFmpeg decodes, as float32 mono (N,) at 16 kHz, from -1 to 1.
 
-    Raise CommentatorError for a file that is missing or not sound, and for a recording that is shorter than 1 s,
-    longer than 15 s, or silent.
+    What is longer than 15 s is cut, with a warning: one of the two recordings that are published with the model is.
+    Raise CommentatorError for a file that is missing or not sound, and for a recording that is shorter than 1 s or
+    silent.
     """
     if not path.is_file():
         raise CommentatorError(f"no reference recording at {path}: set reference_audio_path to one")
     samples, rate_hz, duration_s = _decode(path)
-    length = f"the reference recording {path} is {duration_s:.1f} s long"
     if duration_s < SHORTEST_REFERENCE_S:
-        raise CommentatorError(f"{length}, too short to learn a voice from: give one of 3 to 10 s")
-    if duration_s > LONGEST_REFERENCE_S:
         raise CommentatorError(
-            f"{length}, and the voice has room for {LONGEST_REFERENCE_S:.0f} s at most: cut it to 3 to 10 s"
+            f"the reference recording {path} is {duration_s:.1f} s long, too short to learn a voice from: give one of "
+            "3 to 10 s"
+        )
+    if duration_s > LONGEST_REFERENCE_S:
+        samples = cut_in_a_pause(samples, rate_hz, LONGEST_REFERENCE_S)
+        logger.warning(
+            "the reference recording %s is %.1f s long, and the voice has room for %.0f s: its first %.1f s are used",
+            path,
+            duration_s,
+            LONGEST_REFERENCE_S,
+            len(samples) / rate_hz,
         )
     level_dbfs = 10 * np.log10(np.mean(np.square(samples, dtype=np.float64)) + 1e-20)
     if level_dbfs < QUIETEST_REFERENCE_DBFS:
@@ -130,6 +143,15 @@ def read_reference_audio(path: Path) -> np.ndarray:
 
         samples = soxr.resample(samples, rate_hz, REFERENCE_RATE_HZ)
     return np.ascontiguousarray(samples, dtype=np.float32)
+
+
+def cut_in_a_pause(samples: np.ndarray, rate_hz: int, longest_s: float) -> np.ndarray:
+    """Return the beginning of a recording (N,), at most `longest_s` long: up to the quietest moment of its last 2 s."""
+    end = round(longest_s * rate_hz)
+    window = max(1, round(_QUIET_S * rate_hz))
+    tail = samples[max(0, end - round(_CUT_WITHIN_S * rate_hz)) : end].astype(np.float64)
+    power = np.convolve(tail**2, np.ones(window), "valid")  # of each window of 50 ms
+    return samples[: end - len(tail) + int(np.argmin(power)) + window // 2]
 
 
 def _decode(path: Path) -> tuple[np.ndarray, int, float]:

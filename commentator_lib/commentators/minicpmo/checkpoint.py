@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from commentator_lib.commentators.base import CommentatorError
-from commentator_lib.commentators.weights import tensor_bytes
+from commentator_lib.commentators.minicpmo import known_model
+from commentator_lib.commentators.weights import stored_tensors
 
 BF16_HUB_ID = "openbmb/MiniCPM-o-4_5"
 AWQ_HUB_ID = "openbmb/MiniCPM-o-4_5-awq"
@@ -39,7 +40,8 @@ class Checkpoint:
     """A checkpoint folder that has all its files.
 
     `quantization` is "" or "awq"; `bits` is 16 or 4; `group_size` is how many weights share a scale (0 where nothing
-    is quantized). `part_bytes` maps each of PARTS to the bytes of its weights as they are stored.
+    is quantized). `part_bytes` maps each of PARTS to the bytes of its weights as they are stored. `differences`: what
+    its config.json says otherwise than the published one; `talker_problem`: why its voice cannot be used, or "".
     """
 
     folder: Path
@@ -47,6 +49,8 @@ class Checkpoint:
     bits: int
     group_size: int
     part_bytes: dict[str, int]
+    differences: tuple[str, ...] = ()
+    talker_problem: str = ""
 
     @property
     def dtype(self) -> str:
@@ -77,7 +81,8 @@ def inspect_checkpoint(folder: Path) -> Checkpoint:
     """Return the description of the checkpoint in `folder`.
 
     Raise CommentatorError, one line that says what to do, for a folder without a checkpoint, with another model's
-    checkpoint, with half a download, or with a quantization other than AWQ with 4 bits.
+    checkpoint, with half a download, with a quantization other than AWQ with 4 bits, zero points and the layout gemm,
+    or with weights of other shapes than these.
     """
     folder = Path(folder)
     config = _read_config(folder)
@@ -86,14 +91,19 @@ def inspect_checkpoint(folder: Path) -> Checkpoint:
     _check_text_files(folder)
     _check_code(folder, config)
     part_bytes: dict[str, int] = dict.fromkeys(PARTS, 0)
-    for name, size_bytes in tensor_bytes(folder).items():
-        part_bytes[part_of(name)] += size_bytes
+    tensors = list(stored_tensors(folder))
+    for tensor in tensors:
+        part_bytes[part_of(tensor.name)] += tensor.size_bytes
     if not any(part_bytes.values()):
         raise CommentatorError(
             f"{folder} has no weights in safetensors files, as the published checkpoints have: "
             f"set model_path to {BF16_HUB_ID} or {AWQ_HUB_ID}"
         )
-    return Checkpoint(folder, quantization, bits, group_size, part_bytes)
+    if problem := known_model.layout_problem(tensors, config, group_size):
+        raise CommentatorError(f"{folder} {problem}: download it again, or set model_path to {BF16_HUB_ID}")
+    differences = tuple(known_model.differences(config))
+    talker_problem = known_model.talker_problem(config)
+    return Checkpoint(folder, quantization, bits, group_size, part_bytes, differences, talker_problem)
 
 
 def part_of(tensor: str) -> str:
@@ -172,9 +182,18 @@ def _quantization(folder: Path, config: dict) -> tuple[str, int, int]:
             f"here: set model_path to {AWQ_HUB_ID}"
         )
     group_size = stated.get("group_size", stated.get("q_group_size", 128))
-    if not isinstance(group_size, int):
+    if not isinstance(group_size, int) or group_size < 1:
         raise CommentatorError(
             f"{folder}/config.json: group_size is {group_size!r} and should be a number, as 128"
+        )
+    layout = str(stated.get("version") or "gemm").lower()
+    if layout != "gemm":
+        raise CommentatorError(
+            f"{folder} is AWQ in the layout {layout}, and only gemm is known here: set model_path to {AWQ_HUB_ID}"
+        )
+    if stated.get("zero_point", True) is not True:
+        raise CommentatorError(
+            f"{folder} is AWQ without zero points, and only AWQ with them is known here: set model_path to {AWQ_HUB_ID}"
         )
     return "awq", 4, group_size
 

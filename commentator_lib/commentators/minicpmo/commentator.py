@@ -12,6 +12,7 @@ frees the caches, so that the next comment has that memory.
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Generator, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
     # what a Writer generates: a token, and the hidden state of the token before
     _Tokens = Generator[tuple[int | None, Tensor | None], None, None]
+
+logger = logging.getLogger(__name__)
 
 # Numbers of pictures for which the warm-up makes a comment each: those while a session's window fills.
 _FIRST_COUNTS = 4
@@ -66,6 +69,7 @@ class MiniCPMOCommentator(Commentator):
         self.name = f"minicpmo: {settings.model_path.rstrip('/').rsplit('/', 1)[-1] or 'made'}"
         self._engine: Engine | None = None
         self._captures_new_shapes = True
+        self._told_of_room = False
         self._frame_size, self._seen_size = (448, 448), (0, 0)
 
     @property
@@ -192,7 +196,6 @@ class MiniCPMOCommentator(Commentator):
             warn_of_slowness("what was new in a comment", error)
 
     def _comment(self, request: CommentRequest) -> Iterator[CommentChunk]:
-        from commentator_lib.commentators.minicpmo.engine import PROMPT_ROOM
         from commentator_lib.commentators.minicpmo.prompt import embed_request
 
         engine = self.engine
@@ -200,7 +203,16 @@ class MiniCPMOCommentator(Commentator):
         clock = StageClock(engine.loaded.device)
         prompt = embed_request(engine, request, speech, self._settings.max_slice_nums, clock)
         started = CommentChunk("", image_tokens=prompt.image_tokens, prompt_tokens=prompt.tokens)
-        fits = prompt.tokens + request.max_new_tokens <= PROMPT_ROOM
+        needed = prompt.tokens + request.max_new_tokens
+        fits = needed <= engine.room
+        if not fits and engine.writer is not engine.plain_writer and not self._told_of_room:
+            self._told_of_room = True
+            logger.warning(
+                "a comment needs %d positions and %d are recorded, so it runs slower: load the model with these "
+                "settings, or lower frames_per_inference, max_slice_nums or text_max_new_tokens",
+                needed,
+                engine.room,
+            )
         tokens = (engine.writer if fits else engine.plain_writer).generate(
             [prompt.embeds],
             max_new_tokens=request.max_new_tokens,

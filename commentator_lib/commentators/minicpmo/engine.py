@@ -7,6 +7,7 @@ another architecture) runs slower without them, after a warning.
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import torch
 
 from commentator_lib.commentators.minicpmo.decode import Writer, stop_ids, suppressed_ids
 from commentator_lib.commentators.minicpmo.graphs import GraphPool
-from commentator_lib.commentators.minicpmo.hearing import Hearing
+from commentator_lib.commentators.minicpmo.hearing import LONGEST_S, Hearing
 from commentator_lib.commentators.minicpmo.loading import Loaded
 from commentator_lib.commentators.minicpmo.memory import compact
 from commentator_lib.commentators.minicpmo.sampling import Sampling
@@ -32,10 +33,13 @@ logger = logging.getLogger(__name__)
 
 # What reading a checkpoint takes of a start.
 READ_SHARE = 0.5
-# Positions for which a captured step has room: prompt and comment (four pictures are 264), and a comment's speech
-# (80 s). A longer prompt runs without graphs, a longer speech ends.
-PROMPT_ROOM = 1024
+# Positions for which a captured step has room: prompt and comment, at least and at most, in multiples of a step; and a
+# comment's speech (80 s). A longer prompt runs without graphs, and a longer speech ends.
+_LEAST_ROOM, _MOST_ROOM, _ROOM_STEP = 1024, 8192, 256
 _SPEECH_ROOM = 2048
+# Tokens of a picture's tile with its marks, of the words around the pictures (80 to 190 with this project's profiles,
+# and an instruction of a few lines), and of a second that is heard.
+_TILE_TOKENS, _WORD_TOKENS, _SOUND_TOKENS_PER_S = 66, 256, 10
 # Prompts are captured once for each multiple of this many positions, chunks of text likewise (10 tokens, 1 or 2 signs).
 # A session's prompts are longer than the one that warms up, by its role, its rules and the last comment: 80 to 190
 # tokens with the profiles of this project. So the next 4 multiples are captured ahead.
@@ -51,8 +55,8 @@ _Make = Callable[[CachedSequence, GraphPool | None], _Part]
 class Engine:
     """A model that is ready to comment.
 
-    `writer` has room for PROMPT_ROOM positions; `plain_writer`, without graphs, takes longer prompts (both may be the
-    same). `vision` is None where the model's own code encodes pictures, `hearing` where the model is not to hear or
+    `writer` has room for `room` positions; `plain_writer`, without graphs, takes longer prompts (both may be the same).
+    `vision` is None where the model's own code encodes pictures, `hearing` where the model is not to hear or
     cannot, `speaker` where it does not speak.
     """
 
@@ -61,6 +65,7 @@ class Engine:
     suppressed: list[int]
     writer: Writer
     plain_writer: Writer
+    room: int
     vision: Vision | None = None
     hearing: Hearing | None = None
     speaker: Speaker | None = None
@@ -70,6 +75,19 @@ class Engine:
         for part in (self.writer, self.vision, self.hearing, self.speaker):
             if part is not None:
                 part.capture_new_shapes()
+
+
+def prompt_room(settings: Settings) -> int:
+    """Return for how many positions a prompt and its comment are recorded with these settings, a multiple of 256.
+
+    >>> prompt_room(Settings(frames_per_inference=4)), prompt_room(Settings(frames_per_inference=10, speech=False))
+    (1024, 1536)
+    """
+    tiles = settings.max_slice_nums + (settings.max_slice_nums > 1)  # and the whole picture beside its tiles
+    heard_s = min(settings.window_frames / settings.capture_fps, LONGEST_S) if settings.hear else 0.0
+    needed = settings.frames_per_inference * tiles * _TILE_TOKENS + _WORD_TOKENS + settings.max_new_tokens
+    needed += round(heard_s * _SOUND_TOKENS_PER_S)
+    return min(max(_LEAST_ROOM, math.ceil(needed / _ROOM_STEP) * _ROOM_STEP), _MOST_ROOM)
 
 
 def build_engine(
@@ -109,10 +127,9 @@ def build_engine(
 
     if use_graphs:
         say("recording graphs", 0.58)
+    room = prompt_room(settings)
     plain_writer = make_writer(PlainSequence(model.llm.model), None)
-    writer = pool and _make_captured(
-        make_writer, model.llm.model, pool, PROMPT_ROOM, _PROMPT_BUCKET, _PROMPTS_AHEAD
-    )
+    writer = pool and _make_captured(make_writer, model.llm.model, pool, room, _PROMPT_BUCKET, _PROMPTS_AHEAD)
     # 4) the voice, once the language model is small: its loading needs more memory than it keeps
     free_gpu()
     if loaded.make_vocoder is not None:
@@ -126,6 +143,7 @@ def build_engine(
         suppressed_ids(tokenizer),
         writer or plain_writer,
         plain_writer,
+        room,
         vision,
         hearing,
         speaker,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 
 from commentator_lib.commentators.base import CommentRequest
-from commentator_lib.commentators.minicpmo.engine import PROMPT_ROOM, Engine
+from commentator_lib.commentators.minicpmo.engine import Engine
 from commentator_lib.commentators.minicpmo.prompt import embed_request
 from commentator_lib.commentators.minicpmo.stage_clock import StageClock
 from commentator_lib.commentators.plain_text import without_marks
@@ -39,7 +39,7 @@ def measure(
     if len(ids) > 1:
         words = engine.loaded.model.llm.model.embed_tokens(tokens[None, :-1])  # (1, m - 1, H)
         embeds = torch.cat([embeds, words.to(embeds.dtype)], dim=1)
-    writer = engine.writer if embeds.shape[1] <= PROMPT_ROOM else engine.plain_writer
+    writer = engine.writer if embeds.shape[1] <= engine.room else engine.plain_writer
     logits = writer.last_logits(embeds, max(1, len(ids)))
     # 3) The number.
     return perplexity(logits, tokens) if ids else first_token_number(rule, logits[-1], tokenizer)

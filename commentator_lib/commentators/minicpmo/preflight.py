@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,12 +19,15 @@ from commentator_lib.commentators.minicpmo.checkpoint import (
     Checkpoint,
     inspect_checkpoint,
 )
+from commentator_lib.commentators.minicpmo.known_model import shortened
 from commentator_lib.commentators.minicpmo.memory_budget import can_shrink, explain_missing_memory
 from commentator_lib.commentators.weights import find_checkpoint, weight_files
 from commentator_lib.settings import Settings
 
 if TYPE_CHECKING:
     from commentator_lib.commentators.minicpmo.loading import Loaded
+
+logger = logging.getLogger(__name__)
 
 _INSTALL = "pip install 'commentator-lib[minicpmo]'"
 
@@ -69,6 +73,14 @@ def check_and_make_loader(settings: Settings) -> CheckpointLoader:
         raise CommentatorError(
             f"{checkpoint.folder} has no audio encoder (apm): set hear=false, or download {BF16_HUB_ID} or {AWQ_HUB_ID}"
         )
+    if checkpoint.differences:
+        logger.warning(
+            "%s differs from the published MiniCPM-o 4.5 in %s",
+            checkpoint.folder,
+            shortened(checkpoint.differences),
+        )
+    if settings.speech and checkpoint.talker_problem:
+        raise CommentatorError(f"{checkpoint.folder}: {checkpoint.talker_problem}: set speech=false")
     # 2) the packages
     try:
         import torch

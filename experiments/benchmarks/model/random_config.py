@@ -1,6 +1,7 @@
 """The full published configuration of MiniCPM-o 4.5: data for random weights.
 
-The shapes are those in which the model's own code and the public test fixtures agree.
+The values are those of a full config.json that is public: UbiquitousLearning/mllm,
+examples/minicpm_o45/config_minicpm_o45.json.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ FULL: dict[str, Any] = {
         "patch_size": 14,
         "model_type": "siglip_vision_model",
     },
+    "stream_input": True,
+    "audio_tokenizer_sample_rate": 16000,
     "audio_pool_step": 5,
     "audio_chunk_length": 1.0,
     "audio_config": {
@@ -63,14 +66,11 @@ FULL: dict[str, Any] = {
         "num_vq": 1,
         "audio_bos_token_id": 151687,
         "text_eos_token_id": 151692,
-        "audio_tokenizer_type": "s3tokenizer_step_audio",
+        "audio_tokenizer_type": "s3tokenizer",
         "attention_type": "full_attention",
         "condition_type": "hidden_text_merge",
         "projector_type": "mlp",
         "normalize_projected_hidden": True,
-        "top_p": 0.85,
-        "top_k": 25,
-        "repetition_penalty": 1.05,
     },
     "architectures": ["MiniCPMO"],
     "model_type": "minicpmo",

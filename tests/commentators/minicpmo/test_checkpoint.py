@@ -165,6 +165,10 @@ QUANTISED_OTHERWISE = {
     "eight bits": ({**AWQ, "bits": 8}, "8 bits"),
     "no bits": ({"quant_method": "awq"}, "unknown number"),
     "no group size": ({**AWQ, "group_size": "all"}, "group_size"),
+    "group size of all": ({**AWQ, "group_size": -1}, "group_size"),
+    "gemv": ({**AWQ, "version": "gemv"}, "the layout gemv"),
+    "marlin": ({**AWQ, "version": "MARLIN"}, "the layout marlin"),
+    "symmetric": ({**AWQ, "zero_point": False}, "without zero points"),
 }
 
 
