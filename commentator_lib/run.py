@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from commentator_lib.clock import VirtualTimeLoop, Worker, make_worker
+from commentator_lib.commentary.language import language_problem
 from commentator_lib.commentary.loop import CommentaryLoop
 from commentator_lib.commentary.questions import RUN_ENDED, Question, question_row
 from commentator_lib.commentators.base import Loading
@@ -184,6 +185,10 @@ class LiveRun:
         tasks: list[asyncio.Task[None]] = []
         try:
             # 1) Load what is slow to load; a stop does not wait for it.
+            voice = None if self.given.commentator.has_voice else self.given.voice
+            if problem := language_problem(self.settings, voice):
+                self._notes.append(problem)
+                logger.warning("%s", problem)
             loading = asyncio.ensure_future(
                 inference_worker.call(warm_up, self.given, self._notes, self._note_loading)
             )

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 import warnings
 from collections.abc import Iterable
@@ -31,8 +32,9 @@ from commentator_lib.redact import redact_options, redact_url
 
 # The built-in names; `commentators.factory`, `voices.factory` and `watching.factory` make them.
 COMMENTATORS = ("baseline", "minicpmo", "vlm", "openai", "realtime", "scripted")
-VOICES = ("hibari",)
+VOICES = ("hibari", "piper", "espeak-ng", "openai")
 WATCHERS = ("graphics", "shots", "sound", "motion")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")  # ISO 639, with a region or without
 # Names of version 0.1; they are removed in the next version.
 _OLD_COMMENTATORS = {"basic-eye": "baseline"}
 
@@ -145,7 +147,13 @@ class Settings(BaseSettings):
     speech: bool = _words(True, "ENABLE_TTS", live=True)
     """speak the comments; false: text only"""
     voice: str = _words("hibari", "COMMENTATOR_VOICE", live=False)
-    """the voice of commentators without their own: hibari, or your own package.module:Class"""
+    """the voice of commentators without their own: hibari, piper, espeak-ng, openai, or your package.module:Class"""
+    voice_name: str = _words("", "VOICE_NAME", live=False)
+    """which of its voices: piper's model file (.onnx), espeak-ng's or the server's name of one; empty: its default"""
+    voice_speed: float = _words(1.0, "VOICE_SPEED", "times", live=False, ge=0.5, le=2)
+    """how fast the voice speaks"""
+    language: str = _words("", "COMMENTARY_LANGUAGE", live=False)
+    """code of the language of the comments, such as en, de or zh; empty: the voice's"""
     speech_max_new_tokens: int = _words(150, "TTS_MAX_NEW_TOKENS", "tokens", live=True, ge=64, le=512)
     """longest comment with speech"""
     text_max_new_tokens: int = _words(512, "MAX_NEW_TOKENS", "tokens", live=True, ge=128, le=1024)
@@ -196,6 +204,10 @@ class Settings(BaseSettings):
     """longest silence of that server before the request is repeated"""
     api_retries: int = _model(2, "API_RETRIES", "times", live=False, ge=0, le=10)
     """how often a request to that server is repeated"""
+    voice_base_url: str = _model("", "VOICE_BASE_URL", live=False)
+    """address of voice=openai, empty: api_base_url; its key comes from VOICE_API_KEY (for both: OPENAI_API_KEY)"""
+    voice_model: str = _model("", "VOICE_MODEL", live=False)
+    """that server's name of the model that speaks; empty: tts-1"""
     seed: int = _run(0, "SEED", live=False, ge=0)
     """seed of everything that is random"""
 
@@ -216,6 +228,10 @@ class Settings(BaseSettings):
             )
         if self.profile not in PROFILES:
             raise SettingsError(f"profile {self.profile!r} is not known{_nearest(self.profile, PROFILES)}")
+        if self.language and not _LANGUAGE.fullmatch(self.language):
+            raise SettingsError(
+                f"language {self.language!r} is no code of a language: write en, de, zh, pt-BR, …"
+            )
         _check_name("commentator", self.commentator, COMMENTATORS, "commentators")
         _check_name("voice", self.voice, VOICES, "voices")
         for name in self.watchers:
@@ -362,6 +378,7 @@ def shown_settings(settings: Settings) -> dict[str, Any]:
     return {
         **settings.model_dump(),
         "api_base_url": redact_url(settings.api_base_url),
+        "voice_base_url": redact_url(settings.voice_base_url),
         "stream_options": redact_options(settings.stream_options),
     }
 

@@ -35,6 +35,7 @@ class Says(Commentator):
 
     name = "says"
     has_cost_model = True
+    may_repeat = True
 
     def __init__(self, *replies: list[str] | str, cost_s: float = 0.5) -> None:
         self.replies = [[r] if isinstance(r, str) else r for r in replies]
@@ -59,6 +60,7 @@ class Raises(Commentator):
 
     name = "raises"
     has_cost_model = True
+    may_repeat = True
 
     def __init__(self, error: Exception, every: int = 1, after: str = "") -> None:
         self.error, self.every, self.after = error, every, after

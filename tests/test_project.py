@@ -44,6 +44,7 @@ def test_extras_are_all_there():
         "vlm",
         "openai",
         "listen",
+        "piper",
         "cluster",
         "docs",
         "test",

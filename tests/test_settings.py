@@ -302,6 +302,7 @@ def test_each_setting_is_in_one_group_and_says_whether_it_is_live():
 def test_what_a_session_is_built_from_is_fixed():
     fixed = set(Settings.model_fields) - live_settings()
     assert fixed == {
+        *("voice_name", "voice_speed", "language", "voice_base_url", "voice_model"),
         *("commentator", "voice", "seed", "picture_max_px", "display_buffer_mb", "delay_init_s"),
         *("watchers", "watch_fps", "duck_db", "sound_track", "hear", "reconnect_for_s", "stream_options"),
         *("stream_login_file", "image_fps"),

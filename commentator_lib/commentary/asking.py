@@ -23,13 +23,14 @@ def comment_request(
     sound: AudioChunk | None = None,
     question: str = "",
     number: int = 0,
+    language: str = "",
 ) -> CommentRequest:
-    """Return the request for a comment, or for the answer to `question`.
+    """Return the request for a comment, or for the answer to `question`, in the language of a code.
 
     `length` is minimal, brief or normal; `sound` and `number`: as CommentRequest has them.
     """
-    prompt = build_prompt(profile, instruction, last_text, length, facts_in_words(facts), question)
-    standing = build_prompt(profile, instruction)
+    prompt = build_prompt(profile, instruction, last_text, length, facts_in_words(facts), question, language)
+    standing = build_prompt(profile, instruction, language=language)
     limit = settings.max_new_tokens
     return CommentRequest(frames, prompt, limit, settings.speech, facts, sound, standing, number)
 
@@ -44,7 +45,8 @@ def judged_request(
     last_text: str,
     length: str,
     sound: AudioChunk | None = None,
+    language: str = "",
 ) -> CommentRequest:
     """Return the request with which a model is asked for a rule of its own whether to speak."""
-    prompt = judged_prompt(rule, profile, instruction, last_text, length, facts_in_words(facts))
+    prompt = judged_prompt(rule, profile, instruction, last_text, length, facts_in_words(facts), language)
     return CommentRequest(frames, prompt, 1, settings.speech, facts, sound)

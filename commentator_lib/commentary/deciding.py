@@ -68,7 +68,13 @@ def checked(rule: ModelRule, value: float) -> float:
 
 
 def judged_prompt(
-    rule: ModelRule, profile: str, instruction: str, last_comment: str, intensity: str, facts: str
+    rule: ModelRule,
+    profile: str,
+    instruction: str,
+    last_comment: str,
+    intensity: str,
+    facts: str,
+    language: str = "",
 ) -> str:
     """Return the prompt of a rule's forward pass; the arguments are those of `build_prompt`.
 
@@ -76,9 +82,9 @@ def judged_prompt(
     from it whatever the frames show, and all that differs from cycle to cycle. For yes-no it ends with a question.
     """
     if rule == "first-token":
-        return build_prompt(profile, instruction, last_comment, intensity, facts)
+        return build_prompt(profile, instruction, last_comment, intensity, facts, language=language)
     if rule == "perplexity":
-        return build_prompt(profile, instruction)
+        return build_prompt(profile, instruction, language=language)
     carried = carried_comment(last_comment)
     parts = [f'You have just said: "{carried}"'] if carried else []
     return "\n".join([*parts, *filter(None, [facts]), f"Watch for this: {instruction}", QUESTION])

@@ -148,6 +148,7 @@ def _count(record: CycleRecord, piece: SpeechPiece) -> None:
     if piece.stage_times is not None:
         record.set_stage_times(piece.stage_times)
     record.output_tokens += piece.output_tokens
+    record.repeated_sentences += piece.repeated_sentences
     if piece.image_tokens is not None:
         record.image_tokens = piece.image_tokens
     if piece.prompt_tokens is not None:

@@ -21,14 +21,16 @@ from commentator_lib.buffers import SlidingWindow
 from commentator_lib.clock import Worker
 from commentator_lib.commentary.asking import comment_request, judged_request
 from commentator_lib.commentary.comment import Comment, State
-from commentator_lib.commentary.deciding import MODEL_RULES, worth_a_cycle
+from commentator_lib.commentary.deciding import MODEL_RULES, WORTH_A_COMMENT, worth_a_cycle
 from commentator_lib.commentary.delivery import Delivery
 from commentator_lib.commentary.event_queue import EventQueue, Noticed
 from commentator_lib.commentary.generation import Generation
 from commentator_lib.commentary.judging import Judging, Verdict
+from commentator_lib.commentary.language import spoken_language
 from commentator_lib.commentary.questions import NOTHING_SAID, Question, Questions, cannot_answer
 from commentator_lib.commentary.record_keeper import RecordKeeper
-from commentator_lib.commentary.speech import speak_comment
+from commentator_lib.commentary.repeats import RecentComments
+from commentator_lib.commentary.speech import UNSPOKEN, speak_comment, whole_sentences
 from commentator_lib.commentary.turns import Turns
 from commentator_lib.commentators.base import NOTHING_TO_SAY, Commentator, CommentRequest
 from commentator_lib.errors import named_first_line
@@ -52,7 +54,8 @@ class CommentaryLoop:
     """Runs cycles until stopped, or until the source is over and everything was heard.
 
     `on_screen` returns what the watchers see, `sound_of` what was heard while frames were captured, `vram` the GPU
-    memory in use in bytes; `torch_vram` is `meters.torch_vram_bytes`. The log counts from `epoch_s`.
+    memory in use in bytes; `torch_vram` is `meters.torch_vram_bytes`. The log counts from `epoch_s`. `note(words)` is
+    told once what is wrong with the run as a whole.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class CommentaryLoop:
         away: Callable[[], str] = str,
         vram: Callable[[], int | None] = lambda: None,
         torch_vram: Callable[[bool], tuple[int, int] | None] = lambda _reset: None,
+        note: Callable[[str], None] = lambda _words: None,
     ) -> None:
         # 1) What changes while it runs, and the parts that it is given.
         self.settings = settings
@@ -89,6 +93,10 @@ class CommentaryLoop:
         self._epoch_s = epoch_s
         self._on_screen, self._sound_of = on_screen, sound_of
         self._level = VoiceLevel()
+        self._language = spoken_language(settings, voice if not commentator.has_voice else None)
+        self._recent = RecentComments()
+        self._note = note
+        self._unspoken_noted = False
         self._events = EventQueue()
         self._questions = Questions(log.question)
         self._log = log
@@ -217,6 +225,7 @@ class CommentaryLoop:
     def _start_afresh(self, trigger: str) -> None:
         """Start a cycle at once, without the last comment's words and with the scene counted as new."""
         self._delivery.last_text = ""
+        self._recent = RecentComments()
         self._scene.forget()
         self._turns.interrupt(trigger)
 
@@ -263,7 +272,8 @@ class CommentaryLoop:
         record.intensity = intensity(change.mean, last_text) if brief else "normal"
         words = (self.profile, self.instruction or "", last_text, record.intensity)
         asked = question.text if question else ""
-        request = comment_request(frames, facts, settings, *words, self._sound_of(frames), asked, self.cycles)
+        sound = self._sound_of(frames)
+        request = comment_request(frames, facts, settings, *words, sound, asked, self.cycles, self._language)
         record.prompt_characters = len(request.prompt)
         record.infer_s = now - self._epoch_s
         self._scene.mark_inference()
@@ -285,7 +295,9 @@ class CommentaryLoop:
         last_text, facts = self._delivery.last_text, Facts(dict(self._on_screen()))
         length = intensity(change.mean, last_text) if settings.speech else "normal"
         words = (self.profile, self.instruction or "", last_text, length)
-        request = judged_request(rule, frames, facts, settings, *words, self._sound_of(frames))
+        request = judged_request(
+            rule, frames, facts, settings, *words, self._sound_of(frames), self._language
+        )
         verdict = await self._judging.decide(rule, record, request, last_text)
         overtaken = self._turns.take_trigger()
         waiting = self._events.importance(self._clock.time())
@@ -303,11 +315,22 @@ class CommentaryLoop:
         """Generate a comment to its end, its failure or an interruption; then hand it over."""
         record = comment.record
         voice, importance = self._voice, comment.importance
-        pieces = speak_comment(self._commentator, voice, request, request.speech, importance, self._level)
+        pieces = speak_comment(
+            self._commentator,
+            voice,
+            request,
+            request.speech,
+            importance,
+            self._level,
+            self._said_before(comment),
+        )
         silent = await self._generation.run(comment, pieces)
+        self._note_unspoken(comment)
         # Something of it is heard or shown: its own task finishes it.
         if comment.state is not State.PREPARING:
             if record.text:
+                if not comment.ended:
+                    self._recent.said(comment.id, whole_sentences(record.text))
                 self._delivery.last_text = record.text
                 self._judging.said(record.text, request.frames)
             if not comment.has_sound:
@@ -315,7 +338,11 @@ class CommentaryLoop:
             self._playback.wake()
             return
         if silent:
-            record.text = self._delivery.last_text = NOTHING_TO_SAY
+            record.text = NOTHING_TO_SAY
+            if (
+                not record.repeated_sentences
+            ):  # else the model is to know what it said, and not to say it again
+                self._delivery.last_text = NOTHING_TO_SAY
             self._judging.said(NOTHING_TO_SAY, request.frames)
         if not comment.broken_off:
             self._turns.retry_later()
@@ -330,6 +357,21 @@ class CommentaryLoop:
         if comment.state is State.DROPPED:
             self._events.add(comment.noticed)
         self._close_question(comment)
+
+    def _said_before(self, comment: Comment) -> tuple[str, ...] | None:
+        """Return the sentences that this comment is not to say again; None where it may say anything.
+
+        An answer may repeat what was said, and so may what is told of an event: another goal is news.
+        """
+        tells = comment.record.question is not None or comment.event_importance >= WORTH_A_COMMENT
+        return None if self._commentator.may_repeat or tells else self._recent.sentences
+
+    def _note_unspoken(self, comment: Comment) -> None:
+        """Say once in a run that the voice cannot read what the commentator writes."""
+        if comment.reason.startswith(UNSPOKEN) and not self._unspoken_noted:
+            self._unspoken_noted = True
+            self._note(f"voice: {comment.reason}")
+            logger.warning("comment %d is %s", comment.id, comment.reason)
 
     def _now_s(self) -> float:
         """Return the seconds since the run's start."""
@@ -350,6 +392,7 @@ class CommentaryLoop:
 
     def _heard(self, comment: Comment) -> None:
         """Note that a comment is over: its events are told if some of it was heard, else they wait again."""
+        self._recent.said(comment.id, whole_sentences(comment.record.heard_text))
         if comment.record.heard_text and comment.state is not State.DROPPED:
             self._log.told([n.number for n in comment.noticed], comment.id)
         else:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from commentator_lib.commentators.base import NOTHING_TO_SAY
 from commentator_lib.events import Event, Facts
 from commentator_lib.profiles import PROFILES, RULES
+from commentator_lib.voices.languages import base_code, language_name
 
 LENGTH_HINTS = {
     "minimal": "Very little has changed: a few words at most.",
@@ -117,12 +118,16 @@ def build_prompt(
     intensity: str = "normal",
     facts: str = "",
     question: str = "",
+    language: str = "",
 ) -> str:
     """Return the prompt of one cycle; `intensity` is minimal, brief or normal, `facts` what `facts_in_words` returns.
 
-    `question`: what a viewer asks; it takes the instruction's place. Raise KeyError for an unknown profile.
+    `question`: what a viewer asks; it takes the instruction's place. `language`: the code of the one to speak; English
+    is not asked for, since the prompt is English. Raise KeyError for an unknown profile.
     """
     parts = [f"{PROFILES[profile].role} {RULES}"]
+    if language and base_code(language) != "en":
+        parts.append(f"Speak {language_name(language)}, and nothing else.")
     if carried := carried_comment(last_comment):
         parts.append(f'You have just said: "{carried}"')
     if hint := LENGTH_HINTS[intensity]:

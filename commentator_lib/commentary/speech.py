@@ -43,6 +43,7 @@ from commentator_lib.voices.base import Voice
 from commentator_lib.voices.languages import names_of, unreadable
 
 HOLD_BACK_CHARACTERS = 5
+UNSPOKEN = "shown, not spoken"  # how the reason begins of a comment that the voice cannot read
 # Limits of one comment: ten thousand words would be spoken for an hour, and a comment without an end for ever.
 MAX_COMMENT_CHARACTERS = 1200
 MAX_COMMENT_SOUND_S = 120.0
@@ -64,7 +65,8 @@ class SpeechPiece:
     """The next part of a comment: `text` as it may be shown, and `pcm`, its sound, int16 (N,) at 48 kHz.
 
     `output_tokens` were generated for it. Exactly one piece, the closing one, has `last`; its `silent` says that
-    the comment was "...", and its `problem` what the voice failed with, if it did. Costs, the tokens of the
+    the comment was "..." or was said before, its `problem` what the voice failed with, if it did, and its
+    `repeated_sentences` how many were left out because they were said before. Costs, the tokens of the
     request, the times of the stages and the `reason` are those of the CommentChunk.
     """
 
@@ -79,6 +81,7 @@ class SpeechPiece:
     silent: bool = False
     problem: str = ""
     reason: str = ""
+    repeated_sentences: int = 0
 
 
 def clean(text: str) -> str:
@@ -115,7 +118,7 @@ def split_sentences(text: str) -> tuple[list[str], str]:
 
 
 def _is_inside(text: str, match: re.Match[str]) -> bool:
-    """Return whether what looks like a sentence's end is none: a full stop of an abbreviation, or before a small letter."""
+    """Return whether what looks like a sentence's end is a full stop of an abbreviation, or before a small letter."""
     stop = match.start()
     if "\n" in match[0] or not text[:stop].endswith(".") or match[0].strip():
         return False
@@ -190,6 +193,7 @@ class _GrowingComment:
         self._before = before or ()
         self._repeats = None if before is None else Repeats(before)
         self._repeated = ""  # the first sentence that was left out
+        self._repeated_sentences = 0
         self._left_out = False  # the last sentence was left out
         self._markup = MarkupStripper()
         self._received = 0  # characters
@@ -241,7 +245,7 @@ class _GrowingComment:
         self._unspoken += text
 
     def _may_be_repeat(self) -> bool:
-        """Return whether the comment may still become, as a whole, what was said before; asked where it passes through."""
+        """Return whether a comment that passes through may still become, as a whole, what was said before."""
         return self._passes_through and bool(self._before) and begins_like(self._text, self._before)
 
     def pieces_of(self, chunk: CommentChunk) -> Iterator[SpeechPiece]:
@@ -267,7 +271,8 @@ class _GrowingComment:
             return
         if self._passes_through:
             if not self._said and self._is_repeat():
-                yield SpeechPiece(last=True, silent=True, reason=_said_before(self._text.strip()))
+                said, count = self._text.strip(), len(whole_sentences(self._text))
+                yield SpeechPiece(last=True, silent=True, reason=_said_before(said), repeated_sentences=count)
                 return
             pcm = _joined([*self._held_pcm, *self._resampled_rest()])
             yield SpeechPiece(self._held_text, pcm, last=True, problem=self._problem)
@@ -275,10 +280,18 @@ class _GrowingComment:
         for sentence in whole_sentences(self._unspoken):
             yield from self._spoken(sentence)
         if not self._said:
-            yield SpeechPiece(last=True, silent=True, reason=_said_before(self._repeated))
+            reason, count = _said_before(self._repeated), self._repeated_sentences
+            yield SpeechPiece(last=True, silent=True, reason=reason, repeated_sentences=count)
             return
         rest = _joined(self._resampled_rest())
-        yield SpeechPiece("", rest, last=True, problem=self._problem, reason=self._reason)
+        yield SpeechPiece(
+            "",
+            rest,
+            last=True,
+            problem=self._problem,
+            reason=self._reason,
+            repeated_sentences=self._repeated_sentences,
+        )
 
     def _is_repeat(self) -> bool:
         """Return whether the comment as a whole is what was said before."""
@@ -305,9 +318,9 @@ class _GrowingComment:
         """
         if _has_words(sentence):
             self._left_out = self._repeats is not None and self._repeats.is_repeat(sentence)
-            self._repeated = self._repeated or (sentence if self._left_out else "")
+            self._repeated_sentences += self._left_out
         if self._left_out:
-            self._reason = self._reason or f"a sentence left out: {_said_before(self._repeated)}"
+            self._repeated = self._repeated or sentence
             return
         self._said = True
         shown = sentence if sentence.endswith(("。", "！", "？", "」", "』")) else sentence + " "
@@ -317,12 +330,13 @@ class _GrowingComment:
         if self._voice is None or self._problem or not aloud:
             yield SpeechPiece(shown)
         elif script:
-            self._reason = f"shown, not spoken: {script}, and {self._voice.name} speaks {names_of(languages)}"
+            self._reason = f"{UNSPOKEN}: {script}, and {self._voice.name} speaks {names_of(languages)}"
             yield SpeechPiece(shown)
         elif self._voice.streams:
             yield from self._streamed(self._voice, shown, aloud)
         else:
-            yield SpeechPiece(shown, _joined(list(self._sound_of(self._voice, aloud))))
+            sound = list(self._sound_of(self._voice, aloud))
+            yield SpeechPiece(shown, None if self._problem else _joined(sound))
 
     def _sound_of(self, voice: Voice, aloud: str) -> Iterator[np.ndarray]:
         """Yield the voice's sound of a sentence, int16 at 48 kHz, as it comes; its failure is the comment's problem."""

@@ -134,6 +134,8 @@ class Commentator(ABC):
     `has_cost_model`: every chunk carries its `cost_s`, so that it can be used in what-if runs.
     `hears`: it is given the programme's sound.
     `answers_questions`: it does what its prompt asks, so that a viewer's question is answered.
+    `may_repeat`: what it says is given, and is said again when it comes again; else a sentence of the last comments is
+    left out.
     `judges`: the rules of `speak_when` that `judge` answers; only models that give probabilities have some.
     `on_loading`: set by whoever wants to know how `warm_up` gets on; it may be called from any thread.
     """
@@ -143,6 +145,7 @@ class Commentator(ABC):
     has_cost_model: bool = False
     hears: bool = False
     answers_questions: bool = True
+    may_repeat: bool = False
     judges: frozenset[str] = frozenset()
     on_loading: Callable[[Loading], None] | None = None
 

@@ -60,6 +60,7 @@ class ScriptedCommentator(Commentator):
     name = "scripted"
     has_cost_model = True  # what-if runs need one
     answers_questions = False
+    may_repeat = True  # its lines stand for comments: what they say means nothing
 
     def __init__(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Generator
 
 from commentator_lib.commentators.scripted import CostModel, ScriptedCommentator
@@ -11,6 +12,7 @@ from commentator_lib.session import LiveSession
 from commentator_lib.settings import Settings
 from commentator_lib.sources.synthetic import SyntheticSource
 from commentator_lib.voices.base import Voice
+from commentator_lib.voices.languages import unreadable
 
 
 class VoiceConformance:
@@ -27,6 +29,12 @@ class VoiceConformance:
         assert isinstance(voice, Voice)
         assert voice.name and "\n" not in voice.name
         assert 8_000 <= voice.sample_rate_hz <= 192_000
+
+    def test_its_languages_are_codes_and_it_reads_its_sentence(self) -> None:
+        languages = self.make().languages
+        assert isinstance(languages, tuple)
+        assert all(re.fullmatch(r"[a-z]{2,3}([-_][A-Za-z0-9]+)*", code) for code in languages), languages
+        assert not unreadable(self.sentence, languages), "set `sentence` to one in its language"
 
     def test_a_sentence_is_sound_of_about_its_length(self) -> None:
         with self._made() as voice:

@@ -77,6 +77,7 @@ class CycleRecord:
     # the words
     text: str = ""  # all of it
     heard_text: str = ""  # what was really heard
+    repeated_sentences: int = 0  # left out, since one of the last comments has said them
     # the seconds of the model's stages; they overlap where it speaks while it writes
     preprocess_s: float | None = None
     vision_s: float | None = None

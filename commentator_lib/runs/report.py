@@ -52,6 +52,8 @@ def _rows(run: SavedRun) -> list[tuple[str, str]]:
         rows.append(("memory, peak", f"{samples.rss_bytes.astype(float).max() / 1e6:.0f} MB"))
     if len(samples) and samples.vram_used_bytes.notna().any():
         rows.append(("GPU memory, peak", f"{samples.vram_used_bytes.astype(float).max() / 1e9:.1f} GB"))
+    if "repeated_sentences" in cycles and (repeated := int(cycles.repeated_sentences.fillna(0).sum())):
+        rows.append(("sentences not said again", str(repeated)))
     failures = cycles[cycles.outcome == "failed"].reason
     if len(failures):
         rows.append(("last failure", failures.iloc[-1]))

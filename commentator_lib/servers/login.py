@@ -94,7 +94,7 @@ def hider(secrets: Iterable[str]) -> Callable[[str], str]:
 
 
 def checked_key(key: str, what: str) -> str:
-    """Return a key without the space around it. Raise ServerSetupError, naming it `what`, for one that cannot be sent."""
+    """Return a key without the space around it. Raise ServerSetupError, which calls it `what`, for an unusable one."""
     key = key.strip()
     if not (key.isascii() and key.isprintable()):
         raise ServerSetupError(f"{what} holds characters that no key has: set it anew")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from commentator_lib.buffers import DisplayBuffer, SlidingWindow
+from commentator_lib.callbacks import Callback
 from commentator_lib.clock import Mode, Worker, make_worker
 from commentator_lib.commentary.loop import CommentaryLoop
 from commentator_lib.commentators.base import Commentator, Loading
@@ -113,11 +114,11 @@ def warm_up(given: Given, notes: list[str], on_loading: Callable[[Loading], None
 
 def _warm_up_commentator(given: Given, on_loading: Callable[[Loading], None]) -> None:
     commentator, theirs = given.commentator, given.commentator.on_loading
+    tell_them = Callback("on_loading", theirs)
 
     def tell(loading: Loading) -> None:
         on_loading(loading)
-        if theirs is not None:
-            theirs(loading)
+        tell_them(loading)
 
     commentator.on_loading = tell
     try:
@@ -167,7 +168,7 @@ def build_parts(
         settings.delay_margin_s,
     )
     # 2) The players; the headless one takes exact time, and what it shows and plays is logged.
-    shown = ShownLog(given.log, epoch_s, given.on_caption, given.on_drawn)
+    shown = ShownLog(given.log, epoch_s, given.on_caption, given.on_drawn, notes.append)
     headless = HeadlessPlayer(shown.drawn, shown.sounded, shown.captioned)
     players = PlayerGroup([headless, *given.players], on_player_failure)
     players.log_row("run", _run_row(given, settings, epoch_s))
@@ -192,6 +193,7 @@ def build_parts(
         sound_of=programme.between if programme and given.commentator.hears else lambda _frames: None,
         vram=meters.vram_used_bytes if live else lambda: None,
         torch_vram=meters.torch_vram_bytes if live else lambda _reset: None,
+        note=notes.append,
     )
     watching = Watching(
         given.watchers,

@@ -7,17 +7,40 @@ from collections.abc import Callable
 from commentator_lib.errors import named_first_line
 from commentator_lib.plugins import PluginError, known_names, load_class
 from commentator_lib.settings import Settings, SettingsError
-from commentator_lib.voices.base import Voice
+from commentator_lib.voices.base import Voice, VoiceError
 
 
-def _hibari(_settings: Settings) -> Voice:
+def _hibari(settings: Settings) -> Voice:
     from commentator_lib.voices.hibari import HibariVoice
 
-    return HibariVoice()
+    return HibariVoice.from_settings(settings)
+
+
+def _piper(settings: Settings) -> Voice:
+    from commentator_lib.voices.piper import PiperVoice
+
+    return PiperVoice.from_settings(settings)
+
+
+def _espeak(settings: Settings) -> Voice:
+    from commentator_lib.voices.espeak import EspeakVoice
+
+    return EspeakVoice.from_settings(settings)
+
+
+def _openai(settings: Settings) -> Voice:
+    from commentator_lib.voices.openai import OpenAIVoice
+
+    return OpenAIVoice.from_settings(settings)
 
 
 # The built-in voices. Their names are also in `settings.VOICES`, which checks what users write.
-_BUILT_IN: dict[str, Callable[[Settings], Voice]] = {"hibari": _hibari}
+_BUILT_IN: dict[str, Callable[[Settings], Voice]] = {
+    "hibari": _hibari,
+    "piper": _piper,
+    "espeak-ng": _espeak,
+    "openai": _openai,
+}
 
 
 def known_voices() -> dict[str, str]:
@@ -28,15 +51,17 @@ def known_voices() -> dict[str, str]:
 def make_voice(settings: Settings) -> Voice:
     """Return the voice that the settings name. Text-only runs have it too, since speech can be switched on.
 
-    Raise SettingsError for a class that cannot be imported or is no Voice.
+    Raise SettingsError for a class that cannot be imported or is no Voice, and for a voice that this machine lacks.
     """
     make = _BUILT_IN.get(settings.voice)
-    if make is not None:
-        return make(settings)
     try:
+        if make is not None:
+            return make(settings)
         return load_class(settings.voice, "voices", Voice).from_settings(settings)
     except SettingsError:
         raise
+    except VoiceError as error:
+        raise SettingsError(str(error)) from None
     except PluginError as error:
         raise SettingsError(f"voice: {error}") from None
     except Exception as error:  # code of others, which may fail in any way

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from commentator_lib.voices.base import Voice
-from commentator_lib.voices.hibari import HibariVoice, readable
+from commentator_lib.voices.hibari import HibariVoice
 
 
 @pytest.fixture(scope="module")
@@ -60,20 +60,6 @@ def test_each_sentence_comes_by_itself(voice):
 @pytest.mark.parametrize("text", ["", "   ", "你好", "\x00", "...", "!!!", "-"])
 def test_nothing_readable_gives_nothing(voice, text):
     assert len(said(voice, text)) == 0
-
-
-@pytest.mark.parametrize(
-    ("text", "read"),
-    [
-        ("BRA lead GER 2-1", "B R A lead G E R 2-1"),
-        ("67:12 gone", "67 minutes 12 gone"),
-        ("45:00", "45 minutes"),
-        ("It says TAXI", "It says TAXI"),
-        ("A car", "A car"),
-    ],
-)
-def test_codes_are_spelled_and_clocks_read(text, read):
-    assert readable(text) == read
 
 
 def test_what_is_important_is_said_faster_and_louder(voice):
