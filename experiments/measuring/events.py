@@ -10,17 +10,10 @@ On the viewer's clock a comment starts at the capture time of the picture that i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-import numpy as np
-
+from commentator_lib.truth.comments import EARLY_S, LATE_S, Comment, pair
+from commentator_lib.truth.naming import kinds_named, names_kind, scores_named
 from experiments.match_clip.events import KINDS, Event, Sound
-from experiments.measuring.naming import kinds_named, scores_named
-from experiments.measuring.numbers import NAN
-
-# A comment may name an event from EARLY_S before it is on screen (the voice may be ahead of the picture) until LATE_S
-# after it. Outside of that it is taken to name something else.
-EARLY_S, LATE_S = 5.0, 10.0
 
 # Seconds from an event to the caption that tells it, in the scripted match.
 EVIDENCE_AFTER_S = {"goal": 0.6, "card": 0.5, "substitution": 0.5}
@@ -31,60 +24,6 @@ EVIDENCE_SOUND = {"goal": "roar", "kick-off": "whistle"}
 # Cuts are events of the broadcast, not of the match: they have their own recall columns and count nowhere else.
 MATCH_KINDS = tuple(kind for kind in KINDS if kind != "cut")
 RECALL_WITHIN_S = (1.0, 2.0, 3.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Comment:
-    """A comment that was heard, in seconds from the clip's first frame.
-
-    `from_s`, `to_s`: on the viewer's clock; `heard_from_s`, `heard_to_s`: on the camera's.
-    """
-
-    from_s: float
-    to_s: float
-    heard_from_s: float
-    heard_to_s: float
-    text: str
-
-
-def heard_comments(cycles, source_from_s: float = 0.0) -> list[Comment]:
-    """Return the comments of a run's table `cycles` that were heard or shown, in order.
-
-    `source_from_s`: when the clip's first frame was captured, on the log's clock.
-    """
-    heard = cycles[cycles.heard_from_s.notna()].sort_values("heard_from_s")
-    # In a log of version 0.1 the picture on screen followed from two other columns.
-    followed = heard.frame_newest_captured_s + heard.sync_error_s
-    known = heard.on_screen_captured_s if "on_screen_captured_s" in heard else followed
-    heard = heard.assign(on_screen_captured_s=known.fillna(followed))
-    return [
-        Comment(
-            row.on_screen_captured_s - source_from_s,
-            row.on_screen_captured_s - source_from_s + row.heard_to_s - row.heard_from_s,
-            row.heard_from_s - source_from_s,
-            row.heard_to_s - source_from_s,
-            row.heard_text,
-        )
-        for row in heard.itertuples()
-    ]
-
-
-def pair(event_s: Sequence[float], named_s: Sequence[float]) -> list[tuple[int, int]]:
-    """Pair events with namings one to one: as many pairs as possible, and of these the least total |error|.
-
-    `event_s`, `named_s`: times on the same clock. Return pairs of indices (event, naming). A naming is paired only with
-    an event from which it is at most EARLY_S early or LATE_S late. One to one: one comment cannot count for two events.
-    (Hungarian method: scipy.optimize.linear_sum_assignment.)
-    """
-    from scipy.optimize import linear_sum_assignment
-
-    if not len(event_s) or not len(named_s):
-        return []
-    error = np.subtract.outer(np.asarray(named_s, float), np.asarray(event_s, float)).T
-    allowed = (error >= -EARLY_S) & (error <= LATE_S)
-    far = 1e6  # more than all allowed errors together, so that the number of pairs comes first
-    rows, columns = linear_sum_assignment(np.where(allowed, np.abs(error), far))
-    return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if allowed[i, j]]
 
 
 def pairs_of_kind(
@@ -101,7 +40,7 @@ def pairs_of_kind(
             for score in sorted({e.score for e in some if e.score is not None})
         ]
     else:
-        groups = [(some, [c for c in comments if kind in kinds_named(c.text)])]
+        groups = [(some, [c for c in comments if names_kind(c.text, kind)])]
     return [
         (happened[i], said[j])
         for happened, said in groups
@@ -143,14 +82,6 @@ def evidence_delays(
     """
     pairs = pairs_of_kind(comments, events, kind)
     return [comment.from_s - first_evidence_s(event, sounds) for event, comment in pairs]
-
-
-def recall(errors_s: Sequence[float], events: int, within_s: float) -> float:
-    """Return the share of events named within ± `within_s`: |{e : |error_e| ≤ within}| ÷ events; NaN without events.
-
-    Source: recall with a time collar, as in sound event detection (Mesaros et al. 2016).
-    """
-    return sum(abs(e) <= within_s + 1e-9 for e in errors_s) / events if events else NAN
 
 
 def false_triggers(comments: Sequence[Comment], events: Sequence[Event]) -> int:

@@ -13,23 +13,12 @@ Where a measure has no case (no comment names an event, for example), its value 
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
-from experiments.match_clip.events import KINDS, Truth
-from experiments.measuring.events import (
-    MATCH_KINDS,
-    RECALL_WITHIN_S,
-    Comment,
-    evidence_delays,
-    false_triggers,
-    heard_comments,
-    recall,
-    response_errors,
-    response_latencies,
-)
-from experiments.measuring.numbers import NAN, per_minute, quantile
-from experiments.measuring.picture import frozen_s, repeated_frames, slew
-from experiments.measuring.speech import (
+from commentator_lib.truth.comments import Comment, heard_comments, recall
+from commentator_lib.truth.speech import (
     coverage,
     covered_s,
     dead_air_share,
@@ -42,6 +31,16 @@ from experiments.measuring.speech import (
     time_diff_s,
     words_per_s,
 )
+from experiments.match_clip.events import KINDS, Truth
+from experiments.measuring.events import (
+    RECALL_WITHIN_S,
+    evidence_delays,
+    false_triggers,
+    response_errors,
+    response_latencies,
+)
+from experiments.measuring.numbers import NAN, per_minute, quantile
+from experiments.measuring.picture import frozen_s, repeated_frames, slew
 
 
 def measure(
@@ -76,13 +75,14 @@ def measure(
 def _event_measures(comments: list[Comment], truth: Truth) -> dict[str, float]:
     row: dict[str, float] = {}
     errors, latencies, total = [], [], 0
-    for kind in KINDS:
+    kinds = dict.fromkeys([*KINDS, *(event.kind for event in truth.events)])
+    for kind in kinds:
         count = len(truth.of_kind(kind))
         found = response_errors(comments, truth.events, kind)
-        name = kind.replace("-", "_")
+        name = re.sub(r"\W+", "_", kind)
         row[f"{name}_recall_3s"] = recall(found, count, 3.0)
         row[f"{name}_response_error_median_s"] = quantile(found, 0.5)
-        if kind in MATCH_KINDS:
+        if kind != "cut":
             errors += found
             latencies += response_latencies(comments, truth.events, kind)
             total += count

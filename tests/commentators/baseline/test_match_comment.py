@@ -13,8 +13,8 @@ from commentator_lib.commentators.baseline.detector import Detection
 from commentator_lib.commentators.baseline.match_memory import MatchMemory
 from commentator_lib.events import Event, Facts
 from commentator_lib.media import Frame
-from experiments.measuring.naming import kinds_named, scores_named
-from experiments.measuring.speech import repetition
+from commentator_lib.truth.naming import kinds_named, scores_named
+from commentator_lib.truth.speech import repetition
 from tests.commentators.baseline.match_facts import caption, goal_caption, happened, score, scripted_match
 
 

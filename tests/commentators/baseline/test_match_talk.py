@@ -20,7 +20,7 @@ from commentator_lib.commentators.baseline.match_names import (
 from commentator_lib.commentators.baseline.match_talk import MatchTalk
 from commentator_lib.commentators.baseline.phrasing import Phrasing
 from commentator_lib.events import Event, Facts
-from experiments.measuring.naming import kinds_named, scores_named
+from commentator_lib.truth.naming import kinds_named, scores_named
 from tests.commentators.baseline.match_facts import (
     caption,
     goal_caption,

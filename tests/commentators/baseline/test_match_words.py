@@ -13,7 +13,7 @@ from commentator_lib.commentators.baseline.match_names import names_news
 from commentator_lib.commentators.baseline.match_words import MATCH_TEMPLATES
 from commentator_lib.commentators.baseline.phrasing import Phrasing
 from commentator_lib.commentators.baseline.words import TEMPLATES
-from experiments.measuring.naming import kinds_named, scores_named
+from commentator_lib.truth.naming import kinds_named, scores_named
 
 SLOTS = {
     "team": "Redmoor Rovers",

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from commentator_lib.runs.record import CycleRecord, cycles_frame
+from commentator_lib.truth.comments import Comment, recall
 from experiments.match_clip.events import Event, Sound, Stretch, Truth
-from experiments.measuring import events, metrics, naming, numbers, picture, speech
-from experiments.measuring.events import Comment
+from experiments.measuring import events, metrics, numbers, picture
 
 
 def said(from_s, text="They pass it about.", length_s=2.0, delay_s=0.0):
@@ -22,75 +22,7 @@ def said(from_s, text="They pass it about.", length_s=2.0, delay_s=0.0):
 STRETCHES = (Stretch("action", 0, 10), Stretch("nothing", 10, 20), Stretch("action", 20, 30))
 
 
-# --- which words name an event
-
-
-@pytest.mark.parametrize(
-    ("text", "kinds"),
-    [
-        ("Goal for the reds!", {"goal"}),
-        ("GOAL RED 9", {"goal"}),
-        ("She scores!", {"goal"}),
-        ("It is in the back of the net.", {"goal"}),
-        ("The goalkeeper takes the goal kick.", set()),
-        ("A shot at goal, and the goal-line holds.", {"shot"}),
-        ("New shot: two people.", {"cut"}),
-        ("A close shot of the stand.", set()),
-        ("He shoots from afar.", {"shot"}),
-        ("A cut, and now a person on the left.", {"cut"}),
-        ("The picture changes to a bus.", {"cut"}),
-        ("He cuts inside from the wing.", set()),
-        ('On screen it says "YELLOW CARD".', {"card"}),
-        ("Number seven is booked.", {"card"}),
-        ("Number four comes on for number nine, a substitution.", {"substitution"}),
-        ("Corner for BLU.", {"corner"}),
-        ("Into the top corner!", set()),
-        ("And we are under way.", {"kick-off"}),
-        ("The kick-off is next, after the goal.", {"kick-off", "goal"}),
-        ("A free kick on the left.", set()),
-        ("Still goalless, with nothing on.", set()),
-        ("Something stirred in the middle.", set()),
-    ],
-)
-def test_what_names_an_event(text, kinds):
-    assert naming.kinds_named(text) == kinds
-
-
-@pytest.mark.parametrize(
-    ("text", "scores"),
-    [
-        ("RED 1-0 BLU", [(1, 0)]),
-        ("It is 2–1 now.", [(2, 1)]),
-        ("3 - 2, says the board", [(3, 2)]),
-        ("12:34 on the clock", []),
-        ("the season 2025-26", []),
-        ("on 3-4-5", []),
-        ("1-0 and then 1-1.", [(1, 0), (1, 1)]),
-        ("number 10", []),
-    ],
-)
-def test_what_names_a_score(text, scores):
-    assert naming.scores_named(text) == scores
-
-
 # --- pairs of events and comments
-
-
-def test_pairs_are_one_to_one_and_as_many_as_possible():
-    # One naming between two events is paired with the nearer one only.
-    assert events.pair([10.0, 14.0], [13.0]) == [(1, 0)]
-    # As many pairs as possible: each event gets a naming, although 11 is nearer to 10.5 than to 10.
-    assert events.pair([10.0, 10.5], [11.0, 12.0]) == [(0, 0), (1, 1)]
-    # Two pairs with errors of 5.1 s and −1 s are better than the one pair with −1 s alone.
-    assert sorted(events.pair([10.0, 20.0], [15.1, 19.0])) == [(0, 0), (1, 1)]
-
-
-def test_pairs_keep_to_the_window():
-    assert events.pair([10.0], [20.1]) == []  # more than 10 s late
-    assert events.pair([10.0], [20.0]) == [(0, 0)]
-    assert events.pair([10.0], [4.9]) == []  # more than 5 s early
-    assert events.pair([10.0], [5.0]) == [(0, 0)]
-    assert events.pair([], [1.0]) == [] and events.pair([1.0], []) == []
 
 
 EVENTS = (
@@ -105,9 +37,9 @@ def test_response_errors_and_recall():
     comments = [said(12.5, "Goal for RED!"), said(41.0, "And BLU have scored!")]
     errors = events.response_errors(comments, EVENTS, "goal")
     assert errors == [2.5, 1.0]
-    assert [events.recall(errors, 2, within) for within in (1, 2, 3)] == [0.5, 0.5, 1.0]
-    assert math.isnan(events.recall([], 0, 3))
-    assert events.recall([], 2, 3) == 0
+    assert [recall(errors, 2, within) for within in (1, 2, 3)] == [0.5, 0.5, 1.0]
+    assert math.isnan(recall([], 0, 3))
+    assert recall([], 2, 3) == 0
 
 
 def test_the_first_evidence_is_on_screen_or_in_sound():
@@ -149,49 +81,6 @@ def test_false_triggers():
     assert numbers.per_minute(3, 90) == 2.0
 
 
-# --- speech and silence
-
-
-def test_covered_time_counts_overlaps_once():
-    assert speech.covered_s([(0, 4), (2, 6), (8, 9)], 1, 8.5) == pytest.approx(5.5)
-    assert speech.covered_s([], 0, 5) == 0
-
-
-def test_f1_by_the_second():
-    # Speech at 0–5 and 12–15 s, action at 0–10 and 20–30 s. Speaking: TP 5, FN 15, FP 3; silent: TP 7, FP 15, FN 3.
-    speak, silent = speech.speak_silent_f1([(0, 5), (12, 15)], STRETCHES, 30)
-    assert speak == pytest.approx(2 * 5 / (2 * 5 + 3 + 15))
-    assert silent == pytest.approx(2 * 7 / (2 * 7 + 15 + 3))
-    # A second with less than half a second of speech does not count as spoken.
-    assert speech.speak_silent_f1([(0, 0.4)], STRETCHES, 30)[0] == 0
-
-
-def test_livestar():
-    starts = [2.0, 5.0, 15.0]  # two in the first action, none in the second
-    assert speech.time_diff_s(starts, STRETCHES) == pytest.approx((2.0 + 10.0) / 2)
-    assert speech.redundancy(starts, STRETCHES) == pytest.approx((1 + 1) / 2)
-    assert speech.coverage(starts, STRETCHES) == 0.5
-    assert math.isnan(speech.time_diff_s(starts, STRETCHES[1:2]))
-
-
-def test_dead_air_is_silence_in_action_only():
-    assert speech.dead_air_share([(0, 5), (10, 20)], STRETCHES) == pytest.approx(15 / 20)
-    assert math.isnan(speech.dead_air_share([], STRETCHES[1:2]))
-
-
-def test_gaps_and_overlap():
-    heard = [(0, 4), (5, 9), (8, 10), (13, 14)]
-    assert speech.gaps_s(heard).tolist() == [1, 3]
-    assert speech.overlap_s(heard) == 1
-    assert speech.gaps_s([(0, 1)]).tolist() == [] and speech.overlap_s([]) == 0
-
-
-def test_words_and_realtime_factor():
-    assert speech.words_per_s(["one two three", "four"], 2.0) == 2.0
-    assert speech.speech_realtime_factor([3.0, 1.0], [4.0, 4.0]) == 0.5
-    assert math.isnan(speech.speech_realtime_factor([], []))
-
-
 # --- picture
 
 
@@ -201,20 +90,6 @@ def test_slew_frozen_and_repeated():
     # Frames of 40 ms: one is shown for 200 ms, 160 ms too long; 60 ms is less than two frame times.
     assert picture.frozen_s(np.array([0.0, 0.04, 0.24, 0.30]), 0.04) == pytest.approx(0.16)
     assert picture.repeated_frames(np.array([0, 1, 1, 2, 1])) == 2
-
-
-# --- words
-
-
-def test_repetition_of_four_grams():
-    first = "the red team attacks again"  # the-red-team-attacks, red-team-attacks-again
-    second = "The red team attacks!"  # one 4-gram, said before: share 1
-    third = "something else is on screen"  # two 4-grams, both new: share 0
-    assert speech.repetition([first, second, third]) == 0.5
-    assert math.isnan(speech.repetition([first, "too short"]))
-    # After five other comments it counts as new.
-    others = [f"comment number {k} stands here" for k in "abcde"]
-    assert speech.repetition([first, *others, first]) < speech.repetition([first, *others[:4], first])
 
 
 # --- a whole run, by hand
@@ -305,6 +180,13 @@ def test_a_run_worked_by_hand():
     assert row["discarded_token_share"] == pytest.approx(5 / 20)
     assert row["image_tokens_per_min"] == pytest.approx(3 * 264 * 2)
     assert math.isnan(row["slew_max"]) and math.isnan(row["peak_vram_bytes"])
+
+
+def test_a_kind_of_another_sport_is_measured_by_its_own_words():
+    truth = Truth(30.0, (Event("pass", 23.0), Event("slam dunk", 12.0)), STRETCHES, ("RED", "BLU"))
+    row = metrics.measure(TWO_COMMENTS, truth)
+    assert row["pass_recall_3s"] == 1.0 and row["slam_dunk_recall_3s"] == 0.0
+    assert row["recall_3s"] == 0.5 and row["response_error_median_s"] == pytest.approx(0.9)
 
 
 def test_a_goal_that_was_heard_is_to_be_named_sooner():

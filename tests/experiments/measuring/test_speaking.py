@@ -8,10 +8,10 @@ import pytest
 
 from commentator_lib.commentators.base import NOTHING_TO_SAY, CommentRequest
 from commentator_lib.media import Frame
+from commentator_lib.truth.speech import repetition
 from experiments.match_clip.events import Event, Stretch, Truth
 from experiments.measuring import analysis, run_plots, speaking
 from experiments.measuring.speaking import POLICIES, Assumptions, Describer, reported_events, situations
-from experiments.measuring.speech import repetition
 
 TRUTH = Truth(
     60.0,

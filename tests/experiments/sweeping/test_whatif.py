@@ -13,8 +13,9 @@ from commentator_lib.commentators.base import NOTHING_TO_SAY, CommentRequest
 from commentator_lib.media import Frame
 from commentator_lib.session import LiveSession
 from commentator_lib.settings import Settings
+from commentator_lib.truth import naming
 from experiments.match_clip.events import KINDS, Event, Stretch, Truth
-from experiments.measuring import metrics, naming
+from experiments.measuring import metrics
 from experiments.sweeping import whatif
 from experiments.sweeping.costs import COSTS, CostError, TokenCost, load_cost, save_cost
 from experiments.sweeping.whatif import Spotter, SpotterTraits, TinyMatch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 # Kind → (its words, phrases that contain such a word but do not name the kind). Both are regular expressions.
 _WORDS = {
@@ -49,6 +50,35 @@ def kinds_named(text: str) -> set[str]:
         if words.search(rest):
             found.add(kind)
     return found
+
+
+# Kinds of other data sets whose words are those of a kind above, which is less exact: "a card" names either.
+_ALIKE = {
+    "yellow card": "card",
+    "red card": "card",
+    "yellow->red card": "card",
+    "shots on target": "shot",
+    "shots off target": "shot",
+}
+
+
+def names_kind(text: str, kind: str) -> bool:
+    """Return whether a comment names a kind of event: one of `kinds_named`, or any other by the kind's own words.
+
+    Case does not matter, nor whether its words are joined by spaces, hyphens or underscores, nor a plural s.
+
+    >>> names_kind("Two throw-ins already.", "Throw-in")
+    True
+    """
+    known = _ALIKE.get(kind.lower(), kind.lower())
+    return known in kinds_named(text) if known in _WORDS else _own_words(known).search(text) is not None
+
+
+@cache
+def _own_words(kind: str) -> re.Pattern[str]:
+    words = re.findall(r"[^\W_]+", kind)
+    joined = r"[\W_]+".join(map(re.escape, words))
+    return re.compile(rf"\b{joined}s?\b" if words else r"(?!)", re.IGNORECASE)
 
 
 def scores_named(text: str) -> list[tuple[int, int]]:

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from experiments.match_clip.events import Stretch
-from experiments.measuring.numbers import NAN
+from commentator_lib.truth.base import NAN, Stretch
 
 Interval = tuple[float, float]  # (from, to) in seconds
 
