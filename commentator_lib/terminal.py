@@ -1,8 +1,7 @@
 """Print lines, tables and progress on the terminal, for the commands.
 
 Tables are drawn with rich where stdout is a terminal, no wider than it is. A file or a pipe gets plain lines without
-colours, one fact each, so that `grep` and scripts can read them. What the streams cannot take or nobody reads is no fault
-(`standard_streams`).
+colours, one fact each, so that `grep` and scripts can read them.
 """
 
 from __future__ import annotations
@@ -241,6 +240,7 @@ def run_with_progress(session: LiveSession, on_start: Callable[[], None]) -> boo
         session.start()
         on_start()
         while not session.wait(0.2):
+            _tell_faults(session, told, bar)
             status = session.status
             shown_s = min(status.shown_s, total_s) if total_s else status.shown_s
             state = [f"delay {status.delay_s:.2f} s", f"{status.frames_dropped} dropped"]
@@ -249,6 +249,7 @@ def run_with_progress(session: LiveSession, on_start: Callable[[], None]) -> boo
             if session.source.away and time.monotonic() >= redrawn_s + bar.mininterval:
                 bar.refresh()  # it would not be redrawn while the picture stands still
                 redrawn_s = time.monotonic()
+        _tell_faults(session, told, bar)
     except KeyboardInterrupt:
         interrupted = True
         session.stop()
@@ -259,6 +260,13 @@ def run_with_progress(session: LiveSession, on_start: Callable[[], None]) -> boo
     return interrupted
 
 
+def _tell_faults(session: LiveSession, told: set[str], bar: tqdm) -> None:
+    """Print what went wrong with comments and was not told before."""
+    for line in new_faults(list(session.log.cycle_rows), told):
+        bar.clear()
+        complain(line)
+
+
 def source_state(source: Source) -> list[str]:
     """Return how a live source does, as parts of a status line; nothing for any other source."""
     if source.away:
@@ -267,7 +275,6 @@ def source_state(source: Source) -> list[str]:
     if stats is None or stats.newest_age_s is None:
         return []
     parts = [f"{1000 * stats.newest_age_s:.0f} ms old"]
-            _tell_faults(session, told, bar)
     if stats.fps is not None:
         parts.append(f"{stats.fps:.1f} fps")
     if stats.corrupt:
@@ -276,7 +283,6 @@ def source_state(source: Source) -> list[str]:
         parts.append(f"opened again {stats.reconnects} time{'s' if stats.reconnects > 1 else ''}")
     return parts
 
-        _tell_faults(session, told, bar)
 
 def watch_with_progress(
     source: Source, watchers: Sequence[Watcher], watch_fps: float, duration_s: float | None, as_json: bool
@@ -286,13 +292,6 @@ def watch_with_progress(
     A watcher that fails is named in one line, and the others go on. A reader that has seen enough (`| head`) ends it.
     """
     from commentator_lib.watching.watch import watch
-
-def _tell_faults(session: LiveSession, told: set[str], bar: tqdm) -> None:
-    """Print what went wrong with comments and was not told before."""
-    for line in new_faults(list(session.log.cycle_rows), told):
-        bar.clear()
-        complain(line)
-
 
     total_s = source.info.duration_s or duration_s
     bar_format = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s [{elapsed}<{remaining}]"
@@ -321,7 +320,7 @@ def event_line(event: Event, as_json: bool) -> str:
     if as_json:
         row = {"kind": event.kind, "at_s": round(event.at_s, 3), "detected_s": round(event.detected_s, 3)}
         rest = {"importance": event.importance, "certainty": round(event.certainty, 3)}
-        return json.dumps({**row, **event.facts, **rest}, ensure_ascii=ascii_only, default=str)
+        return json.dumps({**row, **event.facts, **rest}, ensure_ascii=False, default=str)
     facts = ", ".join(
         f"{key} {value}" for key, value in event.facts.items() if value not in ("", None, False)
     )
