@@ -194,6 +194,15 @@ def test_is_nothing(text, nothing):
         ("3.5 metres", [], "3.5 metres"),
         ("First\nsecond", ["First"], "second"),
         ("", [], ""),
+        (
+            "Halden vs. Leeds. No. 9 scores, e.g. now. J. Smith",
+            ["Halden vs. Leeds.", "No. 9 scores, e.g. now."],
+            "J. Smith",
+        ),
+        ("5 min. left. He runs", ["5 min. left."], "He runs"),
+        ("Wait... what? Yes", ["Wait...", "what?"], "Yes"),
+        ("球进了！观众站了起来。他们", ["球进了！", "观众站了起来。"], "他们"),
+        ("他说「进了！」然后", ["他说「进了！」"], "然后"),
     ],
 )
 def test_split_sentences(text, sentences, rest):
@@ -239,3 +248,152 @@ def test_a_commentator_with_a_voice_is_never_spoken_over_by_the_embedded_one():
         assert pieces[-1].last and pieces[-1].problem == problem
         assert (sum(len(p.pcm) for p in pieces if p.pcm is not None) > 40_000) == (not problem)
         assert StageTimes(decode_s=0.5) in [piece.stage_times for piece in pieces]
+
+
+# --- what is shown, and what is spoken
+
+
+def cut(text, *sizes):
+    parts, at = [], 0
+    while at < len(text):
+        for size in sizes:
+            parts.append(text[at : at + size])
+            at += size
+    return [part for part in parts if part]
+
+
+MARKED = (
+    "**Goal!** The *striker* scores 2–1 ⚽🔥.\n\n- Player: `No. 9`\n## Replay of [the goal](http://x.org)\n"
+)
+
+
+@pytest.mark.parametrize("sizes", [(1,), (3, 2), (1000,)])
+def test_captions_are_without_marks_and_speech_is_written_out(sizes):
+    voice = ToneVoice()
+    found = pieces(Says(cut(MARKED, *sizes)), voice)
+    assert text_of(found) == "Goal! The striker scores 2–1 ⚽🔥. Player: No. 9 Replay of the goal"
+    assert voice.spoken == ["Goal!", "The striker scores 2 to 1.", "Player: number 9", "Replay of the goal"]
+
+
+@pytest.mark.parametrize("sizes", [(1,), (3, 2), (1000,)])
+def test_text_that_is_only_shown_is_without_marks_too(sizes):
+    found = pieces(Says(cut(MARKED, *sizes)), speech=False)
+    assert (
+        " ".join(text_of(found).split())
+        == "Goal! The striker scores 2–1 ⚽🔥. Player: No. 9 Replay of the goal"
+    )
+
+
+def test_a_comment_of_marks_or_dots_is_nothing():
+    for reply in ("**...**", "---", "# ", "``"):
+        assert pieces(Says(reply), ToneVoice())[-1].silent
+
+
+def test_an_emoji_is_shown_and_not_spoken():
+    voice = ToneVoice()
+    found = pieces(Says("⚽🔥\nWhat a goal it is."), voice)
+    assert text_of(found) == "⚽🔥 What a goal it is." and voice.spoken == ["What a goal it is."]
+
+
+# --- what was said before
+
+
+def again(replies, before, voice=None, speech=True, commentator=Says):
+    return list(speak_comment(commentator(replies), voice, REQUEST, speech, before=before))
+
+
+def test_a_sentence_that_was_just_said_is_left_out():
+    voice = ToneVoice()
+    found = again(["The ball is red! ", "It rolls. It rolls. ⚽"], ["The ball is red."], voice)
+    assert text_of(found) == "It rolls." and voice.spoken == ["It rolls."]
+    assert found[-1].repeated_sentences == 2 and not found[-1].silent
+
+
+def test_a_comment_of_repeats_is_silent_with_a_reason():
+    for speech in (True, False):
+        found = again(
+            ["The ball ", "is red. It ", "rolls."], ["It rolls.", "The ball is red."], ToneVoice(), speech
+        )
+        assert found[-1].silent and found[-1].repeated_sentences == 2
+        assert found[-1].reason.startswith("said a moment ago: 'The ball is red.") and text_of(found) == ""
+
+
+def test_where_text_is_only_shown_new_words_wait_no_longer_than_they_are_the_old_ones():
+    found = again(["The ball ", "is red ", "and white."], ["The ball is red."], None, False)
+    assert [piece.text for piece in found if piece.text] == ["The ball is red and white."]
+    found = again(["A brown dog ", "runs."], ["The ball is red."], None, False)
+    assert [piece.text for piece in found if piece.text] == ["A brown dog ", "runs."]
+
+
+def test_sound_of_a_commentators_own_voice_goes_with_its_words():
+    said = ["The ball is red."]
+    assert seconds_of(again(["The ball ", "is red."], said, commentator=WithVoice)) == 0
+    found = again(["The ball ", "is blue."], said, commentator=WithVoice)
+    assert text_of(found) == "The ball is blue." and seconds_of(found) == pytest.approx(0.2, abs=0.01)
+
+
+def test_without_a_memory_anything_may_be_said_again():
+    assert text_of(again(["Goal! Goal!"], None, ToneVoice())) == "Goal! Goal!"
+    assert text_of(again(["Goal! Goal!"], [], ToneVoice())) == "Goal!"
+
+
+# --- languages, and voices that stream
+
+
+class EnglishVoice(ToneVoice):
+    languages = ("en",)
+
+
+def test_what_the_voice_cannot_read_is_shown_with_a_reason_and_no_failure():
+    voice = EnglishVoice()
+    found = pieces(Says("一个红色的球滚过草地。它停了。"), voice)
+    assert text_of(found) == "一个红色的球滚过草地。它停了。" and voice.spoken == []
+    assert (
+        found[-1].problem == ""
+        and found[-1].reason == "shown, not spoken: Chinese characters, and tone speaks English"
+    )
+    found = pieces(Says("A goal for 皇马! 进球了。"), voice)
+    assert voice.spoken == ["A goal for 皇马!"] and text_of(found) == "A goal for 皇马! 进球了。"
+
+
+class StreamingVoice(ToneVoice):
+    """Gives each word's sound by itself, 0.25 s; fails before piece `fails_at`."""
+
+    streams = True
+
+    def __init__(self, fails_at=None):
+        super().__init__()
+        self.fails_at, self.given, self.closed = fails_at, 0, 0
+
+    def speak(self, text):
+        self.spoken.append(text)
+        try:
+            for k, word in enumerate(text.split()):
+                if k == self.fails_at:
+                    raise OSError("gone")
+                self.given += 1
+                yield from ToneVoice().speak(word)
+        finally:
+            self.closed += 1
+
+
+def test_a_streaming_voice_is_heard_before_its_sentence_is_whole():
+    voice = StreamingVoice()
+    stream = speak_comment(Says("One two three four five six."), voice, REQUEST)
+    first = next(piece for piece in stream if piece.pcm is not None)
+    assert voice.given < 6 and first.text.startswith("One")
+    rest = list(stream)
+    assert (first.text + "".join(p.text for p in rest)).strip() == "One two three four five six."
+    assert seconds_of([first, *rest]) == pytest.approx(1.5, abs=0.01)
+    assert all(p.pcm is not None for p in rest if p.text)
+
+
+def test_a_streaming_voice_may_be_stopped_and_may_fail():
+    voice = StreamingVoice()
+    stream = speak_comment(Says("One two three four five six."), voice, REQUEST)
+    next(piece for piece in stream if piece.pcm is not None)
+    stream.close()
+    assert voice.closed == 1
+    found = pieces(Says("One two three four five six."), StreamingVoice(fails_at=2))
+    assert text_of(found) == "One two three four five six." and "gone" in found[-1].problem
+    assert seconds_of(found) == pytest.approx(0.5, abs=0.03)
