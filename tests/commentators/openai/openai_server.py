@@ -30,11 +30,13 @@ class Server:
 
     Faults: a status (429, 500, …); "cut before" and "cut", before and after the first words; "slow" and
     "stall", silence before and after them; "bad json", "error event" and "endless" after the first words;
-    bytes or a list of bytes: this body, each of them in a packet of its own.
+    bytes or a list of bytes: this body, each of them in a packet of its own; what has `packets`: what that gives, when
+    it does; what has `status` and `content`: a refusal.
     """
 
     url: str = ""
     words: list[str] = field(default_factory=lambda: ["A dog ", "runs ", "across ", "the green meadow."])
+    numbered: bool = False  # the words end in the request's number, so that no comment is like the one before
     models: list[str] | None = field(default_factory=lambda: ["seer"])
     models_status: int = 200
     key: str = ""  # asked for when not empty
@@ -119,6 +121,8 @@ def openai_server(**options) -> Iterator[Server]:
             fault = state.faults.pop(0) if state.faults else ""
             if isinstance(fault, int):
                 return self.answer(fault, {"error": {"message": state.refusal}})
+            if hasattr(fault, "status"):
+                return self.answer(fault.status, fault.content)
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 self.stream(body, fault)
                 return
@@ -141,15 +145,15 @@ def openai_server(**options) -> Iterator[Server]:
             return False
 
         def answer(self, status, body):
-            if state.echoes_key and status >= 400:
+            if state.echoes_key and status >= 400 and isinstance(body, dict):
                 body["error"]["message"] += f" with {self.headers.get('Authorization')}"
-            data = json.dumps(body).encode()
+            data = body if isinstance(body, bytes) else json.dumps(body).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(data)))
             if state.retry_after and status in (429, 503):
                 self.send_header("Retry-After", state.retry_after)
             if 300 <= status < 400:
-                self.send_header("Location", "https://elsewhere.example/v1")
+                self.send_header("Location", f"https://elsewhere.example{self.path}")
             self.end_headers()
             self.wfile.write(data)
 
@@ -163,13 +167,19 @@ def openai_server(**options) -> Iterator[Server]:
                 for packet in [fault] if isinstance(fault, bytes) else fault:
                     self.packet(packet)
                 return
+            if hasattr(fault, "packets"):
+                for packet in fault.packets():
+                    self.packet(packet)
+                return
             if fault == "cut before":
                 return self.connection.shutdown(socket.SHUT_RDWR)
             if fault == "slow":
                 state.release.wait(_LONGEST_S)
                 return
             self.wfile.write(b": a comment that clients skip\n\n")
-            for number, word in enumerate(state.words):
+            last = f"{state.words[-1].rstrip('.')} {len(state.requests)} times."
+            words = [*state.words[:-1], last] if state.numbered else state.words
+            for number, word in enumerate(words):
                 if fault and number == 2:
                     return self.fail(fault)
                 self.event(said(word))

@@ -129,7 +129,7 @@ def test_a_session_speaks_where_the_server_finds_something_new():
     quiet, new = completion({"...": 0.9, "A": 0.1}), completion({"...": 0.1, "A": 0.9})
     # the try at the start, the first comment, then two slots without a reason and one with
     faults = [*answers(quiet), "", *answers(quiet, quiet, new), "", *answers(*[quiet] * 40)]
-    with openai_server(faults=faults) as server:
+    with openai_server(faults=faults, numbered=True) as server:
         session = run(server, speak_when="first-token")
     cycles = session.log.cycles.sort_values("cycle")
     assert list(cycles.outcome[:4]) == ["spoken", "unchanged", "unchanged", "spoken"]

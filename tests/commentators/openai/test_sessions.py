@@ -137,16 +137,17 @@ def test_proxies_are_for_other_machines(monkeypatch):
 
 
 def test_a_whole_session_speaks_what_the_server_says():
-    with openai_server() as server:
+    with openai_server(numbered=True) as server:
         cycles = run(server).log.cycles
-    assert len(cycles) >= 3 and (cycles.outcome == "spoken").all() and (cycles.heard_text == TEXT).all()
+    assert len(cycles) >= 3 and (cycles.outcome == "spoken").all()
+    assert list(cycles.heard_text) == [f"{TEXT[:-1]} {k + 1} times." for k in range(len(cycles))]
     assert (cycles.prompt_tokens == 321).all() and (cycles.output_tokens == 17).all()
     assert (cycles[["preprocess_s", "prefill_s", "decode_s"]] >= 0).all(axis=None)
     assert (cycles.speech_s > 0).all()
 
 
 def test_a_session_outlives_a_server_that_fails_every_second_time():
-    with openai_server(faults=[400, ""] * 20) as server:
+    with openai_server(faults=[400, ""] * 20, numbered=True) as server:
         cycles = run(server, 20).log.cycles
     assert len(cycles) >= 4
     assert list(cycles.outcome) == [("failed", "spoken")[k % 2] for k in range(len(cycles))]
@@ -168,6 +169,25 @@ def test_a_live_session_speaks(tmp_path):
         settings = settings_for(server.url, change_threshold=0.0, delay_init_s=0.2)
         session = LiveSession(Moves(2), settings, voice=ToneVoice(), run_dir=tmp_path / "run").run()
     assert session.log.cycles.iloc[0].outcome == "spoken" and session.log.cycles.iloc[0].text == TEXT
+
+
+@pytest.mark.slow
+def test_a_run_whose_comments_all_failed_says_so_at_once_and_exits_3(tmp_path):
+    with openai_server(trial=404, faults=[404] * 50, refusal="the model is not loaded") as server:
+        arguments = ["run", "synthetic:6", "--no-video", "--out", str(tmp_path), "--mode", "replay"]
+        chosen = ["commentator=openai", f"api_base_url={server.url}", "change_threshold=0"]
+        done = subprocess.run(
+            [sys.executable, "-m", "commentator_lib", *arguments, *(w for c in chosen for w in ("-s", c))],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            timeout=100,
+        )
+    assert done.returncode == 3, done.stderr
+    told = [text for text in re.split(r"[\r\n]+", done.stderr) if text.startswith("commentator: ")]
+    assert len(told) == 2, done.stderr
+    assert told[0].startswith("commentator: comment 1 failed: ") and "the model is not loaded" in told[0]
+    assert told[1].startswith("commentator: every comment failed: ")
 
 
 @pytest.mark.slow
