@@ -102,3 +102,20 @@ def test_mute_player_that_never_answers_does_not_stop_the_talk():
             pass
 
     assert len(heard(what_if(60.0, players=[Mute()]))) >= 8
+
+
+class FailsAtItsOwnWords(Says):
+    """A commentator whose server refuses every prompt that carries its last comment."""
+
+    def comment(self, request):
+        if LINE in request.prompt:
+            self.prompts.append(request.prompt)
+            raise RuntimeError("the prompt is refused")
+        yield from super().comment(request)
+
+
+def test_comment_that_makes_later_prompts_fail_is_not_carried_on_for_ever():
+    session = acted({}, 60.0, commentator=FailsAtItsOwnWords(LINE))
+    kinds = [outcome for outcome in outcomes(session) if outcome in ("spoken", "failed")]
+    assert kinds.count("spoken") >= 4
+    assert ("failed", "failed") not in list(zip(kinds, kinds[1:], strict=False))
