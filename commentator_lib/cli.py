@@ -4,8 +4,7 @@ It turns arguments into settings, and errors into one line. `terminal` prints ta
 
 Exit codes: 0 done; 1 a fault during the run (a full disk, a live source that was lost and given up), or `check` found
 that something needed is missing; 2 bad input; 3 all comments of the run failed; 130 Ctrl-C or SIGTERM, after everything
-that was finished has been written. A reader of stdout that goes away, as `head` does, changes neither the run nor its
-exit code.
+that was finished has been written.
 """
 
 from __future__ import annotations
@@ -67,7 +66,7 @@ app = typer.Typer(
 _DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EIO}
 _INTERRUPTED = 130  # the shells' code for a command that Ctrl-C has ended
 _ALL_FAILED = 3
-_USER_ERRORS = (SettingsError, SourceError, CommentatorError, RunLogError, ExportError, TruthError)
+_USER_ERRORS = (SettingsError, SourceError, CommentatorError, RunLogError, ExportError)
 
 
 def main() -> None:
@@ -220,6 +219,10 @@ def run(
     if session.source.info.live and (problem := session.log.header["source_problem"]):
         complain(f"the source was given up: {problem}")
         raise typer.Exit(1)
+    # 6) So is a run whose comments all failed.
+    if failure := lasting_failure(session.log.cycle_rows):
+        complain(f"every comment failed: {failure}")
+        raise typer.Exit(_ALL_FAILED)
 
 
 def _write_results(folder: Path, video: bool, interrupted: bool) -> None:
@@ -243,28 +246,6 @@ def _write_results(folder: Path, video: bool, interrupted: bool) -> None:
     finally:
         print()
         print_summary(run)
-    # 6) So is a run whose comments all failed.
-    if failure := lasting_failure(session.log.cycle_rows):
-        complain(f"every comment failed: {failure}")
-        raise typer.Exit(_ALL_FAILED)
-
-
-def _measure(folder: Path, truth: Path, truth_format: str | None) -> bool:
-    """Measure a run against a truth, and print what was found; return False where it could not be measured."""
-    from commentator_lib.runs.report import format_table
-    from commentator_lib.truth.against import measure_folder
-
-    try:
-        rows = measure_folder(folder, truth, truth_format)
-    except TruthError as error:
-        complain(str(error))
-        return False
-    print(f"\nmeasured against {truth}")
-    if is_terminal():
-        print_table(rows, styles=("bold",))
-    else:
-        print(format_table(rows))
-    return True
 
 
 @app.command()
