@@ -28,6 +28,8 @@ class _RedactingFormatter(logging.Formatter):
 class _AboveProgressBar(logging.Handler):
     """Writes log lines to stderr without tearing a progress bar apart."""
 
+    is_stderr = True
+
     def emit(self, record: logging.LogRecord) -> None:
         from tqdm import tqdm
 
@@ -46,7 +48,7 @@ def show_log(verbose: int, file: Path | None) -> None:
     handlers: list[logging.Handler] = [_AboveProgressBar()] if verbose else []
     if file is not None:
         try:
-            handlers.append(logging.FileHandler(file, encoding="utf-8"))
+            handlers.append(logging.FileHandler(file, encoding="utf-8", errors="backslashreplace"))
         except OSError as error:
             reason = error.strerror or first_line(error)
             raise typer.BadParameter(f"cannot write the log file {file}: {reason}") from None

@@ -1,7 +1,8 @@
 """Print lines, tables and progress on the terminal, for the commands.
 
 Tables are drawn with rich where stdout is a terminal, no wider than it is. A file or a pipe gets plain lines without
-colours, one fact each, so that `grep` and scripts can read them.
+colours, one fact each, so that `grep` and scripts can read them. A reader that leaves, or a character that the terminal
+does not have, is no fault (`standard_streams`).
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from commentator_lib.sources import formats
 from commentator_lib.sources.open import demo_playlist, street_clip
 from commentator_lib.sources.screen import camera_device, screen_device
 from commentator_lib.sources.stream import STREAM_SCHEMES
+from commentator_lib.standard_streams import as_printed, holds_unicode, reader_left
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -73,9 +75,10 @@ def print_table(rows: Iterable[Sequence[str]], title: str = "", styles: Sequence
     from rich.text import Text
 
     rows = [list(row) for row in rows]
-    console = Console(file=sys.stdout, highlight=False)
+    width, height = shutil.get_terminal_size((80, 24))  # rich takes 80 for a terminal that calls itself dumb
+    console = Console(file=sys.stdout, highlight=False, width=width, height=height)
     table = Table(
-        title=Text(title, style="bold") if title else None,
+        title=Text(as_printed(title), style="bold") if title else None,
         title_justify="left",
         box=box.SIMPLE,
         show_header=False,
@@ -84,7 +87,8 @@ def print_table(rows: Iterable[Sequence[str]], title: str = "", styles: Sequence
         style = styles[k] if k < len(styles) else None
         table.add_column(style=style, overflow="fold", no_wrap=k == 0 and console.width >= _NARROW)
     for row in rows:
-        table.add_row(*map(Text, row))  # Text: words of a comment or a file must not be read as markup
+        # Text: words of a comment or a file must not be read as markup.
+        table.add_row(*(Text(as_printed(cell)) for cell in row))
     console.print(table)
 
 
@@ -212,22 +216,46 @@ def make_progress_bar(name: str, total_s: float | None, bar_format: str | None) 
 
 
 class CommentPrinter:
-    """Prints each comment's words on stdout as they are heard, above the progress bar."""
+    """Prints each comment's words on stdout as they are heard, above the progress bar, at the times of the video.
+
+    `name` is the commentator's; `start_s` is where in the video its first picture is.
+    """
 
     def __init__(self) -> None:
-        self.name = ""  # the commentator's
+        self.name = ""
+        self.start_s = 0.0
+        self._shown_s = 0.0  # words before the first picture belong to it
         self._seen: dict[int, str] = {}
 
-    def print_caption(self, cycle: int, text: str, _final: bool, at_s: float) -> None:
-        """Print what is new in a caption that grows; `at_s` are seconds since the session's start."""
+    def note_picture(self, frame: Frame, _due_s: float, _drawn_s: float) -> None:
+        """Note which picture is seen now; its media time is the time of the words that are heard with it."""
+        self._shown_s = frame.pts_s
+
+    def print_caption(self, cycle: int, text: str, _final: bool, _at_s: float) -> None:
+        """Print what is new in a caption that grows."""
         from tqdm import tqdm
 
         before = self._seen.get(cycle, "")
         new = text[len(before) :].strip() if text.startswith(before) else text
         self._seen = {cycle: text}
         if new:
-            tqdm.write(f"{int(at_s) // 60:02d}:{at_s % 60:04.1f}  [{self.name}] {new}", file=sys.stdout)
+            at = video_time(self.start_s + self._shown_s)
+            tqdm.write(f"{at}  [{self.name}] {new}", file=sys.stdout)
             sys.stdout.flush()
+
+
+def video_time(seconds: float) -> str:
+    """Return a time of the video as minutes and seconds, with hours where there are some.
+
+    >>> video_time(65.25), video_time(3661)
+    ('01:05.2', '1:01:01.0')
+    """
+    tenths = max(0, int(seconds * 10 + 1e-6))
+    minutes, rest_s = divmod(tenths // 10, 60)
+    clock = (
+        f"{minutes:02d}:{rest_s:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest_s:02d}"
+    )
+    return f"{clock}.{tenths % 10}"
 
 
 def run_with_progress(session: LiveSession, on_start: Callable[[], None]) -> bool:
@@ -308,19 +336,22 @@ def watch_with_progress(
             if duration_s is not None and event.at_s > duration_s:
                 break
             bar.clear()
-            print(event_line(event, as_json), flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            print(event_line(event, as_json, ascii_only=not holds_unicode()), flush=True)
+            if reader_left():
+                break
     finally:
         bar.close()
 
 
-def event_line(event: Event, as_json: bool) -> str:
-    """Return an event as one line: JSON with its facts beside its times, or words and numbers for people."""
+def event_line(event: Event, as_json: bool, ascii_only: bool = False) -> str:
+    """Return an event as one line: JSON with its facts beside its times, or words and numbers for people.
+
+    `ascii_only` writes other characters of JSON as escapes, for a stream that has them not.
+    """
     if as_json:
         row = {"kind": event.kind, "at_s": round(event.at_s, 3), "detected_s": round(event.detected_s, 3)}
         rest = {"importance": event.importance, "certainty": round(event.certainty, 3)}
-        return json.dumps({**row, **event.facts, **rest}, ensure_ascii=False, default=str)
+        return json.dumps({**row, **event.facts, **rest}, ensure_ascii=ascii_only, default=str)
     facts = ", ".join(
         f"{key} {value}" for key, value in event.facts.items() if value not in ("", None, False)
     )
@@ -328,15 +359,17 @@ def event_line(event: Event, as_json: bool) -> str:
 
 
 def export_with_progress(run: SavedRun, clips: Sequence[str] = ()) -> None:
-    """Write commentary.vtt, commentary.srt and commentary.mp4 into the run's folder under a progress bar.
+    """Write commentary.vtt, .srt, .ttml and .mp4 into the run's folder, the film under a progress bar.
 
-    `clips` name the run's clips where they are not found by themselves.
+    `clips` name the run's clips where they are not found by themselves. Letters that no font here has are named before.
     """
-    from commentator_lib.runs.captions import write_srt, write_vtt
+    from commentator_lib.runs.captions import cues, write_captions
     from commentator_lib.runs.export_video import write_mp4
+    from commentator_lib.runs.fonts import font_advice, missing_characters
 
-    write_vtt(run, run.folder / "commentary.vtt")
-    write_srt(run, run.folder / "commentary.srt")
+    write_captions(run, run.folder)
+    if advice := font_advice(missing_characters(cue.text for cue in cues(run))):
+        complain(advice)
     bar_format = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s [{elapsed}<{remaining}]"
     with make_progress_bar("writing video", 1.0, bar_format) as bar:
 

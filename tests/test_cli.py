@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import re
+import shlex
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from commentator_lib.runs.reader import load_run, read_journal
+from commentator_lib.runs.reader import load_run, read_journal, read_shown
 from commentator_lib.settings import Settings, env_name, load_settings
 from commentator_lib.sources.open import demo_clips
 from tests.conftest import small_disk
@@ -286,3 +291,122 @@ def test_sources_and_help(tmp_path):
     assert "big_buck_bunny.mp4" in commentator("sources", cwd=tmp_path).stdout
     assert "--text-only" in commentator("run", "--help", cwd=tmp_path).stdout
     assert "export" in commentator("--help", cwd=tmp_path).stdout
+
+
+# --- the terminal is a guest
+
+
+WHAT_IF = ["run", "synthetic:4", "--mode", "what-if", *SCRIPTED]
+WHOLE = {
+    "commentary.mp4", "commentary.vtt", "commentary.srt", "commentary.ttml", "cycles.parquet", "samples.parquet",
+    "events.jsonl", "run.json", "shown.csv", "voice.pcm", "latency.png", "report.html",
+}  # fmt: skip
+TERMINALS = {
+    "a reader that leaves": ("{} | head -n 1", {}),
+    "both streams to a reader that leaves": ("{} 2>&1 | head -n 1", {}),
+    "no stdout": ("{} >&-", {}),
+    "no stderr": ("{} 2>&-", {}),
+    "no stream at all": ("{} >&- 2>&- <&-", {}),
+    "ascii": ("{}", {"PYTHONIOENCODING": "ascii"}),
+    "cp1252": ("{}", {"PYTHONIOENCODING": "cp1252"}),
+    "a language without a coding": ("{}", {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}),
+}
+
+
+def in_shell(line, arguments, folder, **environment):
+    """Run `commentator` within a line of bash; return what it printed, and its exit code."""
+    command = " ".join(map(shlex.quote, [*COMMAND, *map(str, arguments)]))
+    line = line.format(f"({command}; echo $? >&3)") if "|" in line else line.format(command) + "; echo $? >&3"
+    rc = folder / "rc.txt"
+    done = subprocess.run(
+        ["bash", "-c", line.replace(">&3", f">{shlex.quote(str(rc))}")],
+        cwd=folder,
+        capture_output=True,
+        timeout=240,
+        env={**ENVIRONMENT, **environment},
+    )
+    return done.stdout + done.stderr, int(rc.read_text())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("terminal", TERMINALS)
+def test_run_is_whole_whatever_becomes_of_its_output(terminal, tmp_path):
+    line, environment = TERMINALS[terminal]
+    printed, code = in_shell(line, WHAT_IF, tmp_path, **environment)
+    assert code == 0 and b"Traceback" not in printed and b"Error" not in printed, printed.decode()
+    run = load_run(only_run(tmp_path))
+    assert {path.name for path in run.folder.iterdir() if path.stat().st_size} >= WHOLE
+    assert run.header["finished"] and run.header["error"] is None and run.header["notes"] == []
+    assert (
+        run.header["outcomes"]["spoken"] >= 1
+        and len(read_shown(run.folder)) == run.header["frames_shown"] == 100
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [["settings"], ["sources"], ["check"], ["--help"], ["export", "nowhere"]])
+def test_every_command_holds_where_nobody_reads_and_nothing_can_be_shown(command, tmp_path):
+    wanted = commentator(*command, cwd=tmp_path).returncode
+    for terminal in ("a reader that leaves", "no stream at all", "ascii"):
+        line, environment = TERMINALS[terminal]
+        printed, code = in_shell(line, command, tmp_path, **environment)
+        assert code == wanted and b"Traceback" not in printed and b"Exception ignored" not in printed, (
+            terminal
+        )
+
+
+@pytest.mark.slow
+def test_full_disk_behind_stdout_is_named_and_the_run_is_whole(tmp_path):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("a system without /dev/full")
+    printed, code = in_shell("{} >/dev/full", [*WHAT_IF, "--no-video"], tmp_path)
+    assert code == 1 and b"stdout cannot be written: No space left" in printed
+    assert load_run(only_run(tmp_path)).header["finished"]
+
+
+@pytest.mark.slow
+def test_narrow_terminal_without_any_abilities(tmp_path):
+    """On a terminal of 20 columns that can do nothing, no line is longer, and nothing but text is sent."""
+    for command in (["settings"], ["sources"], [*WHAT_IF, "--no-video"]):
+        sees, shows = os.openpty()
+        fcntl.ioctl(shows, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 20, 0, 0))
+        environment = {k: v for k, v in ENVIRONMENT.items() if k not in ("COLUMNS", "LINES")} | {
+            "TERM": "dumb"
+        }
+        process = subprocess.Popen(
+            [*COMMAND, *command], cwd=tmp_path, stdin=shows, stdout=shows, stderr=shows, env=environment
+        )
+        os.close(shows)
+        read = b""
+        with contextlib.suppress(OSError):  # EIO: the process has ended
+            while part := os.read(sees, 65536):
+                read += part
+        os.close(sees)
+        assert process.wait(60) == 0, read.decode()
+        assert b"\x1b[" not in read and b"Traceback" not in read
+        lines = re.split(r"[\r\n]+", read.decode())
+        if command[0] != "run":  # comments and paths are printed as they are
+            assert max(map(len, lines)) <= 20
+        assert any(line.strip() for line in lines)
+
+
+@pytest.mark.slow
+def test_comments_are_printed_at_the_times_of_the_video(tmp_path):
+    done = commentator(
+        "run", demo_clips()[0], "--start", 3, "--mode", "what-if", "--no-video", *SCRIPTED, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    times = [60 * int(m) + float(s) for m, s in re.findall(r"^(\d\d):(\d\d\.\d)  \[", done.stdout, re.M)]
+    run = load_run(only_run(tmp_path))
+    shown = read_shown(run.folder)
+    wanted, seen = [], {}
+    for event in run.events:
+        if event["kind"] == "caption" and event["text"] != seen.get(event["cycle"]):
+            seen[event["cycle"]] = event["text"]
+            frames = shown[shown[:, 3] < event["at_s"] + 1e-6]
+            wanted.append(3.0 + (frames[-1, 0] / 25 if len(frames) else 0.0))
+    assert len(times) == len(wanted) > 2
+    assert times == pytest.approx(wanted, abs=0.15)
+    assert (
+        times[0] < 3.5 < run.events[0]["at_s"] + 3.5
+    )  # the delay before the first picture is no time of the video

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from commentator_lib.callbacks import Callback
 from commentator_lib.media import AudioChunk, Frame
 from commentator_lib.players.base import Player
 from commentator_lib.players.playback_clock import PlaybackClock, Report
@@ -36,7 +37,8 @@ class HeadlessPlayer(Player):
 
     `on_drawn(frame, due_at_s, drawn_at_s)`, `on_sounded(comment_id, samples, from_s)` and
     `on_caption(comment_id, text, final, at_s)` are called on the loop's thread as things happen;
-    `samples` is int16 (N,) at 48 kHz, given when it has been played to its end or its cut.
+    `samples` is int16 (N,) at 48 kHz, given when it has been played to its end or its cut. An error of theirs is named
+    once, and changes nothing.
     """
 
     name = "headless"
@@ -49,9 +51,9 @@ class HeadlessPlayer(Player):
         on_sounded: Callable[[int, np.ndarray, float], None] | None = None,
         on_caption: Callable[[int, str, bool, float], None] | None = None,
     ) -> None:
-        self._on_drawn = on_drawn
-        self._on_sounded = on_sounded
-        self._on_caption = on_caption
+        self._on_drawn = Callback("on_drawn", on_drawn)
+        self._on_sounded = Callback("on_sounded", on_sounded)
+        self._on_caption = Callback("on_caption", on_caption)
         self.frames_drawn = 0
         self.underruns = 0
         self._report: Report = lambda *_: None
@@ -82,8 +84,7 @@ class HeadlessPlayer(Player):
         if self._closed:
             return
         self.frames_drawn += 1
-        if self._on_drawn:
-            self._on_drawn(frame, due_at_s, self._loop.time())
+        self._on_drawn(frame, due_at_s, self._loop.time())
 
     # --- sound
 
@@ -146,9 +147,8 @@ class HeadlessPlayer(Player):
         self._sounds.popleft()
         ended_s = sound.start_s + played_s
         self._free_at_s = ended_s
-        if self._on_sounded:
-            samples = sound.pcm.samples[: round(played_s * sound.pcm.sample_rate_hz)]
-            self._on_sounded(sound.comment_id, samples, sound.start_s)
+        samples = sound.pcm.samples[: round(played_s * sound.pcm.sample_rate_hz)]
+        self._on_sounded(sound.comment_id, samples, sound.start_s)
         self._report(sound.comment_id, sound.offset_s + played_s, ended_s)
 
     def cut(self, comment_id: int, at_heard_s: float) -> None:
@@ -176,16 +176,14 @@ class HeadlessPlayer(Player):
         now = self._loop.time()
         played_s = min(sound.pcm.duration_s, max(0.0, now - sound.start_s))
         self._free_at_s = now
-        if self._on_sounded:
-            samples = _faded(sound.pcm.samples[: round(played_s * sound.pcm.sample_rate_hz)])
-            self._on_sounded(sound.comment_id, samples, sound.start_s)
+        samples = _faded(sound.pcm.samples[: round(played_s * sound.pcm.sample_rate_hz)])
+        self._on_sounded(sound.comment_id, samples, sound.start_s)
         self._report(sound.comment_id, sound.offset_s + played_s, now)
 
     # --- words
 
     def caption(self, comment_id: int, text: str, final: bool) -> None:
-        if self._on_caption:
-            self._on_caption(comment_id, text, final, self._loop.time())
+        self._on_caption(comment_id, text, final, self._loop.time())
 
     def detach(self) -> None:
         """Stop sounding and drawing; what has been begun is handed over as far as it was played."""

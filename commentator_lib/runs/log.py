@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from commentator_lib.events import Event
-from commentator_lib.files import write_then_replace
+from commentator_lib.files import encodable, write_then_replace
 from commentator_lib.runs.claim import HEADER_NAME, Claim, is_claimed
 from commentator_lib.runs.reader import load_run, read_journal
 from commentator_lib.runs.record import (
@@ -59,9 +59,18 @@ _JOURNALS = (
 )
 
 
-def _rounded(row: dict[str, Any]) -> dict[str, Any]:
-    """Return the row with times to the microsecond: enough for any measure, and the same on every machine."""
-    return {k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()}
+def _storable(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the row with times to the microsecond, which are the same on every machine, and texts that UTF-8 can hold.
+
+    A model, a user or a stream may say anything, also half of a surrogate pair, which neither a file nor pandas takes.
+    """
+    return {k: _storable_value(v) for k, v in row.items()}
+
+
+def _storable_value(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 6)
+    return encodable(value) if isinstance(value, str) else value
 
 
 class RunLog:
@@ -123,7 +132,7 @@ class RunLog:
 
     def cycle(self, record: CycleRecord) -> None:
         """Write the row of a cycle that has ended."""
-        row = _rounded(dataclasses.asdict(record))
+        row = _storable(dataclasses.asdict(record))
         self.cycle_rows.append(row)
         self._write("cycles.jsonl", json.dumps(row, ensure_ascii=False) + "\n", flush=True)
         if record.outcome == "failed":
@@ -134,7 +143,7 @@ class RunLog:
 
     def sample(self, row: dict[str, Any]) -> None:
         """Write the row of one second: what the run costs, and how far it has come."""
-        row = _rounded(row)
+        row = _storable(row)
         self.sample_rows.append(row)
         self._write("samples.jsonl", json.dumps(row) + "\n", flush=True)
         self.on_row("sample", row)
@@ -160,19 +169,19 @@ class RunLog:
 
     def question(self, row: dict[str, Any]) -> None:
         """Write a change of a question; `row` as `questions_frame` has it."""
-        row = _rounded(row)
+        row = _storable(row)
         self.question_rows.append(row)
         self._write("questions.jsonl", json.dumps(row, ensure_ascii=False) + "\n", flush=True)
         self.on_row("question", row)
 
     def changed(self, setting: str, old: Any, new: Any, at_s: float) -> None:
         """Note that a setting, or the instruction, holds another value from `at_s` on; JSON can hold both values."""
-        row = _rounded({"at_s": at_s, "setting": setting, "old": old, "new": new})
+        row = _storable({"at_s": at_s, "setting": setting, "old": old, "new": new})
         self.change_rows.append(row)
         self._write("changes.jsonl", json.dumps(row, ensure_ascii=False, default=str) + "\n", flush=True)
 
     def _watch_row(self, row: dict[str, Any]) -> None:
-        row = _rounded(row)
+        row = _storable(row)
         self.watch_rows.append(row)
         self._write("watch.jsonl", json.dumps(row, ensure_ascii=False) + "\n", flush=True)
         self.on_row("event", row)
@@ -199,7 +208,7 @@ class RunLog:
             self._event("caption", cycle, at_s, text=text, final=final)
 
     def _event(self, kind: str, cycle: int, at_s: float, **more: Any) -> None:
-        row = _rounded({"kind": kind, "cycle": cycle, "at_s": at_s, **more})
+        row = _storable({"kind": kind, "cycle": cycle, "at_s": at_s, **more})
         self._write("events.jsonl", json.dumps(row, ensure_ascii=False) + "\n", flush=True)
 
     @property

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from commentator_lib.buffers import DisplayBuffer
+from commentator_lib.callbacks import Callback
 from commentator_lib.clock import sleep_until
 from commentator_lib.media import Frame
 from commentator_lib.pacing.delay import PictureDelay
@@ -56,17 +57,23 @@ class Display:
 class ShownLog:
     """Passes what the headless player drew and played on to the run's log and to the session's listeners.
 
-    `shown_s` is how far the picture has come, in seconds of media time from its first frame.
+    `shown_s` is how far the picture has come, in seconds of media time from its first frame. A listener that raises an
+    error costs nothing but its own call; `on_fault` takes a line for the first of each.
     """
 
     def __init__(
-        self, log: RunLog, epoch_s: float, on_caption: OnCaption | None, on_drawn: OnDrawn | None
+        self,
+        log: RunLog,
+        epoch_s: float,
+        on_caption: OnCaption | None,
+        on_drawn: OnDrawn | None,
+        on_fault: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.shown_s = 0.0
         self._log = log
         self._epoch_s = epoch_s
-        self._on_caption = on_caption
-        self._on_drawn = on_drawn
+        self._on_caption = Callback("on_caption", on_caption, on_fault)
+        self._on_drawn = Callback("on_drawn", on_drawn, on_fault)
         self._first_pts_s: float | None = None
 
     def drawn(self, frame: Frame, due_at_s: float, drawn_at_s: float) -> None:
@@ -75,8 +82,7 @@ class ShownLog:
         self._first_pts_s = frame.pts_s if self._first_pts_s is None else self._first_pts_s
         self.shown_s = frame.pts_s - self._first_pts_s
         self._log.shown(frame.index, frame.captured_at_s - self._epoch_s, due_s, drawn_s)
-        if self._on_drawn:
-            self._on_drawn(frame, due_s, drawn_s)
+        self._on_drawn(frame, due_s, drawn_s)
 
     def sounded(self, comment_id: int, samples: np.ndarray, from_s: float) -> None:
         """Pass on sound, int16 (N,) at 48 kHz, that was played from clock time `from_s` on."""
@@ -85,5 +91,4 @@ class ShownLog:
     def captioned(self, comment_id: int, text: str, final: bool, at_s: float) -> None:
         """Pass on a caption that was shown at clock time `at_s`."""
         self._log.captioned(comment_id, text, final, at_s - self._epoch_s)
-        if self._on_caption:
-            self._on_caption(comment_id, text, final, at_s - self._epoch_s)
+        self._on_caption(comment_id, text, final, at_s - self._epoch_s)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
+import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -142,7 +143,7 @@ class Watching:
         for watcher in list(self._active):
             if type(watcher).listen is Watcher.listen:
                 continue
-            events = await self._call(watcher, watcher.listen, sound)
+            events = await self._call(watcher, _events_of, watcher.listen, sound)
             late_s = max(0.0, loop.time() - captured_s - sound.duration_s)
             for event in events or []:
                 told = dataclasses.replace(event, detected_s=event.detected_s + late_s)
@@ -152,8 +153,8 @@ class Watching:
         loop = asyncio.get_running_loop()
         shown: dict[str, Any] = {}
         for watcher in list(self._active):
-            events = await self._call(watcher, watcher.look, frame)
-            on_screen = await self._call(watcher, watcher.on_screen)
+            events = await self._call(watcher, _events_of, watcher.look, frame)
+            on_screen = await self._call(watcher, lambda watcher=watcher: dict(watcher.on_screen() or {}))
             shown.update(on_screen or {})
             late_s = max(0.0, loop.time() - frame.captured_at_s)
             for event in events or []:
@@ -184,6 +185,17 @@ class Watching:
         self._notes.append(f"watcher {watcher.name} is switched off: {reason}")
         logger.warning("watcher %s is switched off: %s", watcher.name, reason)
         return None
+
+
+def _events_of(notice: Callable[[Any], Any], given: Frame | AudioChunk) -> list[Event]:
+    """Return what a watcher notices. Raise TypeError or ValueError for what is no event at a time."""
+    events = list(notice(given) or [])
+    for event in events:
+        if not isinstance(event, Event):
+            raise TypeError(f"it reported {type(event).__name__}, which is no Event")
+        if not (math.isfinite(event.at_s) and math.isfinite(event.detected_s)):
+            raise ValueError(f"it reported an event at {event.at_s} s")
+    return events
 
 
 def _close(watcher: Watcher) -> None:

@@ -104,3 +104,18 @@ def test_failed_cycle_is_a_warning_with_its_reason(caplog):
     assert [(r.levelname, r.getMessage()) for r in caplog.records] == [
         ("WARNING", "cycle 2 failed: out of memory")
     ]
+
+
+def test_half_of_a_surrogate_pair_becomes_a_sign_that_can_be_stored(tmp_path):
+    for folder in (tmp_path / "run", None):
+        log = RunLog(folder, {"instruction": "look \udcff"})
+        log.cycle(CycleRecord(cycle=1, outcome="failed", text="half \ud83d of it", reason="\udc00"))
+        log.captioned(1, "whole \ud83d\ude00, half \ud83d", True, 1.0)
+        log.question({"question": 1, "text": "why \ud83d?", "state": "asked"})
+        log.changed("instruction", "\ud83d", None, 1.0)
+        assert list(log.cycles.text) == ["half \ufffd of it"] and list(log.questions.text) == ["why \ufffd?"]
+        log.finish({})
+        assert log.problem == ""
+    assert load_run(tmp_path / "run").events[0]["text"] == "whole 😀, half \ufffd"
+    assert pd.read_parquet(tmp_path / "run" / "cycles.parquet").reason[0] == "\ufffd"
+    assert load_run(tmp_path / "run").header["instruction"] == "look \ufffd"
