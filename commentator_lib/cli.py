@@ -4,8 +4,7 @@ It turns arguments into settings, and errors into one line. `terminal` prints ta
 
 Exit codes: 0 done; 1 a fault during the run (a full disk, a live source that was lost and given up), or `check` found
 that something needed is missing; 2 bad input; 3 all comments of the run failed; 130 Ctrl-C or SIGTERM, after everything
-that was finished has been written. A reader of stdout that goes away, as `head` does, changes neither the run nor its
-exit code.
+that was finished has been written.
 """
 
 from __future__ import annotations
@@ -39,19 +38,21 @@ from commentator_lib.settings import (
 )
 from commentator_lib.sources.base import SourceError
 from commentator_lib.sources.open import open_source
-from commentator_lib.standard_streams import output_problem
 from commentator_lib.terminal import (
     CommentPrinter,
     complain,
     export_with_progress,
+    is_terminal,
     print_checks,
     print_settings,
     print_sources,
     print_summary,
+    print_table,
     run_with_progress,
     watch_with_progress,
     write_report_or_complain,
 )
+from commentator_lib.truth.base import TruthError
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ app = typer.Typer(
 _DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EIO}
 _INTERRUPTED = 130  # the shells' code for a command that Ctrl-C has ended
 _ALL_FAILED = 3
-_USER_ERRORS = (SettingsError, SourceError, CommentatorError, RunLogError, ExportError)
+_USER_ERRORS = (SettingsError, SourceError, CommentatorError, RunLogError, ExportError, TruthError)
 
 
 def main() -> None:
@@ -99,12 +100,9 @@ def main() -> None:
 def _exit_with(code: int) -> NoReturn:
     """End the process. After a Ctrl-C, end it without any clean-up: everything is written by then, and a library that
     was interrupted while loading may abort in its destructors, which would turn the exit code into -6."""
-    sys.stdout.flush()
-    if (problem := output_problem()) and code == 0:
-        complain(f"stdout cannot be written: {problem}")
-        code = 1
-    sys.stderr.flush()
     if code == _INTERRUPTED:
+        sys.stdout.flush()
+        sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
 
@@ -177,6 +175,15 @@ def run(
         Path, typer.Option("--out", "-o", help="Folder in which the run's own folder is made.")
     ] = Path("runs"),
     video: Annotated[bool, typer.Option("--video/--no-video", help="Make commentary.mp4 at the end.")] = True,
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            help="Measure the run against this file: captions or events of the clip, docs/convert.md."
+        ),
+    ] = None,
+    truth_format: Annotated[
+        str | None, typer.Option("--truth-format", help="Its format. Default: told by its content.")
+    ] = None,
     verbose: _Verbose = 0,
     log_file: _LogFile = None,
 ) -> None:
@@ -185,12 +192,15 @@ def run(
     # 1) Check the mode and gather the settings.
     from commentator_lib.runs.provenance import new_run_id
     from commentator_lib.session import LiveSession
+    from commentator_lib.truth.against import check_truth
 
     if mode not in MODES:
         raise SettingsError(f"unknown mode {mode!r}; known are {', '.join(MODES)}")
     chosen = _gather_settings(
         settings, preset, assignments, profile=profile, instruction=instruction, speech=speech
     )
+    if truth is not None:
+        check_truth(truth, truth_format, source or [], loop)
     # 2) Prepare the session; bad input is refused here.
     folder = out / new_run_id()
     printer = CommentPrinter()
@@ -203,10 +213,8 @@ def run(
         loop=loop,
         run_dir=folder,
         on_caption=printer.print_caption,
-        on_drawn=printer.note_picture,
     )
     printer.name = session.log.header["commentator"]
-    printer.start_s = 0.0 if session.source.info.live else start
     # 3) Run it. Until it has started, an interrupt may end the process at once: nothing has been said or shown.
     try:
         interrupted = run_with_progress(session, on_start=_raise_on_ctrl_c)
@@ -219,9 +227,12 @@ def run(
         complain(f"{session.log.problem}; the run was ended{kept}")
         raise typer.Exit(1)
     # 4) Write plot, report, captions and video.
+    is_measured = truth is None or _measure(folder, truth, truth_format)
     _write_results(folder, video, interrupted)
     if interrupted:
         raise typer.Exit(_INTERRUPTED)
+    if not is_measured:
+        raise typer.Exit(2)
     # 5) A camera or stream that did not come to its own end is a fault.
     if session.source.info.live and (problem := session.log.header["source_problem"]):
         complain(f"the source was given up: {problem}")
@@ -230,6 +241,24 @@ def run(
     if failure := lasting_failure(session.log.cycle_rows):
         complain(f"every comment failed: {failure}")
         raise typer.Exit(_ALL_FAILED)
+
+
+def _measure(folder: Path, truth: Path, truth_format: str | None) -> bool:
+    """Measure a run against a truth, and print what was found; return False where it could not be measured."""
+    from commentator_lib.runs.report import format_table
+    from commentator_lib.truth.against import measure_folder
+
+    try:
+        rows = measure_folder(folder, truth, truth_format)
+    except TruthError as error:
+        complain(str(error))
+        return False
+    print(f"\nmeasured against {truth}")
+    if is_terminal():
+        print_table(rows, styles=("bold",))
+    else:
+        print(format_table(rows))
+    return True
 
 
 def _write_results(folder: Path, video: bool, interrupted: bool) -> None:

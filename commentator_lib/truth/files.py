@@ -115,6 +115,8 @@ def _text_of(path: Path) -> str:
         raise TruthError(f"{error.strerror}") from None
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise TruthError("it is UTF-16; make it UTF-8 first: iconv -f UTF-16 -t UTF-8")
+    if b"\0" in data:
+        raise TruthError("it is no text, or UTF-16 without its mark; make it UTF-8 first")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

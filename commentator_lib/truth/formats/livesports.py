@@ -52,7 +52,7 @@ def _csv_rows(text: str):
                 )
             yield reader.line_num, row
     except csv.Error as error:
-        raise TruthError(f"line {reader.line_num} is damaged or cut off: {error}") from None
+        raise TruthError(f"line {reader.reader.line_num} is damaged or cut off: {error}") from None
 
 
 def _text_of(row: Any, where: str) -> TimedText:
