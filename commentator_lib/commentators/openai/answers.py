@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from commentator_lib.commentators.base import CommentChunk
 from commentator_lib.commentators.openai.refusals import PASSING, OpenAIServerError, server_message
+from commentator_lib.commentators.openai.speech import AUDIO_EVENTS, Sound, SpokenAnswer, sound_in
 from commentator_lib.commentators.thoughts import ThoughtFilter
 
 _THOUGHT_PARTS = {"thinking", "reasoning", "reasoning_content", "thought"}
@@ -28,11 +30,13 @@ class Event:
     completion_tokens: int | None = None
     refusal: str = ""
     tool: str = ""
+    sound: Sound | None = None
 
     @property
     def is_news(self) -> bool:
         """Whether the model has said, thought or done anything with it."""
-        return bool(self.content or self.reasoning or self.refusal or self.tool or self.finish_reason)
+        said = self.content or self.reasoning or self.refusal or self.tool or self.finish_reason
+        return bool(said) or self.sound is not None
 
 
 def parse_event(data: str) -> Event:
@@ -52,7 +56,9 @@ def parse_event(data: str) -> Event:
         choice = (event.get("choices") or [{}])[0]
         delta = choice.get("delta") or choice.get("message") or {}
         usage = event.get("usage") or {}
-        content, thinks, refusal = _content(delta.get("content"))
+        sound = sound_in(event)
+        of_sound = event.get("modality") == AUDIO_EVENTS  # then its content is no words
+        content, thinks, refusal = _content(None if of_sound else delta.get("content"))
         return Event(
             content,
             thinks or any(bool(delta.get(name)) for name in ("reasoning_content", "reasoning", "thinking")),
@@ -61,6 +67,7 @@ def parse_event(data: str) -> Event:
             _count(usage.get("completion_tokens")),
             _text(delta.get("refusal")) or refusal,
             _tool(delta),
+            sound,
         )
     except (AttributeError, TypeError, KeyError):
         raise OpenAIServerError(f"the server sent JSON that is no chat's: {data}") from None
@@ -116,9 +123,11 @@ def _count(value: Any) -> int | None:
 
 @dataclass(slots=True)
 class Answer:
-    """What one try has received so far."""
+    """What one try has received so far. `spoken`: its words with its sound, where sound was asked for."""
 
     thought: ThoughtFilter = field(default_factory=ThoughtFilter)
+    spoken: SpokenAnswer | None = None
+    transcribed: bool | None = None  # its words are the transcript of its sound; None before the first
     counted: int = 0  # tokens counted in chunks so far, one a delta
     words: bool = False
     reasoning: bool = False  # the server keeps thoughts apart from words
@@ -128,6 +137,7 @@ class Answer:
     tool: str = ""
     refused_parameter: str = ""  # for which the server has refused the request
     sound_refused: bool = False
+    speech_refused: bool = False
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     prefill_s: float | None = None
@@ -143,20 +153,38 @@ class Answer:
             self.prompt_tokens = event.prompt_tokens
         if event.completion_tokens is not None:
             self.completion_tokens = event.completion_tokens
-        if not (event.content or event.reasoning):
+        content = self._words_of(event)
+        if not (content or event.reasoning):
             return CommentChunk("")
         if self.prefill_s is None:
             self.prefill_s = time.perf_counter() - asked_s
         self.counted += 1
-        text = self.thought.push(event.content)
+        text = self.thought.push(content)
         self.words = self.words or bool(text)
         return CommentChunk(text, None, 1)
 
-    def take_rest(self) -> CommentChunk:
+    def _words_of(self, event: Event) -> str:
+        """Return an event's words: its content, or the transcript of its sound where there is no other."""
+        transcript = event.sound.transcript if event.sound is not None else ""
+        if self.transcribed is None and (event.content or transcript):
+            self.transcribed = not event.content
+        return transcript if self.transcribed else event.content
+
+    def chunks(self, event: Event, asked_s: float) -> Iterable[CommentChunk]:
+        """Take in an event and return what may be shown and heard now; `asked_s` is when the request was sent."""
+        chunk = self.take(event, asked_s)
+        return [chunk] if self.spoken is None else self.spoken.push(chunk, event.sound)
+
+    def rest(self) -> Iterable[CommentChunk]:
         """Return what was held back, once the stream has ended."""
         rest = self.thought.rest()
         self.words = self.words or bool(rest)
-        return CommentChunk(rest)
+        chunk = CommentChunk(rest)
+        return [chunk] if self.spoken is None else self.spoken.end(chunk)
+
+    def waiting(self) -> Iterable[CommentChunk]:
+        """Return the words that waited for their sound, where no more will come."""
+        return [] if self.spoken is None else self.spoken.end(CommentChunk(""))
 
     def end(self, asked_s: float) -> None:
         """Record the times once the stream has ended; `asked_s` is when the request was sent."""

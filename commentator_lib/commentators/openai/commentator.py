@@ -71,7 +71,13 @@ from commentator_lib.commentators.openai.refusals import (
     server_message,
 )
 from commentator_lib.commentators.openai.retry import backoff_s, retry_after_s, slices_s
-from commentator_lib.commentators.openai.stream import DONE, sse_events
+from commentator_lib.commentators.openai.speech import ServerSpeech, SpokenAnswer, refuses_speech
+from commentator_lib.commentators.openai.stream import (
+    DONE,
+    LONGEST_EVENT_BYTES,
+    LONGEST_SOUND_BYTES,
+    sse_events,
+)
 from commentator_lib.commentators.thoughts import ThoughtFilter
 from commentator_lib.media import Frame
 from commentator_lib.settings import Settings
@@ -80,7 +86,6 @@ logger = logging.getLogger(__name__)
 
 _WARM_UP_S = 10.0
 _LONGEST_REFUSAL_BYTES = 65_536
-_LONGEST_ANSWER_BYTES = 1_000_000
 _LONGEST_WARNING = 300  # characters of what the server said
 _PAGE = "/chat/completions"
 # Parameters that are never left out, and those that have another name on newer servers.
@@ -105,7 +110,8 @@ class OpenAICommentator(Commentator):
 
     `api_key` replaces the environment's OPENAI_API_KEY; no text and no repr of this object shows it.
 
-    With the setting `hear` it is given the programme's sound, and sends it until the server refuses it.
+    With the setting `hear` it is given the programme's sound, and sends it until the server refuses it. `speech` is
+    what is known of the server's own speech; where it has none, the embedded voice speaks.
 
     Raise CommentatorError for an invalid URL, and where httpx is not installed.
     """
@@ -142,6 +148,8 @@ class OpenAICommentator(Commentator):
         self._thoughts = _Thoughts.UNKNOWN
         self._rambles = False
         self.hears = self._sends_sound = settings.hear
+        self.speech = ServerSpeech(settings.api_speech)
+        self._spoken = settings.speech  # the run begins with speech
         self._speak_when = settings.speak_when
         self._shown = hider([])
         self._client: Any = None
@@ -179,31 +187,62 @@ class OpenAICommentator(Commentator):
         except CommentatorError as error:  # it holds names from the server, which may contain anything
             raise CommentatorError(self._shown(str(error))) from None
         self.say_loading("first words", 0.5)
-        if self._thoughts is _Thoughts.UNKNOWN:
+        self.speech.know_model(self._model)
+        if self._thoughts is _Thoughts.UNKNOWN or (self._spoken and self.speech.speaks is None):
             for _ in self._try_out():
                 pass
+        if self.speech.mode == "on" and self._spoken and self.speech.speaks is False:
+            raise CommentatorError(f"{self._base} does not speak: set api_speech to auto or off")
         if self._speak_when in RULES:
             self._try_judging()
 
     def _try_out(self) -> Iterator[CommentChunk]:
-        """Ask for a short answer to a grey picture, and learn from it what the server refuses and how the model thinks.
+        """Ask for a short answer to a grey picture: what the server refuses, how the model thinks, whether it speaks.
 
         Yield empty chunks while it comes. It takes 10 s at most; a failure is no fault yet, since it may pass.
         """
-        body = build_body(
-            self._model, CommentRequest([_grey()], "Say hello.", _TRIAL_TOKENS), self._temperature
-        )
-        answer, until_s = self._new_answer(), time.monotonic() + min(_WARM_UP_S, self._timeout_s)
-        try:
-            for _ in self._ask_adapted(body, answer):
-                yield CommentChunk("")
-                if answer.reasoning or answer.thought.thought or time.monotonic() > until_s:
-                    break
-        except OpenAIServerError as error:
-            logger.info("the first words did not come: %s", self._shown(str(error)))
-            return
+        request = CommentRequest([_grey()], "Say hello.", _TRIAL_TOKENS)
+        body = build_body(self._model, request, self._temperature)
+        until_s = time.monotonic() + min(_WARM_UP_S, self._timeout_s)
+        while True:
+            answer, refusal, ended = self._new_answer(self._spoken and self.speech.may_speak), "", True
+            try:
+                for _ in self._ask_adapted({**body, **self._speech_parameters(answer)}, answer):
+                    yield CommentChunk("")
+                    if answer.reasoning or answer.thought.thought or time.monotonic() > until_s:
+                        ended = False
+                        break
+            except OpenAIServerError as error:
+                refusal = self._shown(str(error))
+                if not answer.speech_refused:
+                    logger.info("the first words did not come: %s", refusal)
+                    return
+            if not self._ask_speech_otherwise(answer, refusal, ended):
+                break
+        self._learn_speech(answer, ended, answer.counted > 0)
         self._learn(answer)
         self._rambles = answer.finish_reason == "length"
+
+    def _ask_speech_otherwise(self, answer: Answer, refusal: str, ended: bool) -> bool:
+        """Return whether the server is to be asked in another way, after an answer without speech or a `refusal`."""
+        silent = ended and answer.spoken is not None and answer.spoken.silent
+        if answer.spoken is None or not (refusal or silent):
+            return False
+        if self.speech.ask_otherwise(refusal):
+            return True
+        if refusal:
+            logger.info("%s is asked for words alone: %s", self.name, refusal)
+            self.speech.refused()
+        return bool(refusal)
+
+    def _speech_parameters(self, answer: Answer) -> dict[str, Any]:
+        """Return what a request adds for an answer with sound."""
+        return {} if answer.spoken is None else self.speech.parameters()
+
+    def _learn_speech(self, answer: Answer, ended: bool, words: bool) -> None:
+        """Note whether the server speaks; `ended`: all of the answer came; `words`: it has some to speak."""
+        if answer.spoken is not None and (ended or answer.spoken.sounded):
+            self.speech.learn(answer.spoken, words, self.name)
 
     def _learn(self, answer: Answer) -> None:
         """Note how the model marks its thoughts, once an answer has told."""
@@ -216,8 +255,10 @@ class OpenAICommentator(Commentator):
             if answer.reasoning or answer.thought.thought or (ended and answer.counted):
                 self._thoughts = _Thoughts.MARKED
 
-    def _new_answer(self) -> Answer:
-        return Answer(ThoughtFilter(holds=self._thoughts is not _Thoughts.MARKED))
+    def _new_answer(self, speech: bool) -> Answer:
+        """Return an answer of which nothing has come yet; `speech`: it is asked for with sound."""
+        spoken = SpokenAnswer(self.speech) if speech else None
+        return Answer(ThoughtFilter(holds=self._thoughts is not _Thoughts.MARKED), spoken)
 
     def _try_judging(self) -> None:
         """Raise CommentatorError where the server gives no probabilities; other errors may pass."""
@@ -254,16 +295,22 @@ class OpenAICommentator(Commentator):
         # 2) Send the request, and repeat it while no word has come.
         tries = counted = 0
         while True:
-            answer = self._new_answer()
+            answer = self._new_answer(request.speech and self.speech.asks)
             try:
-                yield from self._ask_adapted(body, answer)
+                yield from self._ask_adapted({**body, **self._speech_parameters(answer)}, answer)
                 yield from self._finish(answer, request.max_new_tokens)
                 break
             except OpenAIServerError as error:
                 counted += answer.counted
                 if answer.sound_refused and has_sound(body):
                     body, wait_s = self._leave_out_sound(body, error), None
+                elif answer.speech_refused:
+                    logger.info("%s is asked for words alone: %s", self.name, self._shown(str(error)))
+                    self.speech.refused()
+                    wait_s = None
                 elif answer.words or not error.passing or tries >= self._retries:
+                    if not answer.thought.holds:  # what is held may be a thought
+                        yield from answer.waiting()
                     raise OpenAIServerError(self._shown(str(error))) from None
                 else:
                     wait_s = backoff_s(tries, error.wait_s, self._random_share())
@@ -289,7 +336,9 @@ class OpenAICommentator(Commentator):
         if cut and answer.thought.holds and self._thoughts is _Thoughts.UNKNOWN and not self._rambles:
             yield from self._try_out()
         if not (cut and answer.thought.holds and self._thoughts is _Thoughts.BARE):
-            yield answer.take_rest()
+            yield from answer.rest()
+        words = answer.spoken is not None and any(c.isalnum() for c in answer.spoken.text)
+        self._learn_speech(answer, True, words)
         self._learn(answer)
         if answer.counted and not answer.words and cut:
             raise OpenAIServerError(
@@ -365,7 +414,7 @@ class OpenAICommentator(Commentator):
             with client.stream("POST", f"{self._base}{_PAGE}", json=body) as response:
                 if response.status_code != 200:
                     raise self._refusal(response, answer, body.keys() - _NEEDED)
-                for data in self._events(response):
+                for data in self._events(response, answer):
                     if data == DONE:
                         answer.ended = True
                         break
@@ -379,10 +428,10 @@ class OpenAICommentator(Commentator):
                             f"{self._base}: no new words for {self._timeout_s:g} s (api_timeout_s)",
                             passing=True,
                         )
-                    yield answer.take(event, asked_s) if event else CommentChunk("")
+                    yield from answer.chunks(event, asked_s) if event else [CommentChunk("")]
         except httpx.HTTPError as error:
-            # After "finish_reason" no words can be lost, only the token counts.
-            if not answer.finish_reason:
+            # After "finish_reason" no words can be lost, only the token counts; of speech the sound can.
+            if not answer.finish_reason or (answer.spoken is not None and answer.spoken.sounded):
                 passing = may_pass(error)
                 raise OpenAIServerError(
                     f"{self._base}: {describe(error, self._timeout_s)}", passing
@@ -392,11 +441,12 @@ class OpenAICommentator(Commentator):
             raise OpenAIServerError(f"{self._base} broke off in mid-answer", passing=True)
         answer.end(asked_s)
 
-    def _events(self, response: Any) -> Iterator[str]:
+    def _events(self, response: Any, answer: Answer) -> Iterator[str]:
         """Yield the events of a stream; a whole answer as JSON, from a server that does not stream, is one."""
         kind = content_type(response)
+        longest_bytes = LONGEST_EVENT_BYTES if answer.spoken is None else LONGEST_SOUND_BYTES
         if kind == "application/json":
-            content = beginning(response.iter_bytes(), _LONGEST_ANSWER_BYTES)
+            content = beginning(response.iter_bytes(), longest_bytes)
             if is_whole_answer(content):
                 yield content.decode("utf-8-sig", "replace")
                 yield DONE
@@ -405,7 +455,7 @@ class OpenAICommentator(Commentator):
             raise OpenAIServerError(
                 f"{self._base} answered with {kind} and not with a stream: is api_base_url right?"
             )
-        yield from sse_events(response.iter_bytes())
+        yield from sse_events(response.iter_bytes(), longest_bytes)
 
     def _connected(self) -> Any:
         """Return the httpx client; the first call opens it. Raise CommentatorError for an unusable key or proxy."""
@@ -422,6 +472,7 @@ class OpenAICommentator(Commentator):
         content = beginning(response.iter_bytes(), _LONGEST_REFUSAL_BYTES)
         answer.refused_parameter = refused_parameter(status, content, sent)
         answer.sound_refused = refuses_sound(status, content)
+        answer.speech_refused = answer.spoken is not None and refuses_speech(status, content)
         said = f"the server answered {status}: {server_message(content)}"
         if status in (401, 403):
             said += f"; {self._key_fix()}"

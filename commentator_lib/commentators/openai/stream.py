@@ -15,7 +15,9 @@ from commentator_lib.commentators.openai.refusals import OpenAIServerError
 
 DONE = "[DONE]"
 # An event holds a few words; what grows beyond this is no stream of a chat.
-_LONGEST_EVENT_BYTES = 1_000_000
+LONGEST_EVENT_BYTES = 1_000_000
+# With sound it may hold all of a comment's, two minutes at most.
+LONGEST_SOUND_BYTES = 12_000_000
 
 
 def parse_sse_line(line: str) -> str | None:
@@ -23,12 +25,12 @@ def parse_sse_line(line: str) -> str | None:
     return line[5:].strip() if line.startswith("data:") else None
 
 
-def sse_events(packets: Iterable[bytes]) -> Iterator[str]:
+def sse_events(packets: Iterable[bytes], longest_bytes: int = LONGEST_EVENT_BYTES) -> Iterator[str]:
     """Yield the data of each event in a stream of bytes, however they are cut; "" for a packet that completes none.
 
     An event of several data lines comes in one piece. The last one needs no blank line behind it, but one
     that was cut short is left out. A byte order mark in front is skipped. Raise OpenAIServerError for an event of more
-    than a megabyte.
+    than `longest_bytes`.
     """
     held = b""
     data: list[str] = []
@@ -52,7 +54,7 @@ def sse_events(packets: Iterable[bytes]) -> Iterator[str]:
                 return
             if found:
                 data.append(found)
-        if len(held) + sum(map(len, data)) > _LONGEST_EVENT_BYTES:
+        if len(held) + sum(map(len, data)) > longest_bytes:
             raise OpenAIServerError("the server sent an event that does not end: is it a stream of a chat?")
         if not completed:
             yield ""

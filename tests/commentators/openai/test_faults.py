@@ -38,7 +38,7 @@ def test_each_retry_is_logged_with_its_wait_and_its_reason(caplog):
         commentator, _waits = asked(server, api_retries=2)
         assert text_of(commentator.comment(request())) == TEXT
         commentator.close()
-    lines = [record.getMessage() for record in caplog.records]
+    lines = [line for record in caplog.records if "asked again" in (line := record.getMessage())]
     assert len(lines) == 2 and all(record.levelname == "INFO" for record in caplog.records)
     assert lines[0].startswith("the server is asked again in 0.4 s, retry 1: the server answered 503")
     assert lines[1].startswith("the server is asked again in 0.8 s, retry 2: the server answered 503")
