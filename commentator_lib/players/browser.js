@@ -60,8 +60,8 @@ function makeView(engine, model, el, desk = null) {
   // 1) The picture and what lies over it.
   const canvas = element("canvas", { role: "img", "aria-label": "Picture", width: 640, height: 360 });
   const paint = canvas.getContext("2d", { alpha: false });
-  const caption = element("div", { class: "caption", "aria-hidden": "true" });
-  const spoken = element("div", { class: "for-screen-readers", "aria-live": "polite" });
+  const caption = element("div", { class: "caption", "aria-hidden": "true", dir: "auto" });
+  const spoken = element("div", { class: "for-screen-readers", "aria-live": "polite", dir: "auto" });
   const unlock = element("button", { class: "unlock", type: "button", onclick: engine.resume }, "Click for sound");
   const message = element("div", { class: "message", role: "status" });
   const keyList = element("div", { class: "keys", role: "dialog", "aria-label": "Keys", hidden: true });
@@ -106,7 +106,7 @@ function makeView(engine, model, el, desk = null) {
     spoken,
   );
   el.append(root);
-  let captioned = null, announced = "", captionOver = null, dismissed = "", drawnAt = -Infinity;
+  let captioned = null, captionedAt = 0, announced = "", captionOver = null, dismissed = "", drawnAt = -Infinity;
 
   function toggleFull() {
     if (document.fullscreenElement) document.exitFullscreen();
@@ -216,9 +216,11 @@ function makeView(engine, model, el, desk = null) {
     },
     caption(line) {
       if (!captioned || line.comment >= captioned.comment) {
+        if (!captioned || line.comment > captioned.comment) captionedAt = pageTime();
         captioned = line;
         captionOver = null;
-        caption.replaceChildren(...line.words.map(({ text }) => element("span", {}, `${text} `)));
+        caption.lang = spoken.lang = languageOf(line.text);
+        caption.replaceChildren(...line.words.map(({ text }) => element("span", {}, text)));
         view.words();
         // Screen readers get each sentence once, when it begins.
         const fresh = line.text.startsWith(announced) ? line.text.slice(announced.length) : line.text;
@@ -237,10 +239,14 @@ function makeView(engine, model, el, desk = null) {
       endCaption();
       if (!captioned || !captioned.words) return;
       const at = sound.position(captioned.comment);
+      let reached = 0, letters = 0; // the word that is heard; without sound the one that is read by now
       captioned.words.forEach((word, k) => {
-        const span = caption.children[k];
-        if (span) span.classList.toggle("unheard", at !== null && at + 0.1 < word.at);
+        const unheard = at !== null && at + 0.1 < word.at;
+        caption.children[k]?.classList.toggle("unheard", unheard);
+        if (at === null ? letters < READ_PER_S * (pageTime() - captionedAt) : !unheard) reached = k;
+        letters += word.text.length;
       });
+      showLineOf(caption, caption.children[reached]);
     },
     line({ comment, text, at_s }) {
       let line = lines.querySelector(`[data-comment="${comment}"]`);

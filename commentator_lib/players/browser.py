@@ -65,7 +65,18 @@ _SWITCH_INTERVAL_S = 0.001
 # anywidget loads one module; its parts stand in files of their own, each of which uses those before it.
 VIEW_SCRIPTS = tuple(
     _FOLDER / f"{name}.js"
-    for name in ("elements", "events", "programme", "sound", "picture", "engine", "chart", "tiles", "browser")
+    for name in (
+        "elements",
+        "events",
+        "programme",
+        "sound",
+        "picture",
+        "captions",
+        "engine",
+        "chart",
+        "tiles",
+        "browser",
+    )
 )
 VIEW_STYLES = _FOLDER / "browser.css"
 

@@ -144,9 +144,9 @@ function makeEngine(model) {
     programme: (m, buffers) => sound.takeProgramme(m, int16(buffers[0])),
     caption(m) {
       const before = state.transcript.get(m.comment);
-      const words = m.text.split(" ");
-      const old = before && before.words ? before.words : [];
-      state.transcript.set(m.comment, { ...m, words: timed(m.comment, words, old) });
+      const grows = before?.words && m.text.startsWith(before.text);
+      const fresh = wordsOf(grows ? m.text.slice(before.text.length) : m.text);
+      state.transcript.set(m.comment, { ...m, words: timed(m.comment, fresh, grows ? before.words : []) });
       notify("caption", state.transcript.get(m.comment));
     },
     cut: (m) => sound.cut(m.comment, m.at),
@@ -167,16 +167,15 @@ function makeEngine(model) {
   };
 
   // Spread new words over the piece of sound that they belong to, in proportion to their length.
-  function timed(comment, words, old) {
-    const fresh = words.slice(old.length);
+  function timed(comment, fresh, old) {
     const piece = sound.piece(comment);
-    const all = fresh.reduce((n, w) => n + w.length + 1, 0);
+    const all = fresh.reduce((n, w) => n + w.length, 0);
     let before = 0;
     return [
       ...old,
       ...fresh.map((text) => {
         const at = piece ? piece.from + ((piece.to - piece.from) * before) / all : 0;
-        before += text.length + 1;
+        before += text.length;
         return { text, at };
       }),
     ];

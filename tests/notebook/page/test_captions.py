@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.notebook.page.conftest import talking, until
+from tests.runs.scripts import SENTENCES
 
 # Shows one caption over one second of sound, and then does what `{then}` says. `told` has the time of each step, in
 # Unix seconds.
@@ -71,3 +72,52 @@ def test_caption_goes_in_time(lab, browser, seconds, then, earliest_s, latest_s)
         assert earliest_s <= went - page.told()["sound_ends"] <= latest_s
         assert came <= page.told()["sound_ends"]
         assert page.locator(".live-player .lines").inner_text().endswith("A goal, what a goal.")
+
+
+# Keeps of each text that was seen in the caption: the most lines, the language, the direction, how far it turned.
+_WATCH_LINES = """
+window.seenCaptions = {};
+setInterval(() => {
+    const box = document.querySelector(".live-player .caption");
+    if (!box || !box.textContent) return;
+    const height = parseFloat(getComputedStyle(box).lineHeight), whole = box.parentElement.getBoundingClientRect();
+    const before = seenCaptions[box.textContent] ?? { lines: 0, turned: 0, inside: true };
+    const { top, bottom, left, right } = box.getBoundingClientRect();
+    seenCaptions[box.textContent] = {
+        lines: Math.max(before.lines, box.clientHeight / height),
+        turned: Math.max(before.turned, box.scrollTop / height),
+        inside: before.inside && top >= whole.top && bottom <= whole.bottom
+            && left >= whole.left && right <= whole.right,
+        lang: box.lang,
+        direction: getComputedStyle(box).direction,
+        words: box.children.length,
+    };
+}, 20);
+"""
+_CHINESE = SENTENCES["Chinese"]
+_LONG = " ".join([SENTENCES["English"]] * 3)
+_SCRIPTS = f"""
+    for text, final in (({_CHINESE[:7]!r}, False), ({_CHINESE!r}, True)):
+        player.caption(2, text, final)
+        await asyncio.sleep(2.0)
+    await asyncio.sleep(4.0)
+    player.caption(3, {SENTENCES["Hebrew"]!r}, True)
+    await asyncio.sleep(4.0)
+    player.caption(4, {_LONG!r}, True)
+    await asyncio.sleep(14.0)"""
+
+
+def test_two_lines_of_any_script_and_the_later_ones_in_their_turn(lab, browser):
+    cell = _CELL.format(seconds=1.0, then=_SCRIPTS)
+    with talking(lab, browser, [cell], init=_WATCH_LINES) as page:
+        seen = lambda: page.evaluate("seenCaptions")  # noqa: E731
+        until(
+            lambda: seen().get(_LONG, {"turned": 0})["turned"] > 3,
+            "the long caption has turned to its last lines",
+        )
+        found = seen()
+    chinese, hebrew = found[_CHINESE], found[SENTENCES["Hebrew"]]
+    assert _CHINESE[:7] in found  # what grew was not shown twice
+    assert all(one["lines"] < 2.1 and one["inside"] for one in found.values())
+    assert (chinese["lang"], chinese["direction"]) == ("zh", "ltr") and chinese["words"] > 10
+    assert (hebrew["lang"], hebrew["direction"]) == ("he", "rtl")
