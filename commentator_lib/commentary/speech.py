@@ -43,6 +43,8 @@ from commentator_lib.voices.base import Voice
 from commentator_lib.voices.languages import names_of, unreadable
 
 HOLD_BACK_CHARACTERS = 5
+_FLAG_TAGS = map(chr, range(0xE0020, 0xE0080))
+_KEPT = frozenset(("\n", "\u200c", "\u200d", "\u200e", "\u200f", "\u061c", *_FLAG_TAGS))
 UNSPOKEN = "shown, not spoken"  # how the reason begins of a comment that the voice cannot read
 # Limits of one comment: ten thousand words would be spoken for an hour, and a comment without an end for ever.
 MAX_COMMENT_CHARACTERS = 1200
@@ -85,8 +87,11 @@ class SpeechPiece:
 
 
 def clean(text: str) -> str:
-    """Return the text as it may be shown: control and formatting characters become spaces, line ends stay."""
-    return "".join(c if c == "\n" or unicodedata.category(c)[0] != "C" else " " for c in text)
+    """Return the text as it may be shown: control and formatting characters become spaces, line ends stay.
+
+    So do joiners, which Persian, Indian scripts and emoji are written with, and the direction marks of one character.
+    """
+    return "".join(c if c in _KEPT or unicodedata.category(c)[0] != "C" else " " for c in text)
 
 
 def is_nothing(text: str) -> bool:

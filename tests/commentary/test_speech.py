@@ -164,6 +164,9 @@ def test_endless_commentator_is_ended(chunk):
 
 def test_control_characters_become_spaces_and_scripts_stay():
     assert clean("a\x00b\x1b[31mc\u202ed\nе日本") == "a b [31mc d\nе日本"
+    assert clean("half \ud83d") == "half  "
+    england, family, persian = "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "👨‍👩‍👧", "می‌رود"
+    assert clean(f"{england} {family} {persian}") == f"{england} {family} {persian}"
     found = pieces(Says("\x07Машина едет.\x00"), speech=False)
     assert text_of(found) == "Машина едет."
 
