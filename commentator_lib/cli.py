@@ -4,7 +4,8 @@ It turns arguments into settings, and errors into one line. `terminal` prints ta
 
 Exit codes: 0 done; 1 a fault during the run (a full disk, a live source that was lost and given up), or `check` found
 that something needed is missing; 2 bad input; 3 all comments of the run failed; 130 Ctrl-C or SIGTERM, after everything
-that was finished has been written.
+that was finished has been written. A reader of stdout that goes away, as `head` does, changes neither the run nor its
+exit code.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from commentator_lib.settings import (
 )
 from commentator_lib.sources.base import SourceError
 from commentator_lib.sources.open import open_source
+from commentator_lib.standard_streams import output_problem
 from commentator_lib.terminal import (
     CommentPrinter,
     complain,
@@ -100,9 +102,12 @@ def main() -> None:
 def _exit_with(code: int) -> NoReturn:
     """End the process. After a Ctrl-C, end it without any clean-up: everything is written by then, and a library that
     was interrupted while loading may abort in its destructors, which would turn the exit code into -6."""
+    sys.stdout.flush()
+    if (problem := output_problem()) and code == 0:
+        complain(f"stdout cannot be written: {problem}")
+        code = 1
+    sys.stderr.flush()
     if code == _INTERRUPTED:
-        sys.stdout.flush()
-        sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
 
@@ -213,8 +218,10 @@ def run(
         loop=loop,
         run_dir=folder,
         on_caption=printer.print_caption,
+        on_drawn=printer.note_picture,
     )
     printer.name = session.log.header["commentator"]
+    printer.start_s = 0.0 if session.source.info.live else start
     # 3) Run it. Until it has started, an interrupt may end the process at once: nothing has been said or shown.
     try:
         interrupted = run_with_progress(session, on_start=_raise_on_ctrl_c)
