@@ -400,25 +400,39 @@ def check(
     file: _SettingsFile = None,
     preset: _Preset = None,
     assignments: _Set = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="Check only this checkpoint, in seconds: a folder, or a hub id that is cached.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
     verbose: _Verbose = 0,
     log_file: _LogFile = None,
 ) -> None:
     """Check what this machine can run: packages, GPU, checkpoint, voices, servers.
 
-    Each fault is shown with its fix. Exit code 1 if the commentator cannot run.
+    Each fault is shown with its fix. Exit code 1 if the commentator, or the checkpoint of --model, cannot run.
     """
     show_log(verbose, log_file)
     from commentator_lib.checks.run_checks import can_run, run_checks
 
     current = _gather_settings(file, preset, assignments)
-    lines = run_checks(current)
+    if model is not None:
+        from commentator_lib.checks.model import check_model, would_run
+
+        lines = check_model(model, current)
+        runs = would_run(lines)
+    else:
+        lines = run_checks(current)
+        runs = can_run(lines)
     if as_json:
         rows = [{**asdict(line), "mend": line.fix} for line in lines]  # "mend": the name of version 0.1
-        print(json.dumps({"can_run": can_run(lines), "lines": rows}, indent=1))
+        print(json.dumps({"can_run": runs, "lines": rows}, indent=1))
     else:
         print_checks(lines)
-    if not can_run(lines):
+    if not runs:
         raise typer.Exit(1)
 
 
