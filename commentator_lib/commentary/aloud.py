@@ -85,9 +85,9 @@ _UNITS = {
     "°": ("degree", "degrees"),
     "%": ("per cent", "per cent"),
 }
+_UNIT_NAMES = "|".join(sorted(map(re.escape, _UNITS), key=len, reverse=True))
 _UNIT = re.compile(
-    rf"(?<![\w.,])(\d+(?:,\d{3})*(?:\.\d+)?)([ \u00a0-]?)({'|'.join(sorted(map(re.escape, _UNITS), key=len, reverse=True))})"
-    r"(?![\w/])(\.(?=\s+[a-z0-9,;]))?"
+    rf"(?<![\w.,])(\d+(?:,\d{{3}})*(?:\.\d+)?)([ \u00a0-]?)({_UNIT_NAMES})(?![\w/])(\.(?=\s+[a-z0-9,;]))?"
 )
 _ABBREVIATIONS = (
     (re.compile(r"\be\.\s?g\.,?", re.IGNORECASE), "for example"),
@@ -110,9 +110,9 @@ def read_aloud(text: str, language: str = "en") -> str:
     """Return a sentence as a voice of this language is to read it; "" where nothing of it can be read.
 
     >>> read_aloud("FCB lead 2–1 at 67:12 ⚽")
-    'F C B lead 2 to 1 at 67 minutes 12'
+    'F C B lead 2 to 1 at 67 minutes 12.'
     >>> read_aloud("Bayern führt 2:1 in der 67. Minute", "de")
-    'Bayern führt 2 zu 1 in der 67. Minute'
+    'Bayern führt 2 zu 1 in der 67. Minute.'
     """
     code = base_code(language) or "en"
     shouted = _is_shouted(text)
@@ -137,7 +137,12 @@ def read_aloud(text: str, language: str = "en") -> str:
     text = re.sub(r"[*_`#~^\\{}<>|=@]+", " ", text)
     text = re.sub(r"\s*[·•→⇒➜]+\s*", ", ", text)
     text = " ".join(text.split())
-    return re.sub(r" +([.,;:!?])", r"\1", text) if any(c.isalnum() for c in text) else ""
+    if not any(c.isalnum() for c in text):
+        return ""
+    text = re.sub(r" +([.,;:!?])", r"\1", text)
+    return (
+        f"{text}." if text[-1].isalnum() and text[-1].isascii() else text
+    )  # voices end a sentence by its full stop
 
 
 def without_emoji(text: str) -> str:

@@ -55,6 +55,19 @@ def read_config(model: Path) -> tuple[int, str]:
         raise VoiceError(f"voice=piper: {model}.json is no description of a Piper voice") from None
 
 
+def _load_engine(model: Path) -> Any:
+    """Return the engine with a model file, on one thread: with more it waits for cores that capture and display use."""
+    import onnxruntime
+    from piper import PiperConfig
+    from piper import PiperVoice as Engine
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    config = json.loads(Path(f"{model}.json").read_text(encoding="utf-8"))
+    return Engine(session=session, config=PiperConfig.from_dict(config))
+
+
 class PiperVoice(Voice):
     """The voice of a model file, "" for the packaged one. The engine draws noise: a text never sounds the same twice.
 
@@ -89,11 +102,10 @@ class PiperVoice(Voice):
     def speak(self, text: str) -> Iterator[AudioChunk]:
         if not any(c.isalnum() for c in text):
             return
-        from piper import PiperVoice as Engine
         from piper import SynthesisConfig
 
         if self._engine is None:
-            self._engine = Engine.load(self._model)
+            self._engine = _load_engine(self._model)
         faster, gain_db = excitement(self._importance)
         scale = self._engine.config.length_scale / (self._speed * faster)
         first = True

@@ -275,7 +275,7 @@ def test_captions_are_without_marks_and_speech_is_written_out(sizes):
     voice = ToneVoice()
     found = pieces(Says(cut(MARKED, *sizes)), voice)
     assert text_of(found) == "Goal! The striker scores 2–1 ⚽🔥. Player: No. 9 Replay of the goal"
-    assert voice.spoken == ["Goal!", "The striker scores 2 to 1.", "Player: number 9", "Replay of the goal"]
+    assert voice.spoken == ["Goal!", "The striker scores 2 to 1.", "Player: number 9.", "Replay of the goal."]
 
 
 @pytest.mark.parametrize("sizes", [(1,), (3, 2), (1000,)])
