@@ -12,7 +12,7 @@ import math
 from typing import Any
 
 from commentator_lib.commentators.base import CommentRequest
-from commentator_lib.commentators.openai.messages import build_messages
+from commentator_lib.commentators.openai.messages import NO_THINKING, build_messages
 from commentator_lib.commentators.openai.refusals import OpenAIServerError
 from commentator_lib.profiles import NOTHING_TO_SAY
 
@@ -36,6 +36,7 @@ def judging_body(model: str, request: CommentRequest) -> dict[str, Any]:
         "temperature": 1.0,
         "logprobs": True,
         "top_logprobs": _TOP,
+        **NO_THINKING,
     }
 
 

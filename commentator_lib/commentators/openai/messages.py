@@ -9,8 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from commentator_lib.commentators.base import CommentRequest
+from commentator_lib.commentators.plain_text import without_likely_marks
 from commentator_lib.jpeg import encode_jpeg
 from commentator_lib.media import AudioChunk, Frame, to_int16
+
+# No thoughts: a live comment has no time for them. Servers that know no templates refuse this, and are sent none then.
+NO_THINKING = {"chat_template_kwargs": {"enable_thinking": False}}
 
 _LONGER_SIDE_PX = 768
 _JPEG_QUALITY = 85
@@ -58,9 +62,13 @@ def sound_parts(sound: AudioChunk | None) -> list[dict[str, Any]]:
 def build_messages(
     frames: Sequence[Frame], prompt: str, sound: AudioChunk | None = None
 ) -> list[dict[str, Any]]:
-    """Return one user message: the frames in their order, what was heard with them, and the prompt after them."""
+    """Return one user message: the frames in their order, what was heard with them, and the prompt after them.
+
+    What looks like a control token in the prompt is taken apart: some servers make a token of it.
+    """
     images = [{"type": "image_url", "image_url": {"url": data_url(frame)}} for frame in frames]
-    return [{"role": "user", "content": [*images, *sound_parts(sound), {"type": "text", "text": prompt}]}]
+    words = {"type": "text", "text": without_likely_marks(prompt)}
+    return [{"role": "user", "content": [*images, *sound_parts(sound), words]}]
 
 
 def has_sound(body: dict[str, Any]) -> bool:
@@ -88,6 +96,7 @@ def build_body(
         "max_tokens": request.max_new_tokens,
         "temperature": temperature,
         "stream": True,
+        **NO_THINKING,
     }
 
 

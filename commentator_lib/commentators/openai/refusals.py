@@ -17,6 +17,8 @@ PASSING = {429, 500, 502, 503, 504}
 _TOO_MUCH = re.compile(
     r"too (?:large|high|big|small|low|long|many)|exceed|maximum|at most|context length", re.I
 )
+# Under which other words a server may refuse a parameter: vLLM with Mistral's tokenizers has no chat template at all.
+_ALSO_CALLED = {"chat_template_kwargs": re.compile(r"chat[_ ]template|enable_thinking", re.I)}
 # What the refusals of servers and models that take no sound have in their words.
 _NO_SOUND = re.compile(rb"audio|content[ _-]?(type|part)|unsupported|not supported", re.IGNORECASE)
 
@@ -61,6 +63,8 @@ def refused_parameter(status: int, content: bytes, sent: Iterable[str]) -> str:
     if named:
         return named[0]
     found = [(at.start(), name) for name in names if (at := re.search(rf"\b{re.escape(name)}\b", said))]
+    if not found:
+        found = [(0, name) for name in names if name in _ALSO_CALLED and _ALSO_CALLED[name].search(said)]
     return min(found)[1] if found else ""
 
 
