@@ -30,7 +30,7 @@ from commentator_lib.commentary.language import spoken_language
 from commentator_lib.commentary.questions import NOTHING_SAID, Question, Questions, cannot_answer
 from commentator_lib.commentary.record_keeper import RecordKeeper
 from commentator_lib.commentary.repeats import RecentComments
-from commentator_lib.commentary.speech import UNSPOKEN, speak_comment, whole_sentences
+from commentator_lib.commentary.speech import UNSPOKEN, heard_sentences, speak_comment, whole_sentences
 from commentator_lib.commentary.turns import Turns
 from commentator_lib.commentators.base import NOTHING_TO_SAY, Commentator, CommentRequest
 from commentator_lib.errors import named_first_line
@@ -392,7 +392,7 @@ class CommentaryLoop:
 
     def _heard(self, comment: Comment) -> None:
         """Note that a comment is over: its events are told if some of it was heard, else they wait again."""
-        self._recent.said(comment.id, whole_sentences(comment.record.heard_text))
+        self._recent.said(comment.id, heard_sentences(comment.record.text, comment.record.heard_text))
         if comment.record.heard_text and comment.state is not State.DROPPED:
             self._log.told([n.number for n in comment.noticed], comment.id)
         else:

@@ -138,6 +138,16 @@ def whole_sentences(text: str) -> list[str]:
     return [*sentences, rest.strip()] if rest.strip() else sentences
 
 
+def heard_sentences(text: str, heard_text: str) -> list[str]:
+    """Return the sentences of a comment that were heard; of one that was cut the words until there."""
+    left, heard = len(heard_text.split()), []
+    for sentence in whole_sentences(text):
+        words = sentence.split()[:left]
+        left -= len(words)
+        heard.append(" ".join(words))
+    return heard
+
+
 def speak_comment(
     commentator: Commentator,
     voice: Voice | None,
@@ -328,7 +338,7 @@ class _GrowingComment:
             self._repeated = self._repeated or sentence
             return
         self._said = True
-        shown = sentence if sentence.endswith(("。", "！", "？", "」", "』")) else sentence + " "
+        shown = sentence + _gap_after(sentence)
         languages = self._voice.languages if self._voice is not None else ()
         aloud = read_aloud(sentence, languages[0] if languages else "en")
         script = unreadable(aloud, languages)
@@ -368,7 +378,7 @@ class _GrowingComment:
         The voice does not tell which words a piece says: they are dealt out at the pace that it has shown so far. The
         first piece goes out at once; each other one waits for the next, so that the last has all words that are left.
         """
-        words = re.findall(r"\S+\s*", shown)
+        words: list[str] = re.findall(r"\S+\s*", shown)
         dealt, sound_s = 0, 0.0
         waiting: np.ndarray | None = None
 
@@ -392,6 +402,14 @@ class _GrowingComment:
         yield deal(np.zeros(0, np.int16) if waiting is None else waiting, last=True)
         if sound_s > 0.5 and not self._problem:
             self._letters_per_s = len(shown) / sound_s
+
+
+def _gap_after(sentence: str) -> str:
+    """Return what parts a sentence from the next: a line's end where it has no mark of its own, like a list's item."""
+    end = sentence.rstrip("\"'”’»)]」』）")[-1:]
+    if end in tuple("。！？"):
+        return ""
+    return " " if end in tuple(".!?…") else "\n"
 
 
 def _has_words(sentence: str) -> bool:

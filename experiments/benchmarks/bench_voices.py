@@ -47,6 +47,7 @@ _PARTS = ("words", "speed", "cuts")
 _VOICES = ("hibari", "piper", "espeak-ng")
 _PAD_S = 0.2  # silence around a sentence, which the recogniser wants
 _WITHIN_S = 0.08
+_FADE = PLAYBACK_RATE_HZ // 20  # what is cut is faded out, by less than 0.05 s
 # Spellings of the same sound.
 _SPELT = {"metres": "meters", "kilometres": "kilometers", "harbour": "harbor", "grey": "gray"}
 
@@ -88,8 +89,8 @@ def words_of(text: str) -> list[str]:
     >>> words_of("It's per cent, 25 Metres")
     ["it's", 'percent', '25', 'meters']
     """
-    found = re.findall(r"[a-z0-9']+", text.lower().replace("per cent", "percent"))
-    return [_SPELT.get(word, word) for word in found]
+    found: list[str] = re.findall(r"[a-z0-9']+", text.lower().replace("per cent", "percent"))
+    return [_SPELT.get(word, word) for word in found if word]
 
 
 def word_errors(meant: Sequence[str], heard: Sequence[str]) -> int:
@@ -239,7 +240,8 @@ def measure_cuts(voice: Voice, comments: int, seed: int) -> dict[str, Any]:
             np.concatenate(player.sent[cycle]),
             np.concatenate(player.played.get(cycle, [np.zeros(0, np.int16)])),
         )
-        lost_beginnings += not np.array_equal(played, sent[: len(played)]) or not len(played)
+        before_fade = max(0, len(played) - _FADE)
+        lost_beginnings += not before_fade or not np.array_equal(played[:before_fade], sent[:before_fade])
         if row["outcome"] == "spoken":
             lost_ends += len(played) != len(sent)
             continue

@@ -9,6 +9,7 @@ from commentator_lib.commentary.speech import (
     MAX_COMMENT_CHARACTERS,
     MAX_COMMENT_SOUND_S,
     clean,
+    heard_sentences,
     is_nothing,
     speak_comment,
     split_sentences,
@@ -274,7 +275,10 @@ MARKED = (
 def test_captions_are_without_marks_and_speech_is_written_out(sizes):
     voice = ToneVoice()
     found = pieces(Says(cut(MARKED, *sizes)), voice)
-    assert text_of(found) == "Goal! The striker scores 2–1 ⚽🔥. Player: No. 9 Replay of the goal"
+    assert (
+        " ".join(text_of(found).split())
+        == "Goal! The striker scores 2–1 ⚽🔥. Player: No. 9 Replay of the goal"
+    )
     assert voice.spoken == ["Goal!", "The striker scores 2 to 1.", "Player: number 9.", "Replay of the goal."]
 
 
@@ -295,7 +299,7 @@ def test_a_comment_of_marks_or_dots_is_nothing():
 def test_an_emoji_is_shown_and_not_spoken():
     voice = ToneVoice()
     found = pieces(Says("⚽🔥\nWhat a goal it is."), voice)
-    assert text_of(found) == "⚽🔥 What a goal it is." and voice.spoken == ["What a goal it is."]
+    assert text_of(found) == "⚽🔥\nWhat a goal it is." and voice.spoken == ["What a goal it is."]
 
 
 # --- what was said before
@@ -400,3 +404,14 @@ def test_a_streaming_voice_may_be_stopped_and_may_fail():
     found = pieces(Says("One two three four five six."), StreamingVoice(fails_at=2))
     assert text_of(found) == "One two three four five six." and "gone" in found[-1].problem
     assert seconds_of(found) == pytest.approx(0.5, abs=0.03)
+
+
+def test_what_was_heard_of_a_comment_keeps_its_sentences():
+    text = "Player: No. 9\nReplay of it. And on it goes"
+    assert heard_sentences(text, " ".join(text.split())) == [
+        "Player: No. 9",
+        "Replay of it.",
+        "And on it goes",
+    ]
+    assert heard_sentences(text, "Player: No. 9 Replay") == ["Player: No. 9", "Replay", ""]
+    assert heard_sentences("", "") == []
