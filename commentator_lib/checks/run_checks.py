@@ -33,8 +33,10 @@ from commentator_lib.checks.packages import (
     read_versions,
 )
 from commentator_lib.checks.parts import ocr_line, try_baseline, try_ffmpeg, try_line, try_voice
-from commentator_lib.checks.server import ask_server, server_line
+from commentator_lib.checks.server import ask_server, server_line, speech_lines
+from commentator_lib.commentators.base import CommentatorError
 from commentator_lib.commentators.minicpmo.memory_budget import can_shrink, kernel_tools
+from commentator_lib.commentators.realtime.protocol import http_base
 from commentator_lib.settings import Settings
 
 # What the baseline commentator and its voice need.
@@ -52,6 +54,14 @@ def run_checks(settings: Settings) -> list[CheckLine]:
     gpu = read_gpu()
     shrink = gpu.usable and can_shrink(gpu.capability)
     checkpoint, where = read_checkpoint(settings)
+    of_server = settings.commentator in ("openai", "realtime")
+    server = server_line(
+        _server_address(settings),
+        "httpx" in installed,
+        of_server,
+        bool(os.environ.get("OPENAI_API_KEY")),
+        ask_server,
+    )
     return [
         python_line(sys.version_info[:3], platform.platform()),
         packages_line(requirements, installed),
@@ -67,18 +77,21 @@ def run_checks(settings: Settings) -> list[CheckLine]:
         gpu_memory_line(gpu, checkpoint, settings.speech, minicpmo and needs_gpu(settings), shrink),
         where,
         *voice_lines(settings, checkpoint),
-        server_line(
-            settings.api_base_url,
-            "httpx" in installed,
-            settings.commentator == "openai",
-            bool(os.environ.get("OPENAI_API_KEY")),
-            ask_server,
-        ),
+        server,
+        *speech_lines(settings, server.ok is True),
         *state_lines(commentator_states(settings), settings.commentator),
         *names_lines(),
         jupyter_line(installed.get("jupyterlab")),
         browser_line(find_browser()),
     ]
+
+
+def _server_address(settings: Settings) -> str:
+    """Return the http(s) address of the server; one that cannot be made out is returned as it is, and fails there."""
+    try:
+        return http_base(settings.api_base_url)
+    except (CommentatorError, ValueError):
+        return settings.api_base_url
 
 
 def can_run(lines: Iterable[CheckLine]) -> bool:

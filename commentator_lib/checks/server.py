@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from commentator_lib.checks.line import DISTRIBUTION, CheckLine, state
+from commentator_lib.commentators.base import CommentatorError
 from commentator_lib.commentators.openai.models import model_names
 from commentator_lib.redact import redact_url
+from commentator_lib.settings import Settings
 
 _SERVER_TIMEOUT_S = 1.0
+_SPEECH_TIMEOUT_S = 10.0
 
 
 def ask_models(base_url: str) -> tuple[int | None, list[str] | None, str]:
@@ -56,3 +59,32 @@ def server_line(
         found = f"{shown} answers with HTTP status {status} and no list of models"
         return CheckLine(state(False, needed), what, found, "set api_base_url; it usually ends in /v1")
     return CheckLine(True, what, f"{shown} has {words}")
+
+
+def ask_speech(settings: Settings) -> str:
+    """Return whether the server speaks, in a few words, after the short answer that every run asks it for.
+
+    Take 10 s at most. Raise CommentatorError where a run could not begin with this server.
+    """
+    from commentator_lib.commentators.openai.commentator import OpenAICommentator
+
+    timeout_s = min(_SPEECH_TIMEOUT_S, settings.api_timeout_s)
+    commentator = OpenAICommentator(settings.changed(api_timeout_s=timeout_s))
+    try:
+        commentator.warm_up()
+        return commentator.speech.in_words()
+    finally:
+        commentator.close()
+
+
+def speech_lines(
+    settings: Settings, answers: bool, ask: Callable[[Settings], str] = ask_speech
+) -> list[CheckLine]:
+    """Check the speech of the server by `ask`, where it `answers` and a run would hear it: one line, or none."""
+    if not answers or settings.commentator != "openai" or not settings.speech or settings.api_speech == "off":
+        return []
+    what = "server's speech"
+    try:
+        return [CheckLine(True, what, f"speaks: {ask(settings)}")]
+    except CommentatorError as error:
+        return [CheckLine(False, what, str(error), "set api_base_url, model_path and OPENAI_API_KEY")]
