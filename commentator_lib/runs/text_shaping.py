@@ -22,7 +22,8 @@ from commentator_lib.runs.line_breaks import han_language, is_right_to_left
 
 _STEPS = 64  # of a pixel: HarfBuzz draws in whole units
 # Controls of direction would count as characters; what they are for is settled by each line's own letters.
-_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+_DIRECTIONS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,8 @@ def shaped(line: str, right_to_left: bool | None = None) -> ShapedLine:
     hb = harfbuzz()
     if right_to_left is None:
         right_to_left = is_right_to_left(line)
-    characters = _characters(_UNSEEN.sub(" ", unicodedata.normalize("NFC", line)), right_to_left)
+    visible = _CONTROLS.sub(" ", _DIRECTIONS.sub("", unicodedata.normalize("NFC", line)))
+    characters = _characters(visible, right_to_left)
     runs = [list(run) for _, run in groupby(characters, key=lambda c: (c.level, c.face, c.script))]
     glyphs: list[Glyph] = []
     x = 0
