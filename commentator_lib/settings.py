@@ -201,7 +201,7 @@ class Settings(BaseSettings):
     api_base_url: str = _model("http://127.0.0.1:8000/v1", "OPENAI_BASE_URL", live=False)
     """address of the OpenAI-compatible server; its key comes from OPENAI_API_KEY"""
     api_timeout_s: float = _model(20.0, "API_TIMEOUT", "s", live=False, gt=0, le=600)
-    """longest silence of that server before the request is repeated"""
+    """longest time without new words from that server"""
     api_speech: Literal["auto", "on", "off"] = _model("auto", "API_SPEECH", live=False)
     """speech of that server: auto asks once whether it speaks, off leaves it to the voice, on insists"""
     api_retries: int = _model(2, "API_RETRIES", "times", live=False, ge=0, le=10)
