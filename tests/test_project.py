@@ -43,6 +43,7 @@ def test_extras_are_all_there():
         "minicpmo",
         "vlm",
         "openai",
+        "fonts",
         "listen",
         "piper",
         "cluster",

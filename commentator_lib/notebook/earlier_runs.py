@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from commentator_lib.runs.captions import write_vtt
+from commentator_lib.runs.captions import write_captions
 from commentator_lib.runs.export_video import write_mp4
 from commentator_lib.runs.reader import load_run
 from commentator_lib.runs.record import RunLogError
@@ -83,8 +84,13 @@ def make_moment(folder: Path, path: Path, from_s: float, to_s: float) -> Path:
 
 
 def make_captions(folder: Path, path: Path) -> Path:
-    """Write the captions of a run as WebVTT."""
-    write_vtt(load_run(folder), path)
+    """Write the captions of a run as a ZIP archive: WebVTT, SubRip and TTML."""
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        for file in write_captions(load_run(folder), Path(scratch)):
+            archive.write(file, f"{folder.name}/{file.name}")
     return path
 
 

@@ -34,7 +34,7 @@ function makeRunsTab(engine, model, act) {
           element("span", { class: "about" }, element("b", {}, title), element("span", {}, words)),
           button("Play", "See and hear it again; its film is made first", "play", {}),
           button("Video", "Save it as MP4", "download", { what: "video" }),
-          button("Captions", "Save its captions as WebVTT", "download", { what: "captions" }),
+          button("Captions", "Save its captions: WebVTT, SubRip and TTML", "download", { what: "captions" }),
           button("Log", "Save its log as a ZIP archive", "download", { what: "log" }));
       });
     });

@@ -79,7 +79,11 @@ class RunsTab:
         with tempfile.TemporaryDirectory() as scratch:
             if what == "captions":
                 self._send(
-                    page, "download", make_captions(folder, Path(scratch) / "c.vtt"), f"{name}.vtt", ""
+                    page,
+                    "download",
+                    make_captions(folder, Path(scratch) / "c.zip"),
+                    f"{name}-captions.zip",
+                    "",
                 )
             elif what == "log":
                 self._send(

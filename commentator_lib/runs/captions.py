@@ -180,10 +180,13 @@ def _element(
     return ElementTree.SubElement(parent, name, attributes or {})
 
 
-def write_captions(run: SavedRun, folder: Path) -> None:
-    """Write commentary.vtt, commentary.srt and commentary.ttml into a folder."""
+def write_captions(run: SavedRun, folder: Path) -> list[Path]:
+    """Write commentary.vtt, commentary.srt and commentary.ttml into a folder; return their paths."""
+    written: list[Path] = []
     for write, ending in ((write_vtt, "vtt"), (write_srt, "srt"), (write_ttml, "ttml")):
-        write(run, folder / f"commentary.{ending}")
+        written.append(folder / f"commentary.{ending}")
+        write(run, written[-1])
+    return written
 
 
 def _clock(seconds: float, point: str = ".") -> str:

@@ -237,7 +237,7 @@ def test_run_is_played_again_saved_and_compared_and_a_moment_seen_again(lab, bro
         page.wait_for_selector(".live-player .film video")
         page.wait_for_function("document.querySelector('.film video')?.duration > 2")
         button(page, "Back to live").click()
-        for name, ending in (("Video", ".mp4"), ("Captions", ".vtt"), ("Log", ".zip")):
+        for name, ending in (("Video", ".mp4"), ("Captions", "-captions.zip"), ("Log", ".zip")):
             with page.expect_download() as download:
                 row.get_by_role("button", name=re.compile(name)).click()
             assert download.value.suggested_filename.endswith(ending)
