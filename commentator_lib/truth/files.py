@@ -28,7 +28,7 @@ from commentator_lib.truth.formats import (
 )
 from commentator_lib.truth.formats.parsing import Format
 
-MOST_BYTES = 32_000_000
+MOST_BYTES = 16_000_000
 
 # A format that is told by more comes before one that is told by less.
 FORMATS: dict[str, Format] = {

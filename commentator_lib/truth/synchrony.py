@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def synchrony(cycles: pd.DataFrame, to_s: float) -> float:
     """Return the seen share of the time in which comments were heard; NaN where none was.
 
-    `cycles`: the log's table; `to_s`: when the last frame was captured, after which there is nothing to see. A cycle that asked the commentator has seen from the capture of its oldest frame to that
-    of its newest, both on the log's clock.
+    `cycles`: the log's table; `to_s`: when the last frame was captured, after which there is nothing to see. A cycle
+    that asked the commentator has seen from the capture of its oldest frame to that of its newest, on the log's clock.
     """
     asked = cycles[cycles.infer_s.notna() & cycles.frame_oldest_age_s.notna()]
     oldest = (asked.infer_s - asked.frame_oldest_age_s).astype(float)

@@ -32,8 +32,8 @@ match_b,https://example.org/b,2,3.5,9,Before the start,other,b.mp4,football,They
 match_a,https://example.org/a,15,60.1,70.0,The shot,shot,a.mp4,football,
 """
 
-LIVESPORTS_JSONL = """{"video_id": "match_a", "event_id": 14, "begin": 31.83, "end": 65.887, "pred": "Player 9 runs."}
-{"video_id": "match_b", "event_id": 2, "begin": 3.5, "end": 9.0, "pred": "They walk in."}
+LIVESPORTS_JSONL = """{"video_id": "match_a", "event_id": 14, "begin": 31.83, "end": 65.5, "pred": "He.  \\n\\nAnd?"}
+{"video_id": "match_b", "event_id": 2, "begin": 1.6680000000000001, "end": 9.0, "pred": "They walk in."}
 {"video_id": "match_a", "event_id": 15, "begin": 60.1, "end": 70.0, "pred": "A shot \\u2013 wide."}
 """
 
@@ -95,8 +95,7 @@ DENSE_CAPTIONS = """{
             "comment": "A goal by [PLAYER]."
         }
     ]
-}
-"""
+}"""
 
 LABELS_V2 = """{
     "UrlLocal": "league/2000-2001/a match",
@@ -130,8 +129,7 @@ SPOTTING = """{
             "confidence": "0.5"
         }
     ]
-}
-"""
+}"""
 
 ECHOES = """{
     "segments": {
@@ -143,11 +141,10 @@ ECHOES = """{
         "1": [
             3.0,
             8.240000000000002,
-            "¡Qué pase!"
+            " ¡Qué  pase!"
         ]
     }
-}
-"""
+}"""
 
 OVO = """[
  {"id": 0, "task": "EPM", "video": "made/a.mp4", "realtime": 215, "question": "Who waved?", "answer": "player 9",

@@ -177,7 +177,7 @@ def test_a_file_of_ten_million_rows_is_refused_before_it_is_read(tmp_path, monke
     with open(path, "wb") as file:
         file.truncate(400_000_000)  # of ten million cues of forty bytes; no disk is used
     monkeypatch.setattr(type(path), "read_bytes", lambda self: pytest.fail("it was read"))
-    assert "400 MB, and 32 MB are the most; cut it into parts" in refused(path)
+    assert "400 MB, and 16 MB are the most; cut it into parts" in refused(path)
 
 
 def test_an_existing_file_is_kept(tmp_path):

@@ -47,7 +47,7 @@ def texts(name):
 def test_captions():
     found = read("WebVTT").texts
     assert [(t.start_s, t.end_s) for t in found] == [(1.0, 3.5), (4.0, 6.25), (3600.0, 3602.0)]
-    assert found[0].text == "Player 9 takes the kick-off,\nand passes to player 4."
+    assert found[0].text == "Player 9 takes the kick-off, and passes to player 4."
     assert found[1].text == "Fish & chips <for> two."
     assert dict(found[1].extra) == {"id": "second", "settings": "align:start position:10%"}
     assert found[0].extra["voice"] == "Commentator"
@@ -98,7 +98,7 @@ def test_soccernet():
     ]
     assert labels.events[1].extra["visibility"] == "not shown" and labels.extra["gameDate"]
     assert [e.confidence for e in read("results_spotting.json").events] == [0.006630070507526398, 0.5]
-    assert texts("SoccerNet-Echoes")[1] == ("", 3.0, 8.240000000000002, "¡Qué pase!")
+    assert texts("SoccerNet-Echoes")[1] == ("", 3.0, 8.240000000000002, " ¡Qué  pase!")
     without = examples.LABELS_V2.replace('"position": "727404", ', "")
     assert FORMATS["soccernet-spotting"].read(without).events[1].t_s == 727.0
 

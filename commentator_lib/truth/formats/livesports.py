@@ -16,7 +16,6 @@ from commentator_lib.truth.formats.parsing import (
     Format,
     field_of,
     json_lines,
-    line_of,
     number_of,
     rest_of,
 )
@@ -75,9 +74,9 @@ def write(timeline: Timeline) -> str:
         row = {
             "video_id": text.video,
             "event_id": int(number) if str(number).isdigit() else number,
-            "begin": round(text.start_s, 3),
-            "end": round(text.end_s, 3),
-            "pred": line_of(text.text),
+            "begin": text.start_s,
+            "end": text.end_s,
+            "pred": text.text,
         }
         lines.append(json.dumps(row) + "\n")
     return "".join(lines)

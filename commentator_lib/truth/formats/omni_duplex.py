@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from commentator_lib.truth.base import TimedText, Timeline, TruthError, as_texts
-from commentator_lib.truth.formats.parsing import Format, field_of, line_of, number_of, one_video, parse_json
+from commentator_lib.truth.formats.parsing import Format, field_of, number_of, one_video, parse_json
 
 
 def fits(_text: str, first: Any) -> bool:
@@ -37,9 +37,7 @@ def read(text: str) -> Timeline:
 def write(timeline: Timeline) -> str:
     """Return the list of sentences of one video."""
     texts = one_video(timeline, as_texts(timeline))
-    rows = [
-        {"sentence": line_of(t.text), "start": round(t.start_s, 3), "end": round(t.end_s, 3)} for t in texts
-    ]
+    rows = [{"sentence": t.text, "start": t.start_s, "end": t.end_s} for t in texts]
     return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from commentator_lib.truth.base import TimedText, Timeline, TruthError, as_texts
-from commentator_lib.truth.formats.parsing import Format, line_of, rest_of
+from commentator_lib.truth.formats.parsing import Format, rest_of
 from commentator_lib.truth.formats.soccernet_times import (
     has_rows,
     place_fields,
@@ -51,7 +51,7 @@ def write(timeline: Timeline) -> str:
                 "position": place["position"],
                 "half": place["half"],
                 "confidence": str(text.extra.get("confidence", "1.0")),
-                "comment": line_of(text.text),
+                "comment": text.text,
             }
         )
     return results(timeline, rows)

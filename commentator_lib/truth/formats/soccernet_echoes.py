@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from commentator_lib.truth.base import TimedText, Timeline, as_texts
-from commentator_lib.truth.formats.parsing import Format, field_of, line_of, one_video, parse_json, span_of
+from commentator_lib.truth.formats.parsing import Format, field_of, one_video, parse_json, span_of
 
 
 def fits(_text: str, first: Any) -> bool:
@@ -24,8 +24,8 @@ def read(text: str) -> Timeline:
 def write(timeline: Timeline) -> str:
     """Return the segments of one video, numbered from 0 on."""
     texts = one_video(timeline, as_texts(timeline))
-    segments = {str(k): [t.start_s, t.end_s, line_of(t.text)] for k, t in enumerate(texts)}
-    return json.dumps({"segments": segments}, indent=4, ensure_ascii=False) + "\n"
+    segments = {str(k): [t.start_s, t.end_s, t.text] for k, t in enumerate(texts)}
+    return json.dumps({"segments": segments}, indent=4, ensure_ascii=False)
 
 
 FORMAT = Format("soccernet-echoes", "SoccerNet-Echoes (1_asr.json)", fits, read, write)

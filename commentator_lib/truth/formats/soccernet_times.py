@@ -56,7 +56,7 @@ def results(timeline: Timeline, predictions: Sequence[Mapping[str, str]]) -> str
     """Return a file of results; they are in order of half and time."""
     ordered = sorted(predictions, key=lambda row: (int(row["half"]), int(row["position"])))
     table = {"UrlLocal": timeline.extra.get("UrlLocal", ""), "predictions": ordered}
-    return json.dumps(table, indent=4, ensure_ascii=False) + "\n"
+    return json.dumps(table, indent=4, ensure_ascii=False)
 
 
 def refuse_other_videos(timeline: Timeline) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from commentator_lib.truth.base import TimedText, Timeline, TruthError, as_texts
 from commentator_lib.truth.formats.parsing import Format, clock, one_video
-from commentator_lib.truth.formats.subtitles import blocks, span_of_line, with_ends
+from commentator_lib.truth.formats.subtitles import blocks, cue, lines_of, span_of_line, with_ends
 
 _BEGIN = re.compile(r"\s*\d+[ \t]*\r?\n\s*[\d:]+[,.]\d+[ \t]*-->")
 
@@ -28,7 +28,7 @@ def read(text: str) -> Timeline:
         start_s, end_s, _ = span_of_line(lines[1], number + 1)
         if not lines[2:]:
             raise TruthError(f"line {number}: the caption at {start_s:g} s has no text; the file is cut off")
-        found.append(TimedText(start_s, end_s, "\n".join(lines[2:])))
+        found.append(cue(start_s, end_s, lines[2:], {}))
     return Timeline(found)
 
 
@@ -36,8 +36,12 @@ def write(timeline: Timeline) -> str:
     """Return a SubRip file with one caption a text."""
     lines: list[str] = []
     for number, text in enumerate(with_ends(one_video(timeline, as_texts(timeline))), start=1):
-        words = [line for line in text.text.split("\n") if line.strip()]
-        lines += [str(number), f"{clock(text.start_s, ',')} --> {clock(text.end_s, ',')}", *words, ""]
+        lines += [
+            str(number),
+            f"{clock(text.start_s, ',')} --> {clock(text.end_s, ',')}",
+            *lines_of(text),
+            "",
+        ]
     return "\n".join(lines)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from commentator_lib.truth.base import TimedText, TruthError
 from commentator_lib.truth.formats.parsing import clock_s
@@ -33,6 +34,17 @@ def span_of_line(line: str, number: int) -> tuple[float, float, str]:
         return clock_s(start), clock_s(end), settings.strip()
     except TruthError as error:
         raise TruthError(f"line {number}: {error}") from None
+
+
+def cue(start_s: float, end_s: float, lines: Sequence[str], extra: Mapping[str, Any]) -> TimedText:
+    """Return a caption's text on one line; its own lines are kept where it has several."""
+    layout = {"lines": tuple(lines)} if len(lines) > 1 else {}
+    return TimedText(start_s, end_s, " ".join(line.strip() for line in lines), extra={**extra, **layout})
+
+
+def lines_of(text: TimedText) -> list[str]:
+    """Return the lines in which a text is shown: a caption's own, else those that it has; none is empty."""
+    return [line for line in text.extra.get("lines") or text.text.split("\n") if line.strip()] or [""]
 
 
 def with_ends(texts: Sequence[TimedText]) -> list[TimedText]:

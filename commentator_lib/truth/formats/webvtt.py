@@ -8,7 +8,7 @@ from typing import Any
 
 from commentator_lib.truth.base import TimedText, Timeline, TruthError, as_texts
 from commentator_lib.truth.formats.parsing import Format, clock, one_video
-from commentator_lib.truth.formats.subtitles import blocks, span_of_line, with_ends
+from commentator_lib.truth.formats.subtitles import blocks, cue, lines_of, span_of_line, with_ends
 
 _VOICE = re.compile(r"<v(?:\.[^ >]*)?[ \t]+([^>]*)>")
 _TAG = re.compile(r"<[^>]*>")
@@ -36,8 +36,8 @@ def read(text: str) -> Timeline:
             raise TruthError(f"line {number}: the cue at {start_s:g} s has no text; the file is cut off")
         voice = _VOICE.match(said[0])
         parts = {"id": lines[0] if named else "", "settings": settings, "voice": voice[1] if voice else ""}
-        words = html.unescape(_TAG.sub("", "\n".join(said)))
-        found.append(TimedText(start_s, end_s, words, extra={k: v for k, v in parts.items() if v}))
+        words = [html.unescape(_TAG.sub("", line)) for line in said]
+        found.append(cue(start_s, end_s, words, {k: v for k, v in parts.items() if v}))
     return Timeline(found)
 
 
@@ -47,8 +47,7 @@ def write(timeline: Timeline) -> str:
     for text in with_ends(one_video(timeline, as_texts(timeline))):
         times = f"{clock(text.start_s)} --> {clock(text.end_s)} {text.extra.get('settings', '')}".rstrip()
         voice = f"<v {text.extra['voice']}>" if text.extra.get("voice") else ""
-        words = "\n".join(line for line in text.text.split("\n") if line.strip()).replace("&", "&amp;")
-        words = words.replace("<", "&lt;").replace(">", "&gt;")
+        words = "\n".join(lines_of(text)).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
         lines += [*([text.extra["id"]] if text.extra.get("id") else []), times, f"{voice}{words}", ""]
     return "\n".join(lines)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,9 @@ from commentator_lib.session import LiveSession
 from commentator_lib.settings import Settings
 from commentator_lib.truth.base import TruthError
 from commentator_lib.truth.files import FORMATS, read_truth
-from experiments.convert.__main__ import convert
+from experiments.convert.convert import convert
 from experiments.convert.from_run import read_run
+from experiments.match_clip.events import Event, Stretch, Truth, save_events
 from tests.conftest import make_clip
 from tests.truth import examples
 
@@ -111,6 +113,35 @@ def test_a_run_becomes_what_others_judge(run, tmp_path):
         assert [(t.start_s, t.end_s) for t in read_truth(path)[0].texts] == [
             (t.start_s, t.end_s) for t in said
         ]
+
+
+def test_the_truth_of_a_match_becomes_the_data_of_others(tmp_path):
+    clip, events = tmp_path / "match.mp4", tmp_path / "match.events.json"
+    clip.write_bytes(b"a clip")
+    truth = Truth(
+        30.0,
+        (
+            Event("shot", 4.0, team="RED", player="9"),
+            Event("goal", 5.0),
+            Event("scoreboard", 6.5, score=(1, 0)),
+        ),
+        (Stretch("action", 2.0, 12.0), Stretch("nothing", 12.0, 20.0), Stretch("action", 20.0, 30.0)),
+    )
+    save_events(replace(truth, stretches=(Stretch("nothing", 0.0, 2.0), *truth.stretches)), events, clip)
+    convert(events, tmp_path / "cc.jsonl", "livesports")
+    rows = [json.loads(line) for line in (tmp_path / "cc.jsonl").read_text().splitlines()]
+    assert [(row["video_id"], row["begin"], row["end"]) for row in rows] == [
+        ("match", 2.0, 12.0),
+        ("match", 20.0, 30.0),
+    ]
+    assert [row["pred"] for row in rows] == ["shot by RED 9, goal, 1–0", "play"]
+    convert(events, tmp_path / "spotting.json", "soccernet-spotting")
+    spotted = read_truth(tmp_path / "spotting.json")[0].events
+    assert [(e.kind, e.t_s) for e in spotted] == [
+        ("Shots on target", 4.0),
+        ("Goal", 5.0),
+        ("scoreboard", 6.5),
+    ]
 
 
 def test_a_run_is_measured_later_too(run, tmp_path):
