@@ -34,6 +34,7 @@ from commentator_lib.checks.packages import (
 )
 from commentator_lib.checks.parts import ocr_line, try_baseline, try_ffmpeg, try_line, try_voice
 from commentator_lib.checks.server import ask_server, server_line, speech_lines
+from commentator_lib.checks.voices import voice_state_lines
 from commentator_lib.commentators.base import CommentatorError
 from commentator_lib.commentators.minicpmo.memory_budget import can_shrink, kernel_tools
 from commentator_lib.commentators.realtime.protocol import http_base
@@ -80,6 +81,7 @@ def run_checks(settings: Settings) -> list[CheckLine]:
         server,
         *speech_lines(settings, server.ok is True),
         *state_lines(commentator_states(settings), settings.commentator),
+        *voice_state_lines(settings),
         *names_lines(),
         jupyter_line(installed.get("jupyterlab")),
         browser_line(find_browser()),

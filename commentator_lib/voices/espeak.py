@@ -18,7 +18,7 @@ from commentator_lib.voices.excitement import excitement, louder
 from commentator_lib.voices.languages import base_code
 from commentator_lib.voices.wav import SoundReader
 
-_PROGRAM = "espeak-ng"
+PROGRAM = "espeak-ng"
 _WORDS_PER_MINUTE = 175  # the program's default
 _LONGEST_S = 20.0  # a sentence takes hundredths
 NOT_INSTALLED = (
@@ -63,7 +63,7 @@ class EspeakVoice(Voice):
     sample_rate_hz = 22_050
 
     def __init__(self, language: str = "", voice: str = "", speed: float = 1.0) -> None:
-        program = shutil.which(_PROGRAM)
+        program = shutil.which(PROGRAM)
         if program is None:
             raise VoiceError(NOT_INSTALLED)
         self._program = program
