@@ -123,6 +123,36 @@ def run_into(line: str, environment: Mapping[str, str]) -> Callable[[Path], str]
     return check
 
 
+class SpeaksManyLanguages(ScriptedCommentator):
+    """A commentator whose letters few terminals have; the command line finds it by its dotted name."""
+
+    def __init__(self, _settings: object = None) -> None:
+        lines = ["球进了！ Łukasz trifft — 2:1.", "שער! ⚽ Гол!"]
+        super().__init__(lines, CostModel(0.5, 0.0, 1.5, 0.0, 0.2), "tone")
+
+
+def letters_into(encoding: str) -> Callable[[Path], str]:
+    """Return a case: comments in letters that a terminal has not are whole in the files, and printed readably."""
+
+    def check(folder: Path) -> str:
+        chosen = f"commentator={__name__}:{SpeaksManyLanguages.__name__}"
+        arguments = [*_WHAT_IF[:4], "-s", chosen, *_WHAT_IF[6:]]
+        printed, code = in_shell("{}", arguments, folder, {"PYTHONIOENCODING": encoding})
+        if (
+            fault := _fault_of_output(printed)
+            or _fault_of_folder(folder)
+            or (f"exit code {code}" if code else "")
+        ):
+            return fault
+        (run_folder,) = (folder / "runs").iterdir()
+        captions = (run_folder / "commentary.vtt").read_text("utf-8")
+        if "球进了" not in captions or "שער" not in captions:
+            return "the captions lack letters"
+        return "" if re.search(r"Lukasz\b.*\btrifft . 2:1", printed, re.DOTALL) else f"printed {printed[:200]!r}"
+
+    return check
+
+
 def command_into(arguments: Sequence[str]) -> Callable[[Path], str]:
     """Return a case: a command ends as it does anywhere, whatever its output goes to."""
 
@@ -255,6 +285,7 @@ def _callbacks(folder: Path) -> str:
 CASES: dict[str, Callable[[Path], str]] = {
     **{f"run, {name}": run_into(*terminal) for name, terminal in TERMINALS.items()},
     **{f"{name} anywhere": command_into(arguments) for name, arguments in _COMMANDS.items()},
+    **{f"comments of other letters, {name}": letters_into(name) for name in ("ascii", "cp1252", "koi8-r")},
     "watch, | true": watch_into(*TERMINALS["| true"]),
     "watch, ascii": watch_into(*TERMINALS["ascii"]),
     "watch, nothing open": watch_into(*TERMINALS["nothing open"]),
