@@ -55,6 +55,9 @@ class SlidingWindow:
             self._newest = None
             self._next_due_s = float("-inf")
 
+    def ask_for_next(self) -> None:
+        """Note that somebody waits for the next frame. Where frames are offered one by one, nothing need be done."""
+
     @property
     def newest(self) -> Frame | None:
         """The newest frame that was offered, kept in the ring or not."""

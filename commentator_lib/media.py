@@ -141,5 +141,5 @@ def trim_silence(
 def silence(duration_s: float, sample_rate_hz: int) -> AudioChunk:
     """Return `duration_s` seconds of silence; the samples share one zero and take no memory."""
     return AudioChunk(
-        np.broadcast_to(np.float32(0), (max(0, round(duration_s * sample_rate_hz)),)), sample_rate_hz
+        np.broadcast_to(np.int16(0), (max(0, round(duration_s * sample_rate_hz)),)), sample_rate_hz
     )

@@ -27,7 +27,7 @@ from commentator_lib.settings import Settings, SettingsError, live_settings, sho
 from commentator_lib.sources.base import Source
 from commentator_lib.sources.recording import SourceRecorder
 from commentator_lib.stages.parts import Given, Parts, build_parts, close_each, warm_up
-from commentator_lib.stages.sampling import Counts, Progress, sample_each_second
+from commentator_lib.stages.sampling import Counts, Progress, Sampler
 
 logger = logging.getLogger(__name__)
 
@@ -201,11 +201,10 @@ class LiveRun:
             # 2) Put the parts together, and pass on the messages that came before they were there.
             parts = self._build(capture_worker, inference_worker)
             # 3) Run the stages side by side.
-            sampling = sample_each_second(
+            sampler = Sampler(
                 self.given.log,
                 parts.epoch_s,
                 parts.delay,
-                lambda: self._counts(parts),
                 mode == "live",
                 lambda: self._end_without_log(parts),
                 self.given.source,
@@ -214,7 +213,7 @@ class LiveRun:
                 parts.capture.run(),
                 parts.display.run(),
                 parts.commentary.run(),
-                sampling,
+                parts.sampling(sampler, lambda: self._counts(parts)),
                 parts.watching.run(),
                 *([parts.programme.run()] if parts.programme is not None else []),
             )
@@ -326,7 +325,10 @@ class LiveRun:
             self.given.log.question(question_row(question, "dropped", question.asked_s, None, RUN_ENDED))
         self.given.log.finish(self._totals())
         self._parts = None  # its frames must not stay in memory as long as the session's handle
-        gc.collect()
+        if (
+            self.given.mode != "what-if"
+        ):  # such a run holds no pictures of its own, and a sweep has thousands of them
+            gc.collect()
         if self.given.mode == "live":
             meters.give_back_freed_memory()
 

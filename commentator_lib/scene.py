@@ -21,11 +21,13 @@ correlation (Kuglin and Hines 1975), not by a method that draws samples.
 
 from __future__ import annotations
 
+import functools
 import threading
 import weakref
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -284,45 +286,130 @@ def _fit(here: np.ndarray, there: np.ndarray) -> np.ndarray | None:
     return warp
 
 
-class SceneTracker:
-    """Follows the frames of the window. Call `push` on the capture thread, the other methods on the loop's."""
+class Looks:
+    """What is kept of the frames of a run, and how much changes between two of them.
+
+    For the same array object again nothing is computed: it is the same picture.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._recent: deque[Features] = deque(maxlen=16)  # 3 s at the highest capture rate
+        self._last: Features | None = None
         self._last_image: weakref.ref[np.ndarray] | None = None  # weak: a full picture is never kept
-        self._reference: Features | None = None
+
+    def look(self, frame: Frame) -> Any:
+        """Return what is kept of a frame: anything with `captured_at_s` and `shape`."""
+        last = self._last
+        if last is not None and self._last_image is not None and frame.image is self._last_image():
+            self._last = Features(frame.captured_at_s, last.shape, last.thumb, last.grey)
+        else:
+            self._last = features(frame)
+            self._last_image = weakref.ref(frame.image)
+        return self._last
+
+    def mean(self, new: Any, old: Any) -> float:
+        """Return the mean change between two frames of the same size."""
+        return mean_change(new, old)
+
+    def block(self, new: Any, old: Any) -> float:
+        """Return the block change between two frames of the same size."""
+        return block_change(new, old)
+
+    def compensated(self, new: Any, old: Any) -> float:
+        """Return the compensated change between two frames of the same size."""
+        if old.grey is new.grey:
+            return 0.0
+        if min(new.shape[:2]) < 64:  # too small to hold the camera's motion
+            return block_change(new, old)
+        return compensated_change(new, old)
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbered:
+    """A frame of a clip whose pictures are numbered."""
+
+    captured_at_s: float
+    shape: tuple[int, ...]
+    number: int
+
+
+# Of the pictures of a clip so many features stay in memory, 70 kB each, and so many measured changes, 0.2 kB each.
+_FEATURES_KEPT, _CHANGES_KEPT = 512, 1 << 16
+
+
+class ClipPictures:
+    """The numbered pictures of a clip, and how much changes between any two of them.
+
+    Each pair is measured once, however many runs ask for it. `pictures`: (H, W, 3) uint8 each, all of one size. What is
+    kept of the measuring is bounded: that asked for least lately is forgotten.
+    """
+
+    def __init__(self, pictures: Sequence[np.ndarray]) -> None:
+        self.pictures = pictures
+        self._features = functools.lru_cache(_FEATURES_KEPT)(self._measure_features)
+        self._change = functools.lru_cache(_CHANGES_KEPT)(self._measure_change)
+
+    def change(self, measure: Measure, new: int, old: int) -> float:
+        """Return the change between two pictures, given by their numbers."""
+        return 0.0 if new == old else self._change(measure, new, old)
+
+    def _measure_features(self, number: int) -> Features:
+        return features(Frame(number, 0.0, 0.0, self.pictures[number]))
+
+    def _measure_change(self, measure: Measure, new: int, old: int) -> float:
+        looks = Looks()
+        return getattr(looks, measure)(self._features(new), self._features(old))
+
+
+class ClipLooks(Looks):
+    """The looks of a run of which each frame is a numbered picture: `numbers[frame.index]` of `clip`."""
+
+    def __init__(self, clip: ClipPictures, numbers: Sequence[int]) -> None:
+        super().__init__()
+        self._clip, self._numbers = clip, numbers
+
+    def look(self, frame: Frame) -> _Numbered:
+        return _Numbered(frame.captured_at_s, frame.image.shape, self._numbers[frame.index])
+
+    def mean(self, new: _Numbered, old: _Numbered) -> float:
+        return self._clip.change("mean", new.number, old.number)
+
+    def block(self, new: _Numbered, old: _Numbered) -> float:
+        return self._clip.change("block", new.number, old.number)
+
+    def compensated(self, new: _Numbered, old: _Numbered) -> float:
+        return self._clip.change("compensated", new.number, old.number)
+
+
+class SceneTracker:
+    """Follows the frames of the window. Call `push` on the capture thread, the other methods on the loop's.
+
+    `looks` measures; the default computes everything from the frames' pictures.
+    """
+
+    def __init__(self, looks: Looks | None = None) -> None:
+        self._lock = threading.Lock()
+        self._looks = looks or Looks()
+        self._recent: deque[Any] = deque(
+            maxlen=16
+        )  # what was kept of frames: 3 s at the highest capture rate
+        self._reference: Any = None
         self._largest_compensated = NO_REFERENCE
 
     def push(self, frame: Frame) -> float:
         """Take a frame of the window; return its compensated change over the last second.
 
         It is the change since the last inference if that was less than a second ago: older changes were commented.
-        Return 255.0 for the first frame and where the picture's size changed. For the same array object again
-        nothing is computed: it is the same picture.
+        Return 255.0 for the first frame and where the picture's size changed.
         """
-        # 1) The frame's features.
+        # 1) What is kept of the frame, and what to compare it with.
+        new = self._looks.look(frame)
         with self._lock:
-            recent, reference = list(self._recent), self._reference
-        last = recent[-1] if recent else None
-        if last is not None and self._last_image is not None and frame.image is self._last_image():
-            new = Features(frame.captured_at_s, last.shape, last.thumb, last.grey)
-        else:
-            new = features(frame)
-            self._last_image = weakref.ref(frame.image)
-        # 2) What to compare it with.
-        old = _a_second_before(recent, frame.captured_at_s)
+            old, reference = _a_second_before(self._recent, frame.captured_at_s), self._reference
         if old is not None and reference is not None and old.captured_at_s < reference.captured_at_s:
             old = reference
-        # 3) How much it changed.
-        if old is None or old.shape != new.shape:
-            change = NO_REFERENCE
-        elif old.grey is new.grey:
-            change = 0.0
-        elif min(new.shape[:2]) < 64:  # too small to hold the camera's motion
-            change = block_change(new, old)
-        else:
-            change = compensated_change(new, old)
+        # 2) How much it changed.
+        same_size = old is not None and old.shape == new.shape
+        change = self._looks.compensated(new, old) if same_size else NO_REFERENCE
         with self._lock:
             self._recent.append(new)
             self._largest_compensated = max(self._largest_compensated, change)
@@ -348,11 +435,19 @@ class SceneTracker:
             compensated = self._largest_compensated
         if reference is None or new is None or reference.shape != new.shape:
             return SceneChange(NO_REFERENCE, NO_REFERENCE, NO_REFERENCE)
-        return SceneChange(mean_change(new, reference), block_change(new, reference), compensated)
+        looks = self._looks
+        return SceneChange(looks.mean(new, reference), looks.block(new, reference), compensated)
 
 
-def _a_second_before(recent: list[Features], now_s: float) -> Features | None:
-    """Return the features of the frame nearest to one second ago; the last one where frames are further apart."""
-    if not recent:
-        return None
-    return min(recent, key=lambda f: (abs(now_s - f.captured_at_s - _LOOK_BACK_S), -f.captured_at_s))
+def _a_second_before(recent: Sequence[Any], now_s: float) -> Any:
+    """Return of frames in the order of their times the one nearest to one second ago; None where there is none.
+
+    Of two that are as near it is the later one, and the last one where frames are further apart.
+    """
+    found, least_s = None, float("inf")
+    for look in reversed(recent):
+        if (off_s := abs(now_s - look.captured_at_s - _LOOK_BACK_S)) < least_s:
+            found, least_s = look, off_s
+        elif off_s > least_s:  # from here on they are further and further away
+            break
+    return found

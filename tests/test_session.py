@@ -341,7 +341,7 @@ def test_display_buffer_is_bounded_and_loses_its_oldest():
     s.start()
     try:
         assert eventually(lambda: s.status.frames_dropped > 5)
-        assert len(s._run._parts.buffer) * 720 * 1280 * 3 <= 16e6
+        assert s._run._parts.display.buffered * 720 * 1280 * 3 <= 16e6
     finally:
         hangs.release.set()
         s.stop()

@@ -180,6 +180,7 @@ class Turns:
                 await _wait(self._wake, None)
                 continue
             if newest is None or (self._away() and not self._source_over):
+                self._window.ask_for_next()
                 await _wait(self._frame, LOOK_AGAIN_S)
                 continue
             # 3) Something urgent starts at once; everything else at its slot.
@@ -237,6 +238,7 @@ class Turns:
             and (left_s := give_up_s - self._clock.time()) > 0
             and not (self.stopped or self._source_over)
         ):
+            self._window.ask_for_next()
             await _wait(self._frame, left_s)
             newest = self._window.newest or newest
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +67,9 @@ class PictureDelay:
     together and how far apart two frames are due, even where the loop runs late. Until the first frame has its time,
     no picture could jump, so the delay is still set freely: with playout the picture starts with its first frame as
     soon as the first latency is known.
+
+    `catch_up` is called before anything here is asked for or changed. Where frames are not shown one by one, it calls
+    `due_all` for those whose time to be sent has come.
     """
 
     def __init__(
@@ -80,7 +83,8 @@ class PictureDelay:
         margin_s: float,
     ) -> None:
         self.off = init_s <= 0
-        self.wanted_s = self.applied_s = min(init_s, max_s)
+        self.catch_up: Callable[[], None] = lambda: None
+        self.wanted_s = self._applied_s = min(init_s, max_s)
         self._latencies_s: deque[float] = deque(maxlen=LATENCIES_KEPT)
         self._first_captured_s: float | None = None
         self._last_captured_s: float | None = None
@@ -93,6 +97,7 @@ class PictureDelay:
         self, policy: str, max_s: float, slew_max: float, alpha: float, q: float, margin_s: float
     ) -> None:
         """Change how the delay is chosen, also during a run: the latencies are kept, and the picture slews."""
+        self.catch_up()
         self._policy, self._max_s, self._slew_max = policy, max_s, slew_max
         self._alpha, self._q, self._margin_s = alpha, q, margin_s
         if policy == "playout" and self._latencies_s and not self.off:
@@ -101,13 +106,21 @@ class PictureDelay:
 
     def keep_above(self, least_s: float) -> None:
         """Keep the delay at least so long from now on: something else than a comment comes so late."""
+        self.catch_up()
         if least_s > self._least_s and not self.off:
             self._least_s = min(least_s, self._max_s)
             self.wanted_s = max(self.wanted_s, self._least_s)
 
     @property
+    def applied_s(self) -> float:
+        """The delay of the last frame that was given its time."""
+        self.catch_up()
+        return self._applied_s
+
+    @property
     def started(self) -> bool:
         """Whether a frame has been given its time."""
+        self.catch_up()
         return self._last_captured_s is not None
 
     def first_frame(self, captured_at_s: float) -> None:
@@ -121,6 +134,7 @@ class PictureDelay:
         """
         if self.off:
             return
+        self.catch_up()
         self._latencies_s.append(latency_s)
         if self._policy == "serial":
             self.wanted_s = max(self._least_s, min(self._max_s, ema(self.wanted_s, latency_s, self._alpha)))
@@ -130,26 +144,46 @@ class PictureDelay:
             if not self.started:
                 # The frames that already wait are shown too, so the delay starts long enough for the first of them.
                 waited_s = now_s - self._first_captured_s if self._first_captured_s is not None else 0.0
-                self.applied_s = max(self.wanted_s, waited_s)
+                self._applied_s = max(self.wanted_s, waited_s)
         logger.debug(
             "first sound after %.3f s: delay wanted %.3f s, applied %.3f s",
             latency_s,
             self.wanted_s,
-            self.applied_s,
+            self._applied_s,
         )
 
     def due(self, captured_at_s: float) -> float:
         """Return when the next frame is due, and move the delay on. Called once for each frame, in order."""
         if self._last_captured_s is not None:
             elapsed_s = captured_at_s - self._last_captured_s
-            self.applied_s = slewed(self.applied_s, self.wanted_s, elapsed_s, self._slew_max)
+            self._applied_s = slewed(self._applied_s, self.wanted_s, elapsed_s, self._slew_max)
         self.began_s = captured_at_s if self.began_s is None else self.began_s
         self._last_captured_s = captured_at_s
-        self._given.append((captured_at_s, captured_at_s + self.applied_s))
-        return captured_at_s + self.applied_s
+        self._given.append((captured_at_s, captured_at_s + self._applied_s))
+        return captured_at_s + self._applied_s
+
+    @property
+    def rests(self) -> bool:
+        """Whether the next frames are due by the delay that is applied now, until something changes it."""
+        return self._last_captured_s is not None and (
+            slewed(self._applied_s, self.wanted_s, 1.0, self._slew_max) == self._applied_s
+        )
+
+    def due_all(self, captured_s: Sequence[float]) -> list[float]:
+        """Return when the next frames are due, and move the delay on: as `due` does, one after another, but faster."""
+        due_s: list[float] = []
+        while len(due_s) < len(captured_s) and not self.rests:
+            due_s.append(self.due(captured_s[len(due_s)]))
+        if left := captured_s[len(due_s) :]:
+            left_due_s = [at_s + self._applied_s for at_s in left]
+            self._last_captured_s = left[-1]
+            self._given.extend(zip(left[-_GIVEN_KEPT:], left_due_s[-_GIVEN_KEPT:], strict=True))
+            due_s += left_due_s
+        return due_s
 
     def smooth_due_of(self, captured_at_s: float) -> float:
         """Return when sound that was captured then is due: between two frames, in proportion between their times."""
+        self.catch_up()
         after: tuple[float, float] | None = None
         for given in reversed(self._given):
             if given[0] <= captured_at_s:
@@ -163,13 +197,14 @@ class PictureDelay:
     def due_of(self, captured_at_s: float) -> float:
         """Return when a frame is or was due; one that has no time yet, by the delay that is wanted now."""
         # 1) A frame that has its time, or lies between two that have theirs.
+        self.catch_up()
         from_s = self._last_captured_s
         if from_s is not None and captured_at_s <= from_s:
             for captured_s, due_s in reversed(self._given):
                 if captured_s <= captured_at_s:
                     return due_s + (captured_at_s - captured_s)
-            return captured_at_s + self.applied_s
+            return captured_at_s + self._applied_s
         # 2) A later frame: the delay goes on moving from the last frame that has its time.
         if from_s is None:
             from_s = captured_at_s if self._first_captured_s is None else self._first_captured_s
-        return captured_at_s + slewed(self.applied_s, self.wanted_s, captured_at_s - from_s, self._slew_max)
+        return captured_at_s + slewed(self._applied_s, self.wanted_s, captured_at_s - from_s, self._slew_max)

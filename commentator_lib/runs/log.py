@@ -59,6 +59,9 @@ _JOURNALS = (
 )
 
 
+_CYCLE_COLUMNS = tuple(field.name for field in dataclasses.fields(CycleRecord))
+
+
 def _storable(row: dict[str, Any]) -> dict[str, Any]:
     """Return the row with times to the microsecond, which are the same on every machine, and texts that UTF-8 can hold.
 
@@ -119,6 +122,10 @@ class RunLog:
         except OSError as error:
             self._note_problem(_cannot_write(self.folder / name, error))
 
+    def _write_row(self, name: str, row: dict[str, Any]) -> None:
+        if self._files:
+            self._write(name, json.dumps(row, ensure_ascii=False, default=str) + "\n", flush=True)
+
     def _note_problem(self, problem: str) -> None:
         """Keep the first problem; nothing is written after it."""
         if problem and not self.problem:
@@ -132,9 +139,9 @@ class RunLog:
 
     def cycle(self, record: CycleRecord) -> None:
         """Write the row of a cycle that has ended."""
-        row = _storable(dataclasses.asdict(record))
+        row = _storable({name: getattr(record, name) for name in _CYCLE_COLUMNS})
         self.cycle_rows.append(row)
-        self._write("cycles.jsonl", json.dumps(row, ensure_ascii=False) + "\n", flush=True)
+        self._write_row("cycles.jsonl", row)
         if record.outcome == "failed":
             logger.warning("cycle %d failed: %s", record.cycle, record.reason)
         else:
@@ -145,7 +152,7 @@ class RunLog:
         """Write the row of one second: what the run costs, and how far it has come."""
         row = _storable(row)
         self.sample_rows.append(row)
-        self._write("samples.jsonl", json.dumps(row) + "\n", flush=True)
+        self._write_row("samples.jsonl", row)
         self.on_row("sample", row)
         if "shown.csv" in self._files and not self.problem:  # once a second is often enough for the picture
             self._write("shown.csv", "", flush=True)
@@ -171,25 +178,31 @@ class RunLog:
         """Write a change of a question; `row` as `questions_frame` has it."""
         row = _storable(row)
         self.question_rows.append(row)
-        self._write("questions.jsonl", json.dumps(row, ensure_ascii=False) + "\n", flush=True)
+        self._write_row("questions.jsonl", row)
         self.on_row("question", row)
 
     def changed(self, setting: str, old: Any, new: Any, at_s: float) -> None:
         """Note that a setting, or the instruction, holds another value from `at_s` on; JSON can hold both values."""
         row = _storable({"at_s": at_s, "setting": setting, "old": old, "new": new})
         self.change_rows.append(row)
-        self._write("changes.jsonl", json.dumps(row, ensure_ascii=False, default=str) + "\n", flush=True)
+        self._write_row("changes.jsonl", row)
 
     def _watch_row(self, row: dict[str, Any]) -> None:
         row = _storable(row)
         self.watch_rows.append(row)
-        self._write("watch.jsonl", json.dumps(row, ensure_ascii=False) + "\n", flush=True)
+        self._write_row("watch.jsonl", row)
         self.on_row("event", row)
 
     def shown(self, index: int, captured_s: float, due_s: float, shown_s: float) -> None:
         """Note that a frame was shown; times in seconds since the session's start."""
         if self._files:
             self._write("shown.csv", f"{index},{captured_s:.6f},{due_s:.6f},{shown_s:.6f}\n", flush=False)
+
+    def shown_all(self, rows: Sequence[tuple[int, float, float, float]]) -> None:
+        """Note that frames were shown, each (index, captured_s, due_s, shown_s) as `shown` takes it."""
+        if self._files and rows:
+            lines = [f"{k},{captured:.6f},{due:.6f},{shown:.6f}\n" for k, captured, due, shown in rows]
+            self._write("shown.csv", "".join(lines), flush=False)
 
     def sounded(self, cycle: int, samples: np.ndarray, from_s: float) -> None:
         """Note that a piece of sound, (N,) int16 at 48 kHz, was played from `from_s` on."""
@@ -209,7 +222,7 @@ class RunLog:
 
     def _event(self, kind: str, cycle: int, at_s: float, **more: Any) -> None:
         row = _storable({"kind": kind, "cycle": cycle, "at_s": at_s, **more})
-        self._write("events.jsonl", json.dumps(row, ensure_ascii=False) + "\n", flush=True)
+        self._write_row("events.jsonl", row)
 
     @property
     def cycles(self) -> pd.DataFrame:

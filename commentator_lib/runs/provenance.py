@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import platform
 import secrets
 import subprocess
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,8 @@ from commentator_lib.sources.open import demo_playlist
 from commentator_lib.voices.base import Voice
 
 
-def versions() -> dict[str, str]:
+@functools.cache
+def versions() -> Mapping[str, str]:
     """Return the versions of Python and of the packages on which a run's result depends."""
     from importlib.metadata import PackageNotFoundError, version
 
@@ -42,6 +45,7 @@ def versions() -> dict[str, str]:
     return found
 
 
+@functools.cache
 def commit() -> str | None:
     """Return the checkout's commit, with "+" where files were changed; None outside a checkout."""
     root = Path(__file__).resolve().parents[2]
@@ -53,6 +57,11 @@ def commit() -> str | None:
     except (OSError, subprocess.TimeoutExpired):  # no git here
         return None
     return head.stdout.strip() + ("+" if changes.stdout.strip() else "") if head.returncode == 0 else None
+
+
+@functools.cache
+def _hardware() -> Mapping[str, Any]:
+    return meters.hardware()
 
 
 def _run_git(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -87,8 +96,8 @@ def run_header(
         "commentator": commentator.name,
         "voice": voice.name if voice else None,
         "settings": shown_settings(settings),
-        "versions": versions(),
-        "hardware": meters.hardware(),
+        "versions": dict(versions()),
+        "hardware": dict(_hardware()),
         "commit": commit(),
         "finished": False,
     }

@@ -11,6 +11,7 @@ import numpy as np
 
 from commentator_lib.media import AudioChunk, Frame
 from commentator_lib.redact import redact_text, redact_url
+from commentator_lib.scene import ClipPictures
 
 if TYPE_CHECKING:
     import av
@@ -41,6 +42,15 @@ class SourceInfo:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "spec", redact_url(self.spec))
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """All frames of a source, known before they are read: of each its media time, and the picture that it shows."""
+
+    pts_s: np.ndarray  # (N,) float64, rising
+    numbers: Sequence[int]  # (N,): frame k shows clip.pictures[numbers[k]]
+    clip: ClipPictures  # shared by all runs of the clip
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +101,13 @@ class Source(ABC):
         (H, W, 3) uint8 RGB; `captured_at_s` is NaN where the source knows no clock. An error ends the source: it is
         written to the run's log, and the frames before it are still commented.
         """
+
+    def foreseen(self) -> Foreseen | None:
+        """Return all frames where they are known before they are read; asked before the first `read`.
+
+        What-if runs then need not read them one by one. The default is None: they come as they are read.
+        """
+        return None
 
     def read_sound(self) -> list[AudioChunk]:
         """Return the sound that has come since the last call, in order; called after each `read`, and may be empty.

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 
 from commentator_lib.media import AudioChunk, Frame
-from commentator_lib.sources.base import LiveStats, Source, SourceInfo, check_frame
+from commentator_lib.sources.base import Foreseen, LiveStats, Source, SourceInfo, check_frame
 
 
 class SwitchingSource(Source):
@@ -58,6 +58,11 @@ class SwitchingSource(Source):
         self._now.close()
         self._now, self._first_index = coming, self._index + 1
         self.part += 1
+
+    def foreseen(self) -> Foreseen | None:
+        # A class that overrides `read` alone gives other frames than its base class foresees.
+        owner = next(cls for cls in type(self._now).__mro__ if "read" in vars(cls) or "foreseen" in vars(cls))
+        return self._now.foreseen() if "foreseen" in vars(owner) else None
 
     def read_sound(self) -> list[AudioChunk]:
         return self._now.read_sound()

@@ -7,7 +7,8 @@ import math
 import numpy as np
 
 from commentator_lib.media import PLAYBACK_RATE_HZ, AudioChunk, Frame
-from commentator_lib.sources.base import Source, SourceInfo
+from commentator_lib.scene import ClipPictures
+from commentator_lib.sources.base import Foreseen, Source, SourceInfo
 
 
 class SyntheticSource(Source):
@@ -55,6 +56,10 @@ class SyntheticSource(Source):
         frame = Frame(self._index, pts_s, float("nan"), self._pictures[self._which[int(pts_s)]])
         self._index += 1
         return frame
+
+    def foreseen(self) -> Foreseen:
+        pts_s = np.arange(self._count) / self._fps
+        return Foreseen(pts_s, self._which[pts_s.astype(int)].tolist(), ClipPictures(self._pictures))
 
     def read_sound(self) -> list[AudioChunk]:
         if self._noise is None:

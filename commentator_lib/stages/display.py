@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from commentator_lib.clock import sleep_until
 from commentator_lib.media import Frame
 from commentator_lib.pacing.delay import PictureDelay
 from commentator_lib.players.base import PlayerGroup
+from commentator_lib.players.headless import HeadlessPlayer
 from commentator_lib.runs.log import RunLog
 
 # A frame that is late by this many seconds is left out if the next one is due too: about two frames of a screen.
@@ -22,34 +23,65 @@ OnCaption = Callable[[int, str, bool, float], None]
 OnDrawn = Callable[[Frame, float, float], None]
 
 
-class Display:
-    """Display buffer → players, each frame ahead of its time by their lead. `late_dropped` counts what was too late."""
+async def until_started(oldest_s: Callable[[], float], delay: PictureDelay, players: PlayerGroup) -> None:
+    """Wait until the first frame can be sent: the first latency is known, or `delay_init_s` have passed.
 
-    def __init__(self, buffer: DisplayBuffer, delay: PictureDelay, players: PlayerGroup) -> None:
-        self.late_dropped = 0
+    `oldest_s` returns when the oldest frame that waits was captured.
+    """
+    loop = asyncio.get_running_loop()
+    while not delay.started:
+        left_s = oldest_s() + delay.applied_s - players.lead_s - loop.time()
+        if left_s <= 0:
+            break
+        await asyncio.sleep(min(left_s, 0.02))
+
+
+class Display:
+    """Display buffer → players, each frame ahead of its time by their lead."""
+
+    def __init__(
+        self, buffer: DisplayBuffer, delay: PictureDelay, players: PlayerGroup, headless: HeadlessPlayer
+    ) -> None:
+        self._headless = headless
+        self._late_dropped = 0
         self._buffer = buffer
         self._delay = delay
         self._players = players
+
+    @property
+    def shown(self) -> int:
+        """How many frames were drawn."""
+        return self._headless.frames_drawn
+
+    @property
+    def buffered(self) -> int:
+        """How many frames wait."""
+        return len(self._buffer)
+
+    @property
+    def dropped(self) -> int:
+        """How many frames came too late, or did not fit into the buffer."""
+        return self._late_dropped + self._buffer.dropped
+
+    def _oldest_s(self) -> float:
+        oldest = self._buffer.oldest
+        return 0.0 if oldest is None else oldest.captured_at_s
 
     async def run(self) -> None:
         """Show every frame when it is due, until the buffer is closed and empty."""
         loop = asyncio.get_running_loop()
         while (frame := await self._buffer.wait()) is not None:
-            # 1) Wait until the first latency is known, for `delay_init_s` at most; there is no picture before.
-            while not self._delay.started:
-                left_s = frame.captured_at_s + self._delay.applied_s - self._players.lead_s - loop.time()
-                if left_s <= 0:
-                    break
-                await asyncio.sleep(min(left_s, 0.02))
-                frame = self._buffer.oldest or frame
+            # 1) Wait until the picture can start; there is none before.
+            if not self._delay.started:
+                await until_started(self._oldest_s, self._delay, self._players)
             # 2) Wait until it is time to send it.
-            self._buffer.pop()
+            frame = self._buffer.pop()
             due_s = self._delay.due(frame.captured_at_s)
             await sleep_until(due_s - self._players.lead_s)
             # 3) Leave it out if it is late and the next one is due as well.
             behind, following = loop.time() - due_s > _LATE_S, self._buffer.oldest
             if behind and following and following.captured_at_s + self._delay.applied_s <= loop.time():
-                self.late_dropped += 1
+                self._late_dropped += 1
                 continue
             self._players.show(frame, due_s)
 
@@ -83,6 +115,20 @@ class ShownLog:
         self.shown_s = frame.pts_s - self._first_pts_s
         self._log.shown(frame.index, frame.captured_at_s - self._epoch_s, due_s, drawn_s)
         self._on_drawn(frame, due_s, drawn_s)
+
+    @property
+    def written(self) -> bool:
+        """Whether the frames that are drawn are written down."""
+        return self._log.folder is not None
+
+    def drawn_all(self, rows: Sequence[tuple[int, float, float, float]], media_s: float) -> None:
+        """Note that frames were drawn which no listener wants to see: index, and captured, due, drawn clock time (s).
+
+        `media_s`: how far the picture has come with the last of them.
+        """
+        epoch_s = self._epoch_s
+        self.shown_s = media_s
+        self._log.shown_all([(k, c - epoch_s, due - epoch_s, at - epoch_s) for k, c, due, at in rows])
 
     def sounded(self, comment_id: int, samples: np.ndarray, from_s: float) -> None:
         """Pass on sound, int16 (N,) at 48 kHz, that was played from clock time `from_s` on."""

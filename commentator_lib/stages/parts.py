@@ -29,8 +29,15 @@ from commentator_lib.sources.recording import SourceRecorder
 from commentator_lib.sources.switching import SwitchingSource
 from commentator_lib.stages.capture import Capture
 from commentator_lib.stages.display import Display, OnCaption, OnDrawn, ShownLog
+from commentator_lib.stages.foreseen import (
+    ForeseenCapture,
+    ForeseenDisplay,
+    ForeseenScene,
+    ForeseenWindow,
+    FramesAhead,
+)
 from commentator_lib.stages.programme import Programme
-from commentator_lib.stages.sampling import Counts
+from commentator_lib.stages.sampling import Counts, Sampler
 from commentator_lib.stages.watching import Watching
 from commentator_lib.voices.base import Voice
 from commentator_lib.watching.base import Watcher
@@ -67,7 +74,6 @@ class Parts:
 
     epoch_s: float  # the loop's time from which everything in the log counts
     window: SlidingWindow
-    buffer: DisplayBuffer
     delay: PictureDelay
     players: PlayerGroup
     headless: HeadlessPlayer
@@ -75,13 +81,20 @@ class Parts:
     commentary: CommentaryLoop
     watching: Watching
     programme: Programme | None
-    capture: Capture
-    display: Display
+    capture: Capture | ForeseenCapture
+    display: Display | ForeseenDisplay
 
     def counts(self, skipped: int) -> Counts:
         """Return the frames so far; `skipped` are those that the source left out."""
-        dropped = skipped + self.display.late_dropped + self.buffer.dropped
-        return Counts(self.capture.frames, self.headless.frames_drawn, dropped, len(self.buffer))
+        display = self.display
+        return Counts(self.capture.frames, display.shown, skipped + display.dropped, display.buffered)
+
+    async def sampling(self, sampler: Sampler, counts: Callable[[], Counts]) -> None:
+        """Take a sample for each second, until cancelled."""
+        if isinstance(self.display, ForeseenDisplay):
+            await self.display.sample(sampler)
+        else:
+            await sampler.run(counts)
 
 
 def warm_up(given: Given, notes: list[str], on_loading: Callable[[Loading], None]) -> dict[str, Any]:
@@ -155,9 +168,13 @@ def build_parts(
     epoch_s = asyncio.get_running_loop().time()
     live = given.mode == "live"
     # 1) The two memories of the picture, and how far it lags.
-    window = SlidingWindow(settings.capture_fps, settings.window_frames)
-    scene = SceneTracker()
-    buffer = DisplayBuffer(settings.display_buffer_mb * 1_000_000)
+    frames = _frames_ahead(given)
+    if frames is None:
+        scene = SceneTracker()
+        window = SlidingWindow(settings.capture_fps, settings.window_frames)
+    else:
+        scene = ForeseenScene(frames)
+        window = ForeseenWindow(settings.capture_fps, settings.window_frames, frames, scene)
     delay = PictureDelay(
         settings.policy,
         settings.delay_init_s,
@@ -202,6 +219,23 @@ def build_parts(
         commentary.event_noticed,
         notes,
     )
+    if frames is not None and isinstance(window, ForeseenWindow) and isinstance(scene, ForeseenScene):
+        capture = ForeseenCapture(frames, window, scene, commentary, watching)
+        display = ForeseenDisplay(frames, delay, players, headless, shown)
+        return Parts(
+            epoch_s,
+            window,
+            delay,
+            players,
+            headless,
+            shown,
+            commentary,
+            watching,
+            programme,
+            capture,
+            display,
+        )
+    buffer = DisplayBuffer(settings.display_buffer_mb * 1_000_000)
     capture = Capture(
         source=given.source,
         worker=capture_worker,
@@ -217,21 +251,19 @@ def build_parts(
         stop=stop,
         next_recorder=next_recorder,
     )
-    display = Display(buffer, delay, players)
+    display = Display(buffer, delay, players, headless)
     return Parts(
-        epoch_s,
-        window,
-        buffer,
-        delay,
-        players,
-        headless,
-        shown,
-        commentary,
-        watching,
-        programme,
-        capture,
-        display,
+        epoch_s, window, delay, players, headless, shown, commentary, watching, programme, capture, display
     )
+
+
+def _frames_ahead(given: Given) -> FramesAhead | None:
+    """Return a what-if run's frames where they are known ahead and nobody looks at each of them; else None."""
+    looked_at = given.players or given.on_drawn is not None or given.recorded or given.source.info.has_sound
+    if given.mode != "what-if" or looked_at or type(given.commentator).see is not Commentator.see:
+        return None
+    foreseen = given.source.foreseen()
+    return None if foreseen is None or not len(foreseen.pts_s) else FramesAhead(foreseen)
 
 
 def _run_row(given: Given, settings: Settings, epoch_s: float) -> dict[str, Any]:

@@ -37,56 +37,66 @@ class Progress:
     counts: Counts = Counts()
 
 
-async def sample_each_second(
-    log: RunLog,
-    epoch_s: float,
-    delay: PictureDelay,
-    counts: Callable[[], Counts],
-    measure_machine: bool,
-    on_log_lost: Callable[[], None],
-    source: Source,
-) -> None:
-    """Write a sample to `log` each second from `epoch_s` on, until cancelled.
+class Sampler:
+    """Writes a sample to `log` for each second from `epoch_s` on.
 
     `measure_machine` False leaves processor and memory out, which mean nothing in virtual time.
     `on_log_lost` is called after each sample once the log cannot be written any more, or its folder is gone.
     """
-    # 1) Measure from here on.
-    loop = asyncio.get_running_loop()
-    meter = meters.ProcessMeter() if measure_machine else None
-    shown_before = 0
-    due_s = epoch_s
-    while True:
-        # 2) Wait for the next full second.
-        due_s += _SAMPLE_S
-        await sleep_until(due_s)
-        # 3) Write the row, and report a log that is lost.
+
+    def __init__(
+        self,
+        log: RunLog,
+        epoch_s: float,
+        delay: PictureDelay,
+        measure_machine: bool,
+        on_log_lost: Callable[[], None],
+        source: Source,
+    ) -> None:
+        self.next_s = epoch_s + _SAMPLE_S  # clock time of the next sample
+        self._log, self._epoch_s, self._delay, self._source = log, epoch_s, delay, source
+        self._on_log_lost = on_log_lost
+        self._meter = meters.ProcessMeter() if measure_machine else None
+        self._shown_before = 0
+
+    async def run(self, counts: Callable[[], Counts]) -> None:
+        """Take each sample when it is due, until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await sleep_until(self.next_s)
+            self.take(loop.time(), counts())
+
+    def take(self, now_s: float, now: Counts) -> None:
+        """Write the sample of clock time `now_s`."""
+        # 1) Write the row.
+        log, delay, meter = self._log, self._delay, self._meter
+        self.next_s += _SAMPLE_S
         cpu_share, rss_bytes = meter.read() if meter else (None, None)
-        now = counts()
         log.check_folder()
         log.sample(
             {
-                "at_s": loop.time() - epoch_s,
+                "at_s": now_s - self._epoch_s,
                 # None until the picture starts: before, no delay is applied to anything
                 "delay_applied_s": delay.applied_s if delay.started else None,
                 "delay_wanted_s": delay.wanted_s,
-                "shown_fps": (now.shown - shown_before) / _SAMPLE_S,
+                "shown_fps": (now.shown - self._shown_before) / _SAMPLE_S,
                 "frames_captured": now.captured,
                 "frames_shown": now.shown,
                 "frames_dropped": now.dropped,
                 "display_frames": now.buffered,
-                **_live_columns(source),
+                **_live_columns(self._source),
                 "cpu_core_share": cpu_share,
                 "rss_bytes": rss_bytes,
                 "vram_used_bytes": meters.vram_used_bytes() if meter else None,
                 "torch_vram_bytes": (meters.torch_vram_bytes() or (None,))[0] if meter else None,
             }
         )
-        shown_before = now.shown
+        # 2) Give memory back now and then, and report a log that is lost.
+        self._shown_before = now.shown
         if meter and len(log.sample_rows) % _GIVE_BACK_EVERY == 0:
             meters.give_back_freed_memory()
         if log.problem:
-            on_log_lost()
+            self._on_log_lost()
 
 
 def _live_columns(source: Source) -> dict[str, float | int | str | None]:

@@ -62,6 +62,11 @@ class Watching:
         self._arrived = asyncio.Event()
         self._ended = self._changed = False
 
+    @property
+    def next_s(self) -> float:
+        """Clock time from which the next frame is looked at; infinite where nobody looks."""
+        return self._next_s if self._active else math.inf
+
     def offer(self, frame: Frame) -> None:
         """Take a frame of the source; it is looked at if one is due."""
         if not self._active or frame.captured_at_s < self._next_s - 1e-6:

@@ -196,11 +196,11 @@ def what_if_rows(seeds: tuple[int, ...] = (0, 1, 2)) -> list[dict[str, Any]]:
     cost = load_cost(WHAT_IF_COST)
     rows: list[dict[str, Any]] = []
     for seed in seeds:
-        pictures, truth = tiny_match(seed, MATCH_S)
+        clip, truth = tiny_match(seed, MATCH_S)
         events = noticed_events(MATCH_S, seed)
         for policy in POLICIES:
             session = LiveSession(
-                TinyMatch(pictures, PICTURES_FPS, f"match:{seed}"),
+                TinyMatch(clip, PICTURES_FPS, f"match:{seed}"),
                 Settings(policy=policy, seed=seed),
                 commentator=Spotter(truth, cost, SpotterTraits(), seed),
                 watchers=[RecordedWatcher(events)],

@@ -28,7 +28,6 @@ from commentator_lib.commentators.scripted import CostModel, ScriptedCommentator
 from commentator_lib.runs.meters import hardware
 from commentator_lib.session import LiveSession
 from commentator_lib.settings import Settings
-from commentator_lib.sources.synthetic import SyntheticSource
 from experiments.errors import UserError
 from experiments.tools.command_line import help_text, new_app, run_app
 
@@ -39,7 +38,7 @@ def run_once(folder: Path, minutes: float, seed: int) -> tuple[float, str, int]:
     """Do one run of `minutes`. Return (wall time in seconds, SHA-256 of the log, number of cycles)."""
     started = time.perf_counter()
     session = LiveSession(
-        SyntheticSource(60.0 * minutes, 25.0, seed),
+        f"synthetic:{60.0 * minutes:g}",
         Settings(commentator="scripted", seed=seed),
         commentator=ScriptedCommentator(cost=CostModel(1.3, 0.2, 6.0, 1.5, 0.75), seed=seed),
         mode="what-if",

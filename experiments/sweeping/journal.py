@@ -97,7 +97,7 @@ def write_header(folder: Path, sweep: Sweep) -> None:
         "format_version": FORMAT_VERSION,
         "sweep": sweep.model_dump(),
         "keys": [job.key for job in plan_jobs(sweep)],
-        "versions": versions(),
+        "versions": dict(versions()),
         "hardware": hardware(),
         "commit": commit(),
     }

@@ -14,8 +14,7 @@ from experiments.sweeping.jobs import Job
 from experiments.sweeping.whatif import SpotterTraits
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from commentator_lib.scene import ClipPictures
     from commentator_lib.session import LiveSession
 
 
@@ -50,10 +49,10 @@ def what_if_session(job: Job) -> tuple[LiveSession, Truth]:
     from experiments.sweeping.whatif import PICTURES_FPS, Spotter, TinyMatch
 
     cv2.setNumThreads(1)  # other runs use the other cores
-    pictures, truth = tiny_match(int(job.clip[6:]), job.duration_s)
+    clip, truth = tiny_match(int(job.clip[6:]), job.duration_s)
     spotter = Spotter(truth, TokenCost(**job.cost_values), SpotterTraits(**job.spotter), job.seed)
     session = LiveSession(
-        TinyMatch(pictures, PICTURES_FPS, job.clip),
+        TinyMatch(clip, PICTURES_FPS, job.clip),
         Settings().changed(**job.settings, seed=job.seed),
         commentator=spotter,
         mode="what-if",
@@ -62,12 +61,13 @@ def what_if_session(job: Job) -> tuple[LiveSession, Truth]:
 
 
 @functools.cache  # a worker plays the same few matches hundreds of times
-def tiny_match(seed: int, duration_s: float) -> tuple[np.ndarray, Truth]:
-    """Return the tiny pictures (N, 36, 64, 3) uint8 of a scripted match, and its truth."""
+def tiny_match(seed: int, duration_s: float) -> tuple[ClipPictures, Truth]:
+    """Return the tiny pictures, (36, 64, 3) uint8 each, of a scripted match, and its truth."""
+    from commentator_lib.scene import ClipPictures
     from experiments.match_clip.match import write_script
     from experiments.sweeping.whatif import tiny_pictures
 
-    return tiny_pictures(duration_s, seed), write_script(duration_s, seed).truth
+    return ClipPictures(list(tiny_pictures(duration_s, seed))), write_script(duration_s, seed).truth
 
 
 def run_for_real(job: Job, folder: Path) -> dict[str, Any]:

@@ -23,7 +23,8 @@ from commentator_lib.commentary.prompts import LENGTH_HINTS
 from commentator_lib.commentators.base import NOTHING_TO_SAY, Commentator, CommentChunk, CommentRequest
 from commentator_lib.events import Event as Noticed
 from commentator_lib.media import PLAYBACK_RATE_HZ, Frame, silence
-from commentator_lib.sources.base import Source, SourceInfo
+from commentator_lib.scene import ClipPictures
+from commentator_lib.sources.base import Foreseen, Source, SourceInfo
 from experiments.match_clip.events import Event, Truth
 from experiments.sweeping.costs import TokenCost
 
@@ -200,15 +201,16 @@ def _length_hint(prompt: str) -> str:
 
 
 class TinyMatch(Source):
-    """A source of tiny pictures (N, 36, 64, 3) uint8 of a match.
+    """A source of tiny pictures, (N, 36, 64, 3) uint8, of a match; runs that share a `ClipPictures` compare them once.
 
     Frames of the same picture share one array object, in which the scene tracker sees no change.
     """
 
-    def __init__(self, pictures: np.ndarray, pictures_fps: float, spec: str) -> None:
-        self._pictures = list(pictures)
+    def __init__(self, pictures: ClipPictures | np.ndarray, pictures_fps: float, spec: str) -> None:
+        self._clip = pictures if isinstance(pictures, ClipPictures) else ClipPictures(list(pictures))
+        self._pictures = self._clip.pictures
         self._pictures_fps = pictures_fps
-        duration_s = len(pictures) / pictures_fps
+        duration_s = len(self._pictures) / pictures_fps
         self._count = int(duration_s * FPS)
         self._index = 0
         self.problem = ""
@@ -226,8 +228,10 @@ class TinyMatch(Source):
         self._index += 1
         return Frame(self._index - 1, pts_s, float("nan"), picture)
 
-    def close(self) -> None:
-        pass
+    def foreseen(self) -> Foreseen:
+        pts_s = np.arange(self._count) / FPS
+        numbers = np.minimum(len(self._pictures) - 1, (pts_s * self._pictures_fps + 1e-6).astype(int))
+        return Foreseen(pts_s, numbers.tolist(), self._clip)
 
 
 PICTURES_FPS = 6.25  # a new picture every second frame, more often than any capture rate takes one
