@@ -112,6 +112,27 @@ COLUMNS = [
 analysis.readable(results, "policy", COLUMNS)
 
 # %% [markdown]
+# ## Against a truth of others
+#
+# `TRUTH` may be any file of captions or events for the clip that was played, in a format that `python -m
+# experiments.convert --formats` lists. Without one, the match's own truth is written as LiveSports-3K-CC has it, and
+# read again. `docs/convert.md` explains the measures.
+
+# %%
+from commentator_lib.truth.against import measure_run
+from commentator_lib.truth.files import read_truth
+from experiments.convert.convert import convert
+
+TRUTH = None
+
+if TRUTH is None:
+    TRUTH = folder / "livesports.jsonl"
+    convert(Path(first.header["source"][0]).with_suffix(".events.json"), TRUTH, "livesports", force=True)
+truth, _ = read_truth(Path(TRUTH))
+firsts = {policy: runs[results.index[results.policy == policy][0]] for policy in cycles}
+pd.DataFrame({policy: measure_run(run, truth) for policy, run in firsts.items()}).round(3)
+
+# %% [markdown]
 # ## When to speak: F1 against repetition
 #
 # The policies of `speak_when` in virtual time, on two scripted matches. **No model runs here:** the commentator is

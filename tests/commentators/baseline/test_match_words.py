@@ -28,7 +28,7 @@ SLOTS = {
     "one": "light blue",
     "other": "yellow",
 }
-# What each kind of wording must name, in the words of experiments/measuring/naming.py; all others name nothing.
+# What each kind of wording must name, in the words of commentator_lib/truth/naming.py; all others name nothing.
 NAMES = {
     "goal": "goal",
     "yellow card": "card",
