@@ -185,7 +185,7 @@ class Settings(BaseSettings):
     sound_track: int = _sound(-1, "SOUND_TRACK", live=False, ge=-1, le=99)
     """which of a source's sound tracks is heard, counted from 0; -1: its default one"""
     hear: bool = _sound(False, "HEAR", live=False)
-    """give the programme's sound to a commentator that can hear (minicpmo, openai)"""
+    """give the programme's sound to a commentator that can hear (minicpmo, openai, realtime)"""
     model_path: str = _model("", "MODEL_PATH", live=False)
     """checkpoint folder or hub id; for openai the server's name of the model"""
     device: Literal["auto", "cuda", "cpu"] = _model("auto", "DEVICE", live=False)
