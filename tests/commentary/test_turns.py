@@ -105,7 +105,7 @@ def test_important_change_cuts_the_comment_being_heard_at_the_end_of_a_word():
     assert first.outcome == "interrupted" and second.trigger == "change"
     assert 0 < first.speech_s < 10.0
     words = first.speech_s / 0.25  # each is 0.25 s long
-    assert words == pytest.approx(round(words), abs=0.1)
+    assert words == pytest.approx(round(words), abs=0.2)
     assert second.heard_from_s == pytest.approx(first.heard_to_s, abs=0.001)
     assert abs(second.sync_error_s) <= 0.3  # it waits for the end of a word
     assert first.discarded_tokens > 0

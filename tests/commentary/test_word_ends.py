@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from commentator_lib.commentary.word_ends import word_ends
+from commentator_lib.commentary.word_ends import length_s, word_ends
 
 
 def spoken(parts):
@@ -29,10 +29,20 @@ def test_ends_are_moved_into_the_gaps():
     assert 0.40 <= ends_s[0] <= 0.46 and 0.96 <= ends_s[1] <= 1.02
 
 
-def test_without_gaps_a_word_has_its_share_by_letters():
+def test_without_gaps_a_word_has_its_share_by_syllables_and_consonants():
     pcm = spoken([(1.2, True)])
-    assert word_ends("a goalkeeper", pcm)[0] == pytest.approx(1.2 * 2 / 13, abs=0.01)
-    assert word_ends("one two six", np.zeros(48_000, np.int16)) == pytest.approx([1 / 3, 2 / 3, 1.0])
+    share = length_s("a") / (length_s("a") + length_s("goalkeeper", last=True))
+    assert word_ends("a goalkeeper", pcm)[0] == pytest.approx(1.2 * share, abs=0.01)
+    thirds = word_ends("two two two two two two", np.zeros(288_000, np.int16))
+    assert np.diff(thirds)[:4] == pytest.approx([np.diff(thirds)[0]] * 4) and thirds[-1] == 6.0
+
+
+@pytest.mark.parametrize(
+    ("short", "long"),
+    [("the", "man"), ("man", "goalkeeper"), ("stripe", "little"), ("9", "67:12"), ("球", "球员跑向")],
+)
+def test_what_takes_longer_to_say(short, long):
+    assert length_s(short) < length_s(long) and length_s(short, last=True) > length_s(short)
 
 
 def test_ends_never_go_back():
