@@ -38,6 +38,7 @@ from commentator_lib.commentators.base import (
 )
 from commentator_lib.errors import named_first_line
 from commentator_lib.media import PLAYBACK_RATE_HZ, PlaybackResampler
+from commentator_lib.runs.record import SAID_BEFORE
 from commentator_lib.sound.voice_level import VoiceLevel
 from commentator_lib.voices.base import Voice
 from commentator_lib.voices.languages import names_of, unreadable
@@ -418,7 +419,7 @@ def _has_words(sentence: str) -> bool:
 
 def _said_before(sentence: str) -> str:
     """Return as a reason that a sentence was said in the last comments."""
-    return f"said a moment ago: {sentence[:60]!r}"
+    return f"{SAID_BEFORE}: {sentence[:60]!r}"
 
 
 def _piece(chunk: CommentChunk, text: str = "", pcm: np.ndarray | None = None) -> SpeechPiece:

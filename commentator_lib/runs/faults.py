@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from commentator_lib.runs.record import SAID_BEFORE
+
 _MOST_TOLD = 5
 _DONE = ("spoken", "silent", "interrupted", "stale")
 _WHAT = {"failed": "failed", "silent": "says nothing", "spoken": "is not whole"}
@@ -20,7 +22,8 @@ def new_faults(rows: Iterable[Mapping[str, Any]], told: set[str]) -> list[str]:
     for row in rows:
         what, reason = _WHAT.get(row["outcome"]), row["reason"]
         kind = re.sub(r"\d+", "0", f"{what}: {reason}")
-        if not what or not reason or kind in told or len(told) >= _MOST_TOLD:
+        no_fault = not what or not reason or reason.startswith(SAID_BEFORE)
+        if no_fault or kind in told or len(told) >= _MOST_TOLD:
             continue
         told.add(kind)
         lines.append(f"comment {row['cycle']} {what}: {reason}")

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FORMAT_VERSION = 1
+# How the reason of a comment begins that is not said because it says again what was said before: no fault.
+SAID_BEFORE = "said a moment ago"
 OUTCOMES = ("spoken", "silent", "unchanged", "interrupted", "stale", "failed")
 
 

@@ -253,6 +253,8 @@ def pings_after_words(folder: Path) -> str:
     ended = [row for row in rows if "no new words for 1 s" in row["reason"]]
     if len(ended) < 2:
         return f"{len(rows)} cycles: {[row['reason'] for row in rows][:3]}"
+    if not any(row["text"].startswith("A red ball rolls.") for row in ended):
+        return "the words before the pings were lost"
     return "" if took_s < 25 else f"the run took {took_s:.0f} s"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from commentator_lib.runs.faults import lasting_failure, new_faults
+from commentator_lib.runs.record import SAID_BEFORE
 
 
 def row(cycle, outcome, reason=""):
@@ -16,6 +17,7 @@ def test_each_fault_is_told_once():
         row(2, "failed", "no answer for 20 s"),
         row(3, "silent", "the model refuses: no"),
         row(4, "silent"),
+        row(4, "silent", f"{SAID_BEFORE}: 'A ball.'"),
         row(5, "stale", "ready 3 s behind its picture"),
         row(6, "spoken", "cut off at its 150 tokens"),
     ]

@@ -135,6 +135,7 @@ class Answer:
     finish_reason: str = ""
     refusal: str = ""
     tool: str = ""
+    quiet_s: float = 0.0  # since the last news
     refused_parameter: str = ""  # for which the server has refused the request
     sound_refused: bool = False
     speech_refused: bool = False

@@ -203,7 +203,8 @@ class OpenAICommentator(Commentator):
         """
         request = CommentRequest([_grey()], "Say hello.", _TRIAL_TOKENS)
         body = build_body(self._model, request, self._temperature)
-        until_s = time.monotonic() + min(_WARM_UP_S, self._timeout_s)
+        longest_s = min(_WARM_UP_S, self._timeout_s)
+        until_s = time.monotonic() + longest_s
         while True:
             answer, refusal, ended = self._new_answer(self._spoken and self.speech.may_speak), "", True
             try:
@@ -215,12 +216,15 @@ class OpenAICommentator(Commentator):
             except OpenAIServerError as error:
                 refusal = self._shown(str(error))
                 if not answer.speech_refused:
-                    logger.info("the first words did not come: %s", refusal)
-                    return
+                    logger.info("the first words did not come whole: %s", refusal)
+                    if not answer.counted:
+                        return
+                    ended = False
+                    break
             if not self._ask_speech_otherwise(answer, refusal, ended):
                 break
         self._learn_speech(answer, ended, answer.counted > 0)
-        self._learn(answer)
+        self._learn(answer, answer.quiet_s > longest_s / 2)
         self._rambles = answer.finish_reason == "length"
 
     def _ask_speech_otherwise(self, answer: Answer, refusal: str, ended: bool) -> bool:
@@ -244,14 +248,14 @@ class OpenAICommentator(Commentator):
         if answer.spoken is not None and (ended or answer.spoken.sounded):
             self.speech.learn(answer.spoken, words, self.name)
 
-    def _learn(self, answer: Answer) -> None:
-        """Note how the model marks its thoughts, once an answer has told."""
+    def _learn(self, answer: Answer, stalled: bool = False) -> None:
+        """Note how the model marks its thoughts, once an answer has told: ended, or `stalled` after its words."""
         if answer.thought.bare:
             if self._thoughts is not _Thoughts.BARE:
                 logger.info("%s marks only the end of its thoughts: its words are held until then", self.name)
             self._thoughts = _Thoughts.BARE
         elif self._thoughts is _Thoughts.UNKNOWN:
-            ended = answer.finish_reason != "length" and (answer.finish_reason or answer.ended)
+            ended = answer.finish_reason != "length" and (answer.finish_reason or answer.ended or stalled)
             if answer.reasoning or answer.thought.thought or (ended and answer.counted):
                 self._thoughts = _Thoughts.MARKED
 
@@ -419,9 +423,10 @@ class OpenAICommentator(Commentator):
                         answer.ended = True
                         break
                     event = parse_event(data) if data else None
+                    answer.quiet_s = time.monotonic() - news_s
                     if event and event.is_news:
-                        news_s = time.monotonic()
-                    elif time.monotonic() - news_s > self._timeout_s:
+                        news_s, answer.quiet_s = time.monotonic(), 0.0
+                    elif answer.quiet_s > self._timeout_s:
                         if answer.finish_reason:
                             break  # only the token counts did not come
                         raise OpenAIServerError(

@@ -351,16 +351,19 @@ def test_a_list_of_faults_is_told_without_what_it_repeats():
 # --- time-outs, and servers that have moved
 
 
-@pytest.mark.realtime
-def test_pings_are_no_answer():
-    def pings():
-        yield line(said("A red ball rolls. The dog "))
-        end_s = time.monotonic() + 15
-        while time.monotonic() < end_s:
-            yield b": ping\n\n"
-            time.sleep(0.05)
+def pings():
+    yield line(said("A red ball rolls. The dog "))
+    end_s = time.monotonic() + 15
+    while time.monotonic() < end_s:
+        yield b": ping\n\n"
+        time.sleep(0.05)
 
-    with openai_server(faults=[Stream(pings)]) as server:
+
+@pytest.mark.realtime
+@pytest.mark.parametrize("trial", [[], "the same"])
+def test_pings_are_no_answer(trial):
+    stream = Stream(pings)
+    with openai_server(faults=[stream], trial=stream if trial else []) as server:
         commentator, waits = asked(server, api_timeout_s=1.0)
         text, problem = failure(commentator)
         assert text == "A red ball rolls. The dog " and "no new words for 1 s (api_timeout_s)" in problem
