@@ -185,10 +185,6 @@ class LiveRun:
         tasks: list[asyncio.Task[None]] = []
         try:
             # 1) Load what is slow to load; a stop does not wait for it.
-            voice = None if self.given.commentator.has_voice else self.given.voice
-            if problem := language_problem(self.settings, voice):
-                self._notes.append(problem)
-                logger.warning("%s", problem)
             loading = asyncio.ensure_future(
                 inference_worker.call(warm_up, self.given, self._notes, self._note_loading)
             )
@@ -198,6 +194,10 @@ class LiveRun:
                 if self._stop.is_set() or self.given.log.problem:
                     return
             self._loaded = loading.result()
+            voice = None if self.given.commentator.has_voice else self.given.voice
+            if problem := language_problem(self.settings, voice):
+                self._notes.append(problem)
+                logger.warning("%s", problem)
             # 2) Put the parts together, and pass on the messages that came before they were there.
             parts = self._build(capture_worker, inference_worker)
             # 3) Run the stages side by side.
