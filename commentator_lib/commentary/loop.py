@@ -90,6 +90,7 @@ class CommentaryLoop:
         self._voice = voice
         self._playback = players.playback
         self._worker = worker
+        self._looks_on = True  # the commentator is shown each frame, until that fails
         self._epoch_s = epoch_s
         self._on_screen, self._sound_of = on_screen, sound_of
         self._level = VoiceLevel()
@@ -193,8 +194,8 @@ class CommentaryLoop:
 
     def frame_arrived(self) -> None:
         """Note that a frame has come into the window."""
-        if (newest := self._window.newest) is not None:
-            self._commentator.see(newest)
+        if self._looks_on and (newest := self._window.newest) is not None:
+            self._show(newest)
         self._turns.frame_arrived()
 
     def scene_changed(self, compensated: float) -> None:
@@ -372,6 +373,14 @@ class CommentaryLoop:
             self._unspoken_noted = True
             self._note(f"voice: {comment.reason}")
             logger.warning("comment %d is %s", comment.id, comment.reason)
+
+    def _show(self, frame: Frame) -> None:
+        """Let the commentator look at a frame between the cycles; one that fails is shown no more of them."""
+        try:
+            self._commentator.see(frame)
+        except Exception as error:  # code of others: it costs no more than this
+            self._looks_on = False
+            logger.warning("%s looks on no more: %s", self._commentator.name, named_first_line(error))
 
     def _now_s(self) -> float:
         """Return the seconds since the run's start."""

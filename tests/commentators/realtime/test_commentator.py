@@ -65,7 +65,8 @@ def test_it_listens_and_speaks_as_the_model_decides(beta, at_once):
 
 
 @pytest.mark.parametrize("cuts_odd", [False, True])
-def test_words_come_with_their_sound_and_it_is_the_models(cuts_odd):
+def test_words_come_with_their_sound_and_it_is_the_models(cuts_odd, monkeypatch):
+    monkeypatch.setattr("commentator_lib.commentators.realtime.commentator._WORDS_WAIT_S", 10.0)
     with realtime_server(at_once=False, turns=[list(WORDS)], cuts_odd=cuts_odd) as server:
         commentator = asked(server)
         chunks = [chunk for chunk in next(iter(comments(commentator, 1))) if chunk.text or chunk.audio]
