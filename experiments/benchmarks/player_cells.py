@@ -97,6 +97,7 @@ class FlashCaller(Commentator):
     """
 
     name = "flash caller"
+    may_repeat = True
     flash_every_s, first_flash_s, flash_s, beep_s = 1.7, 1.0, 0.2, 0.1
 
     def __init__(self) -> None:
@@ -125,6 +126,7 @@ class NotesPrompts(Commentator):
     """A commentator that plays a tone of `tone_s` seconds each time; `asked` lists (Unix time in seconds, prompt)."""
 
     name = "notes prompts"
+    may_repeat = True
 
     def __init__(self, tone_s: float = 4.0) -> None:
         self.tone_s = tone_s

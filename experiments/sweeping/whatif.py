@@ -45,24 +45,25 @@ _NAMING = {
     "cut": ("Another angle now.",),
     "scoreboard": ("It is {score} now.", "{score}, says the board."),
 }
-# Words that fill a comment up. None names an event: a test checks them against the rule of `naming`.
+# Words that fill a comment up, {n} a player's number, so that none is said again within the last comments: that would
+# be left out. None names an event: a test checks them against the rule of `naming`.
 _FILLER = (
-    "they pass it along the back",
-    "a long ball forward",
-    "he looks up and finds the man on the wing",
-    "the midfield closes the space",
-    "patient play from side to side",
-    "a quick one two near the line",
-    "the press is on again",
-    "he turns away from his man",
-    "they win it back in the middle",
-    "now it goes wide to the right",
-    "and back to the left side",
-    "the defence pushes up",
-    "a throw deep in their half",
-    "he carries it over halfway",
-    "two against two for a moment",
-    "the crowd is getting louder",
+    "they pass it back to {n}",
+    "long ball for {n}",
+    "he looks up and finds number {n} on the wing",
+    "number {n} closes the space",
+    "patient play around their number {n}",
+    "quick exchange with {n} near the line",
+    "the press is on {n}",
+    "he turns away from number {n}",
+    "number {n} wins it in the middle",
+    "now it goes wide to number {n}",
+    "and back inside to number {n}",
+    "number {n} pushes up",
+    "a throw deep by number {n}",
+    "number {n} carries it over",
+    "a moment of calm for {n}",
+    "the crowd sings for {n}",
 )
 
 
@@ -86,6 +87,7 @@ class Spotter(Commentator):
 
     name = "scripted spotter"
     has_cost_model = True
+    may_repeat = True  # a filler is a filler, whatever its words
 
     def __init__(self, truth: Truth, cost: TokenCost, traits: SpotterTraits, seed: int = 0) -> None:
         self._truth = truth
@@ -148,16 +150,23 @@ class Spotter(Commentator):
         wanted = share * traits.median_tokens * np.exp(rng.gauss(0.0, traits.tokens_sigma))
         words = " ".join(parts).split()
         while len(words) < max(3.0, wanted) / TOKENS_PER_WORD:
-            filler = _FILLER[self._fillers_said % len(_FILLER)]
-            self._fillers_said += 1
+            filler = self._filler()
             words += (filler[:1].upper() + filler[1:] + ".").split()
         # the token cap may cut a sentence
         return " ".join(words[: int(request.max_new_tokens / TOKENS_PER_WORD)])
 
+    def _filler(self) -> str:
+        rounds, k = divmod(self._fillers_said, len(_FILLER))
+        self._fillers_said += 1
+        return _FILLER[k].format(n=2 + rounds % 10)
+
     def _sees(self, k: int, event: Event, request: CommentRequest) -> bool:
         """Return whether one of the frames shows the event, and the spotter recognises it there."""
+        until_s = event.t_s + max(event.visible_s, 0.5)
+        if until_s < request.frames[0].pts_s or request.frames[-1].pts_s < event.t_s:
+            return False
         for frame in request.frames:
-            if event.t_s <= frame.pts_s <= event.t_s + max(event.visible_s, 0.5):
+            if event.t_s <= frame.pts_s <= until_s:
                 if random.Random(f"{self._seed}/{k}/{frame.index}").random() < self._traits.recognise:
                     return True
         return False
