@@ -20,6 +20,7 @@ from commentator_lib.sources.open import open_source
 from commentator_lib.truth.base import NAN, Stretch, TimedEvent, Timeline, TruthError, check_times
 from commentator_lib.truth.comments import Comment, heard_comments, pair, recall
 from commentator_lib.truth.files import read_truth
+from commentator_lib.truth.formats.parsing import names_of
 from commentator_lib.truth.formats.soccernet_spotting import LABELS
 from commentator_lib.truth.livestar import livestar
 from commentator_lib.truth.naming import names_kind
@@ -56,8 +57,7 @@ def pick_video(timeline: Timeline, sources: Sequence[str]) -> Timeline:
     if len(fitting) != 1:
         raise TruthError(
             f"the truth speaks of {len(videos)} videos, and {len(fitting)} of them has the name of "
-            f"{', '.join(sorted(stems)) or 'the source'}; they are {', '.join(videos[:5])}"
-            + (" …" if len(videos) > 5 else "")
+            f"{', '.join(sorted(stems)) or 'the source'}; they are {names_of(videos)}"
         )
     return timeline.of_video(fitting[0])
 

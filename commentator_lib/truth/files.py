@@ -16,6 +16,7 @@ from commentator_lib.truth.base import Timeline, TruthError, check_times
 from commentator_lib.truth.formats import (
     live_whisperx,
     livesports,
+    match,
     omni_duplex,
     omnistar,
     ovo_bench,
@@ -45,6 +46,7 @@ FORMATS: dict[str, Format] = {
         streaming_bench,
         omnistar,
         omni_duplex,
+        match,
     )
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 
 # Kind → (its words, phrases that contain such a word but do not name the kind). Both are regular expressions.
 _WORDS = {
@@ -38,7 +38,8 @@ _LOOKALIKES = {
 _SCORE = re.compile(r"(?<![\d:\-–])(?<!\d\.)(\d{1,2})\s?[-–]\s?(\d{1,2})(?![\d:\-–]|\.\d)")
 
 
-def kinds_named(text: str) -> set[str]:
+@lru_cache(4096)  # each comment is asked for each kind, and for each measure
+def kinds_named(text: str) -> frozenset[str]:
     """Return the kinds of event that a comment names, except "scoreboard" (see `scores_named`).
 
     Rule: remove the phrases that only look like a kind ("goalkeeper", "new shot"); the kind is named if one of its
@@ -49,7 +50,7 @@ def kinds_named(text: str) -> set[str]:
         rest = _LOOKALIKES[kind].sub(" ", text) if kind in _LOOKALIKES else text
         if words.search(rest):
             found.add(kind)
-    return found
+    return frozenset(found)
 
 
 # Kinds of other data sets whose words are those of a kind above, which is less exact: "a card" names either.
@@ -65,12 +66,15 @@ _ALIKE = {
 def names_kind(text: str, kind: str) -> bool:
     """Return whether a comment names a kind of event: one of `kinds_named`, or any other by the kind's own words.
 
-    Case does not matter, nor whether its words are joined by spaces, hyphens or underscores, nor a plural s.
+    A change of the scoreboard is named by any score. Case does not matter, nor whether its
+    words are joined by spaces, hyphens or underscores, nor a plural s.
 
     >>> names_kind("Two throw-ins already.", "Throw-in")
     True
     """
     known = _ALIKE.get(kind.lower(), kind.lower())
+    if known == "scoreboard":
+        return bool(scores_named(text))
     return known in kinds_named(text) if known in _WORDS else _own_words(known).search(text) is not None
 
 

@@ -31,11 +31,18 @@ def speak_silent_f1(
     A second is spoken if speech covers at least half of it, and should be if its middle is in a stretch of action.
     F1 = 2·TP ÷ (2·TP + FP + FN). Source: the per-second decision of Proact-VL (ICML 2026).
     """
-    seconds = np.arange(int(duration_s))
-    said = np.array([covered_s(speech, float(s), s + 1.0) >= 0.5 for s in seconds], bool)
-    should = np.array(
-        [any(x.kind == "action" and x.from_s <= s + 0.5 < x.to_s for x in stretches) for s in seconds], bool
-    )
+    # 1) What was said, second by second: only the speech that touches a second counts for it.
+    touching: list[list[Interval]] = [[] for _ in range(int(duration_s))]
+    for start, end in speech:
+        for s in range(max(0, int(start)), min(len(touching), int(end) + 1)):
+            touching[s].append((start, end))
+    said = np.array([covered_s(some, float(s), s + 1.0) >= 0.5 for s, some in enumerate(touching)], bool)
+    # 2) What should have been said.
+    middles = np.arange(len(touching)) + 0.5
+    should = np.zeros(len(touching), bool)
+    for x in stretches:
+        if x.kind == "action":
+            should |= (x.from_s <= middles) & (middles < x.to_s)
 
     def f1(yes: np.ndarray, wanted: np.ndarray) -> float:
         hits, wrong = int((yes & wanted).sum()), int((yes != wanted).sum())

@@ -1,8 +1,7 @@
 """Convert timed text or timed events of a clip from one format to another: captions, data sets, benchmarks' results.
 
 IN may also be the folder of a run: then what its commentator said, and what its watchers noticed, is written in the
-form in which the scripts of a benchmark read it. Or it is the truth of a scripted match, .events.json. docs/convert.md
-lists the formats and what is lost between them.
+form in which the scripts of a benchmark read it. docs/convert.md lists the formats and what is lost between them.
 
     python -m experiments.convert --from livesports --to webvtt LiveSports-3K-CC.csv match.vtt --video VIDEO_ID
     python -m experiments.convert --to soccernet-caption runs/20261201-… results_dense_captioning.json
@@ -36,9 +35,7 @@ def _print_formats(wanted: bool) -> None:
 
 @app.command(help=help_text(__doc__))
 def main(
-    source: Annotated[
-        Path, typer.Argument(metavar="IN", help="A file, a run's folder, or a match's .events.json.")
-    ],
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A file, or a run's folder.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write.")],
     to: Annotated[str, typer.Option("--to", help="Format to write.")],
     name: Annotated[

@@ -7,7 +7,7 @@ from pathlib import Path
 from commentator_lib.sources.video import FileSource
 from commentator_lib.truth.base import Timeline, TruthError, check_times
 from commentator_lib.truth.files import find_format, read_truth, write_truth
-from experiments.convert.from_match import read_match
+from commentator_lib.truth.formats.parsing import names_of
 from experiments.convert.from_run import read_run
 
 
@@ -20,7 +20,7 @@ def convert(
     clip: Path | None = None,
     force: bool = False,
 ) -> str:
-    """Convert a file, a run's folder, or a scripted match's truth; return one line that says what was written.
+    """Convert a file, or a run's folder; return one line that says what was written.
 
     `name`: the format of `source`, told by its content where it is None. `video`: only this one. `clip`: a video file
     within whose length all times must lie. Raise TruthError, or another error of one line for users, for bad input.
@@ -31,8 +31,6 @@ def convert(
     if source.is_dir():
         timeline, form = read_run(source), "run"
         check_times(timeline, False)
-    elif source.name.endswith(".events.json"):
-        timeline, form = read_match(source), "match"
     else:
         timeline, read_as = read_truth(source, name)
         form = read_as.name
@@ -57,6 +55,6 @@ def _only(timeline: Timeline, video: str, source: Path) -> Timeline:
         return timeline
     if video not in timeline.videos:
         raise TruthError(
-            f"{source} does not speak of the video {video!r}; it has {', '.join(timeline.videos[:5])}"
+            f"{source} does not speak of the video {video!r}; it has {names_of(timeline.videos)}"
         )
     return timeline.of_video(video)

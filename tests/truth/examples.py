@@ -206,6 +206,27 @@ OMNI_DUPLEX_POINTS = (
     '[{"text": "Player 9 has the ball.", "current_time": 4.2}, {"text": "Goal!", "current_time": 9}]\n'
 )
 
+MATCH = """{
+ "format_version": 2,
+ "clip": {"file": "match.mp4", "sha256": "0"},
+ "duration_s": 30.0,
+ "events": [
+  {"kind": "shot", "t_s": 4.0, "visible_s": 1.0, "team": "RED", "player": "9", "score": null},
+  {"kind": "goal", "t_s": 5.0, "visible_s": 0.0, "team": "", "player": "", "score": [1, 0]},
+  {"kind": "scoreboard", "t_s": 6.5, "visible_s": 0.0, "team": "", "player": "", "score": [1, 0]}
+ ],
+ "stretches": [
+  {"kind": "nothing", "from_s": 0.0, "to_s": 2.0},
+  {"kind": "action", "from_s": 2.0, "to_s": 12.0},
+  {"kind": "nothing", "from_s": 12.0, "to_s": 20.0},
+  {"kind": "action", "from_s": 20.0, "to_s": 30.0}
+ ],
+ "teams": ["RED", "BLU"],
+ "seed": 3,
+ "sounds": []
+}
+"""
+
 # name → (format, content). `written` are those that the format itself writes: they come back byte by byte.
 READ_ONLY = {
     "LiveSports CSV": ("livesports", LIVESPORTS_CSV),
@@ -215,6 +236,7 @@ READ_ONLY = {
     "OVO-Bench": ("ovo-bench", OVO),
     "StreamingBench": ("streaming-bench", PROACTIVE),
     "OmniStar": ("omnistar", OMNISTAR),
+    "a scripted match": ("match", MATCH),
     "Omni-DuplexEval, points": ("omni-duplex", OMNI_DUPLEX_POINTS),
 }
 WRITTEN = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 
 import pytest
 
@@ -49,6 +50,25 @@ def test_a_file_cut_anywhere_is_refused_or_holds_rows_of_the_whole(name, made):
             found = [*(t.start_s for t in part.texts), *(e.t_s for e in part.events)]
             assert set(found) <= times and len(found) <= len(whole.texts) + len(whole.events)
     assert refusals > len(content) / 7 * (0.5 if content[0] in "[{" else 0.02)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_file_with_a_wrong_character_anywhere_is_read_or_refused(name, made):
+    """What is read has times that can be, whatever a character was replaced by."""
+    form, content = ALL[name]
+    rng = random.Random(name)
+    for _ in range(150):
+        place = rng.randrange(len(content))
+        wrong = rng.choice('0123456789-+.,:;"{}[]\\\n\r\t ²٣éxNe\u2028') * rng.choice((1, 1, 1, 30, 5000))
+        try:
+            timeline, _ = read_truth(
+                made(content[:place] + wrong + content[place + 1 :]), rng.choice((None, form))
+            )
+        except TruthError as error:
+            assert "\n" not in str(error) and len(str(error)) < 500
+        else:
+            times = [*(t.end_s for t in timeline.texts), *(e.t_s for e in timeline.events)]
+            assert all(0 <= time_s < 1e6 for time_s in times)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +124,7 @@ def test_a_bad_file_is_one_line(content, message, made):
         (
             "video_id,start,end,event_asr_text",
             "a,1,2,x",
-            "columns video_id, start, end, event_asr_text; video_id",
+            "columns 'video_id', 'start', 'end', 'event_asr_text'; video_id",
         ),
         ("video_id,begin,end", "a,1,2", "one of event_asr_text, pred, event_title are needed"),
         ("video_id,begin,end,pred", "a,1", "line 2 has another number of columns"),

@@ -135,6 +135,15 @@ def test_omnistar_and_omni_duplex():
     ]
 
 
+def test_a_scripted_match():
+    assert texts("a scripted match") == [
+        ("match", 2.0, 12.0, "shot by RED 9, goal, 1–0"),
+        ("match", 20.0, 30.0, "play"),
+    ]
+    found = [(e.video, e.kind, e.t_s) for e in read("a scripted match").events]
+    assert found == [("match", "shot", 4.0), ("match", "goal", 5.0), ("match", "scoreboard", 6.5)]
+
+
 # --- from one format to another
 
 
@@ -184,7 +193,7 @@ def test_kinds_of_the_workbench_get_the_names_of_soccernet_and_others_stay():
     ("name", "to", "message"),
     [
         ("WebVTT", "soccernet-spotting", "holds no events"),
-        ("LiveSports CSV", "webvtt", "speaks of 2 videos.*match_a, match_b"),
+        ("LiveSports CSV", "webvtt", "speaks of 2 videos.*'match_a', 'match_b'"),
         ("LiveSports CSV", "soccernet-caption", "speaks of 2 videos"),
         ("WebVTT", "ovo-bench", "ovo-bench is read only"),
     ],

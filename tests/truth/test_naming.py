@@ -69,6 +69,8 @@ def test_what_names_a_score(text, scores):
         ("Somersaults, two of them.", "somersault", True),
         ("A summersault.", "somersault", False),
         ("Anything", "->", False),
+        ("It is 2–1 now.", "scoreboard", True),
+        ("Look at the scoreboard.", "scoreboard", False),
     ],
 )
 def test_any_kind_is_named_by_its_own_words(text, kind, named):

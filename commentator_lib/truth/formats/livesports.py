@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections import Counter
 from typing import Any
 
@@ -16,6 +17,7 @@ from commentator_lib.truth.formats.parsing import (
     Format,
     field_of,
     json_lines,
+    names_of,
     number_of,
     rest_of,
 )
@@ -26,7 +28,7 @@ _TEXTS = ("event_asr_text", "pred", "event_title")  # the first that a row has i
 
 def fits(text: str, first: Any) -> bool:
     """Return whether the header of a CSV, or the first JSON line, has a video, its times and a text."""
-    names = first if isinstance(first, dict) else next(csv.reader([text.partition("\n")[0]]), [])
+    names = first if isinstance(first, dict) else text[:4000].partition("\n")[0].strip().split(",")
     return all(name in names for name in _TIMES) and any(name in names for name in _TEXTS)
 
 
@@ -40,7 +42,7 @@ def _csv_rows(text: str):
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     if not fits(text, None):
         raise TruthError(
-            f"it has the columns {', '.join(reader.fieldnames or []) or 'of nothing'}; "
+            f"it has the columns {names_of(reader.fieldnames or [])}; "
             f"{', '.join(_TIMES)} and one of {', '.join(_TEXTS)} are needed"
         )
     try:
@@ -73,7 +75,7 @@ def write(timeline: Timeline) -> str:
         seen[text.video] += 1
         row = {
             "video_id": text.video,
-            "event_id": int(number) if str(number).isdigit() else number,
+            "event_id": int(number) if re.fullmatch("[0-9]{1,15}", str(number)) else number,
             "begin": text.start_s,
             "end": text.end_s,
             "pred": text.text,

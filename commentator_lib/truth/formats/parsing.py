@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from commentator_lib.truth.base import TimedText, Timeline, TruthError
 
-_CLOCK = re.compile(r"(?:(\d+):)?(\d{1,3}):(\d{2})(?:[.,](\d{1,3}))?")
+_CLOCK = re.compile(r"(?:(\d{1,4}):)?(\d{1,3}):(\d{2})(?:[.,](\d{1,3}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,7 @@ def one_video(timeline: Timeline, texts: list[TimedText]) -> list[TimedText]:
     videos = list(dict.fromkeys(text.video for text in texts))
     if len(videos) > 1:
         raise TruthError(
-            f"it speaks of {len(videos)} videos, and the new file can hold one: choose one of {', '.join(videos[:5])}"
-            + (" …" if len(videos) > 5 else "")
+            f"it speaks of {len(videos)} videos, and the new file can hold one: choose one of {names_of(videos)}"
         )
     if not texts:
         raise TruthError("it holds no text")
@@ -89,13 +88,16 @@ def field_of(row: Any, name: str, kind: type | tuple[type, ...], where: str) -> 
     if not isinstance(row, Mapping):
         raise TruthError(f"{where} is no object")
     if name not in row:
-        raise TruthError(
-            f"{where} has no {name!r}; it has {', '.join(map(repr, list(row)[:8])) or 'nothing'}"
-        )
+        raise TruthError(f"{where} has no {name!r}; it has {names_of(row)}")
     value = row[name]
     if not isinstance(value, kind) or isinstance(value, bool):
         raise TruthError(f"{where}: {name} is {str(value)[:40]!r}")
     return value
+
+
+def names_of(names: Iterable[str]) -> str:
+    """Return names for an error of one line, the first dozen of them, cut where they are long."""
+    return ", ".join(repr(name[:30]) for name in list(names)[:12]) or "nothing"
 
 
 def number_of(value: Any, where: str) -> float:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from commentator_lib.truth.base import Timeline, TruthError
 from commentator_lib.truth.formats.parsing import field_of, number_of, parse_json
+
+_COUNT = re.compile(r"[0-9]{1,4}")
 
 
 def rows_of(text: str) -> tuple[list[Any], str, dict[str, Any]]:
@@ -34,7 +37,7 @@ def place_of(row: Any, where: str) -> tuple[str, float]:
     """Return (half, time in it in s): from `position` in milliseconds where it is there, else from `gameTime`."""
     half, _, shown = field_of(row, "gameTime", str, where).partition(" - ")
     minutes, colon, seconds = shown.strip().partition(":")
-    if not half.strip().isdigit() or not colon or not minutes.isdigit() or not seconds.isdigit():
+    if not colon or not all(_COUNT.fullmatch(part) for part in (half.strip(), minutes, seconds)):
         raise TruthError(f"{where}: gameTime is {row['gameTime'][:40]!r}, not 'half - minutes:seconds'")
     if row.get("position") not in (None, ""):
         return half.strip(), number_of(row["position"], where) / 1000
@@ -43,7 +46,7 @@ def place_of(row: Any, where: str) -> tuple[str, float]:
 
 def place_fields(video: str, time_s: float) -> dict[str, str]:
     """Return `gameTime`, `position` and `half` of a result; a video that is no half is the first one."""
-    half = video if video.isdigit() else "1"
+    half = video if _COUNT.fullmatch(video) else "1"
     ms = round(time_s * 1000)
     return {
         "gameTime": f"{half} - {ms // 60_000}:{ms // 1000 % 60:02d}",
@@ -62,5 +65,5 @@ def results(timeline: Timeline, predictions: Sequence[Mapping[str, str]]) -> str
 def refuse_other_videos(timeline: Timeline) -> None:
     """Raise TruthError where there are several videos that are no halves of one match."""
     videos = timeline.videos
-    if len(videos) > 1 and not all(video.isdigit() and int(video) < 10 for video in videos):
+    if len(videos) > 1 and not all(_COUNT.fullmatch(video) for video in videos):
         raise TruthError(f"it speaks of {len(videos)} videos, and the new file holds the halves of one match")

@@ -21,7 +21,7 @@ def read(text: str) -> Timeline:
     """Return the captions of a SubRip file."""
     found: list[TimedText] = []
     for number, lines in blocks(text):
-        if not lines[0].strip().isdigit() or len(lines) < 2:
+        if not lines[0].strip().isdecimal() or len(lines) < 2:
             raise TruthError(
                 f"line {number}: a number and a pair of times are expected, not {lines[0][:40]!r}"
             )
