@@ -45,6 +45,11 @@ class AudioChunk:
         return len(self.samples) / self.sample_rate_hz
 
 
+def is_silent(samples: np.ndarray) -> bool:
+    """Return whether all samples are 0; at once where they share one sample, as those of `silence` do."""
+    return not (samples[:1] if samples.strides[0] == 0 else samples).any()
+
+
 def to_int16(samples: np.ndarray) -> np.ndarray:
     """Convert float32 (N,) in [-1, 1] to int16 (N,), clipped; NaN becomes silence. Return int16 unchanged."""
     if samples.dtype == np.int16:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from commentator_lib.media import PLAYBACK_RATE_HZ, to_float32, to_int16
+from commentator_lib.media import PLAYBACK_RATE_HZ, is_silent, to_float32, to_int16
 from commentator_lib.sound.filters import SoundFilter
 from commentator_lib.sound.loudness import measure
 
@@ -41,7 +41,7 @@ class VoiceLevel:
 
     def push(self, pcm: np.ndarray) -> np.ndarray:
         """Return the samples that are final after these; both int16 (N,) at 48 kHz."""
-        if self._limiter is None and not pcm.any():
+        if self._limiter is None and is_silent(pcm):
             return pcm
         # 1) Measure; the first piece of the first comment also decides its gain.
         samples = to_float32(pcm)

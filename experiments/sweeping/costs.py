@@ -83,6 +83,8 @@ def load_cost(name: str) -> TokenCost:
         )
         name = _OLD_NAMES[name]
     path = Path(name) if name.endswith(".toml") else COSTS / f"{name}.toml"
+    if "\0" in name:
+        raise CostError("the name of a cost file has a NUL character")
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +20,7 @@ from experiments.sweeping.whatif import SpotterTraits
 
 MODES = ("what-if", "replay", "live")
 SHORTEST_S, LONGEST_S = 20, 36_000
+LARGEST_SEED = 2**31 - 1
 _SHARES = ("recognise", "misread", "quiet")
 
 
@@ -26,8 +29,29 @@ class SweepError(UserError):
 
 
 def _seed(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError(f"seeds = {value!r} must be whole numbers that are not negative")
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LARGEST_SEED:
+        raise ValueError(
+            f"seeds = {str(value)[:30]} must be whole numbers that are not negative, up to {LARGEST_SEED}"
+        )
+    return value
+
+
+def _height(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 36 <= value <= 2160 or value % 2:
+        raise ValueError(f"height = {str(value)[:30]} must be an even number of pixels: 36 to 2160")
+    return value
+
+
+def _name(value: object) -> str:
+    if (
+        not isinstance(value, str)
+        or not re.fullmatch(r"[^\W_][\w .+=-]{0,99}", value)
+        or value.endswith((" ", "."))
+    ):
+        raise ValueError(
+            f"name = {str(value)[:60]!r} must be the name of a folder: a letter or digit, then letters, digits, "
+            "spaces and any of _ . + = -, at most 100"
+        )
     return value
 
 
@@ -40,7 +64,7 @@ def _duration_s(value: object) -> float:
 
 
 class Sweep(BaseModel):
-    """A sweep: every combination of a grid's values × clips × seeds × costs.
+    """A sweep: every combination of a grid's values × clips × seeds × costs. `name`: that of its results folder.
 
     `grid`: setting → values. `settings`: setting → one value for all runs. `clips`: "match:SEED" for a scripted match
     of `duration_s` seconds and `height` pixels, or a video whose .events.json is in the same folder. Raises
@@ -49,7 +73,7 @@ class Sweep(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str
+    name: Annotated[str, BeforeValidator(_name)]
     mode: Mode
     grid: dict[str, list[Any]] = Field(default_factory=dict)
     settings: dict[str, Any] = Field(default_factory=dict)
@@ -57,7 +81,7 @@ class Sweep(BaseModel):
     seeds: list[Annotated[int, BeforeValidator(_seed)]] = [0]
     costs: list[str] = []
     duration_s: Annotated[float, BeforeValidator(_duration_s)] = 120.0
-    height: int = 360
+    height: Annotated[int, BeforeValidator(_height)] = 360
     spotter: dict[str, Any] = Field(default_factory=dict)  # not converted: 1 and 1.0 give different job keys
 
     @field_validator("grid", "settings", "spotter", mode="before")
@@ -74,6 +98,8 @@ class Sweep(BaseModel):
     def _is_a_list(cls, values: object, info) -> object:
         if not isinstance(values, list) or not (values or info.field_name == "costs"):
             raise ValueError(f"{info.field_name} must be a list with something in it")
+        if again := _twice(values):
+            raise ValueError(f"{info.field_name} has {again} twice")
         return values
 
     @field_validator("grid", mode="before")
@@ -82,6 +108,8 @@ class Sweep(BaseModel):
         for name, values in grid.items():
             if not isinstance(values, list) or not values:
                 raise ValueError(f"the grid of {name} is empty: give a list of values")
+            if again := _twice(values):
+                raise ValueError(f"the grid of {name} has {again} twice")
         return grid
 
     @field_validator("spotter")
@@ -91,7 +119,7 @@ class Sweep(BaseModel):
         for name, value in spotter.items():
             if name not in known:
                 raise ValueError(f"[spotter] has no {name!r}; known are {', '.join(known)}")
-            if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e6:
                 raise ValueError(f"[spotter] {name} = {value!r} must be a number that is not negative")
             if name in _SHARES and value > 1:
                 raise ValueError(f"[spotter] {name} = {value!r} is a share: 0 to 1")
@@ -103,15 +131,25 @@ class Sweep(BaseModel):
             raise ValueError('what-if needs a cost: costs = ["minicpmo_h100"], or a file that calibrate made')
         if self.mode != "what-if" and (self.costs or self.spotter):
             raise ValueError(f"costs and [spotter] belong to mode what-if, not to {self.mode}")
+        if both := sorted(self.grid.keys() & self.settings.keys()):
+            raise ValueError(f"{both[0]} is in [grid] and in [settings]: give it once")
+        if self.mode == "what-if" and "commentator" in self.grid.keys() | self.settings.keys():
+            raise ValueError("what-if runs have the spotter for a commentator: leave commentator out")
         for clip in self.clips:
             _validate_clip(clip, self.mode)
         return self
 
 
+def _twice(values: Sequence[object]) -> str:
+    """Return the first value that is in a list twice, as it may be shown; "" without one."""
+    shown = [repr(value)[:40] for value in values]
+    return next((value for k, value in enumerate(shown) if value in shown[:k]), "")
+
+
 def _validate_clip(clip: str, mode: str) -> None:
     """Raise ValueError where a clip cannot be played in this mode, EventsError where its events cannot be used."""
     if clip.startswith("match:"):
-        if not clip[6:].isdigit():
+        if not re.fullmatch(r"[0-9]{1,9}", clip[6:]):
             raise ValueError(f"clip {clip!r}: write match:SEED, for example match:0")
     elif mode == "what-if":
         raise ValueError(f"clip {clip!r}: what-if runs play scripted matches only, match:SEED")

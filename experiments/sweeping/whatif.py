@@ -45,25 +45,25 @@ _NAMING = {
     "cut": ("Another angle now.",),
     "scoreboard": ("It is {score} now.", "{score}, says the board."),
 }
-# Words that fill a comment up, {n} a player's number, so that none is said again within the last comments: that would
-# be left out. None names an event: a test checks them against the rule of `naming`.
+# Words that fill a comment up, after a player's number. None names an event: a test checks them against the rule of
+# `naming`. The numbers differ from comment to comment, since what was said a moment ago would be left out.
 _FILLER = (
-    "they pass it back to {n}",
-    "long ball for {n}",
-    "he looks up and finds number {n} on the wing",
-    "number {n} closes the space",
-    "patient play around their number {n}",
-    "quick exchange with {n} near the line",
-    "the press is on {n}",
-    "he turns away from number {n}",
-    "number {n} wins it in the middle",
-    "now it goes wide to number {n}",
-    "and back inside to number {n}",
-    "number {n} pushes up",
-    "a throw deep by number {n}",
-    "number {n} carries it over",
-    "a moment of calm for {n}",
-    "the crowd sings for {n}",
+    "passes it back again",
+    "goes long",
+    "looks up and finds a man out wide",
+    "closes the space",
+    "keeps it very patient",
+    "is quick near the line",
+    "presses high again",
+    "turns away from him",
+    "wins it in the middle",
+    "takes it wide right now",
+    "goes back left again",
+    "pushes up",
+    "throws deep in here",
+    "carries it over",
+    "waits for a moment",
+    "lifts the crowd",
 )
 
 
@@ -95,7 +95,6 @@ class Spotter(Commentator):
         self._traits = traits
         self._seed = seed
         self._named: set[int] = set()
-        self._fillers_said = 0
 
     def warm_up(self) -> None:
         pass
@@ -149,16 +148,12 @@ class Spotter(Commentator):
         share = _HINT_SHARE[_length_hint(request.prompt)]
         wanted = share * traits.median_tokens * np.exp(rng.gauss(0.0, traits.tokens_sigma))
         words = " ".join(parts).split()
+        index, said = request.frames[-1].index, 0
         while len(words) < max(3.0, wanted) / TOKENS_PER_WORD:
-            filler = self._filler()
-            words += (filler[:1].upper() + filler[1:] + ".").split()
+            words += filler(index, said).split()
+            said += 1
         # the token cap may cut a sentence
         return " ".join(words[: int(request.max_new_tokens / TOKENS_PER_WORD)])
-
-    def _filler(self) -> str:
-        rounds, k = divmod(self._fillers_said, len(_FILLER))
-        self._fillers_said += 1
-        return _FILLER[k].format(n=2 + rounds % 10)
 
     def _sees(self, k: int, event: Event, request: CommentRequest) -> bool:
         """Return whether one of the frames shows the event, and the spotter recognises it there."""
@@ -178,6 +173,12 @@ class Spotter(Commentator):
     def _naming(event: Event, rng: random.Random) -> str:
         score = f"{event.score[0]}-{event.score[1]}" if event.score else ""
         return rng.choice(_NAMING[event.kind]).format(team=event.team, player=event.player, score=score)
+
+
+def filler(index: int, k: int) -> str:
+    """Return the k-th sentence that fills up a comment on the frame with this index."""
+    rounds, which = divmod(7 * (index // 99) + k, len(_FILLER))
+    return f"Number {1 + (index + rounds) % 99} {_FILLER[which]}."
 
 
 def told_line(event: Noticed, teams: Sequence[str], rng: random.Random) -> str:

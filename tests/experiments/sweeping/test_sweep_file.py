@@ -65,6 +65,21 @@ BAD = {
     "share": ("[grid]", "[spotter]\nmisread = 2\n[grid]", "is a share"),
     "window": ("frame_stride = [1, 2]", "frames_per_inference = [10]\nframe_stride = [4]", "window_frames"),
     "no TOML": ("[grid]", "[grid", "not valid TOML"),
+    "name that leads out": ("seeds", 'name = "../evil"\nseeds', "must be the name of a folder"),
+    "name from the root": ("seeds", 'name = "/tmp/evil"\nseeds', "must be the name of a folder"),
+    "name of the folder itself": ("seeds", 'name = "."\nseeds', "must be the name of a folder"),
+    "name on two lines": ("seeds", 'name = "a\\nb"\nseeds', "must be the name of a folder"),
+    "name that is a number": ("seeds", "name = 5\nseeds", "must be the name of a folder"),
+    "height": ("seeds", "height = 0\nseeds", "even number of pixels"),
+    "height without end": ("seeds", "height = 1000000\nseeds", "even number of pixels"),
+    "seed without end": ("seeds = [0, 1]", "seeds = [99999999999999]", "whole numbers"),
+    "seed twice": ("seeds = [0, 1]", "seeds = [1, 1]", "has 1 twice"),
+    "value twice": ("frame_stride = [1, 2]", "frame_stride = [2, 2]", "has 2 twice"),
+    "clip without end": ("seeds", f'clips = ["match:{"9" * 400}"]\nseeds', "write match:SEED"),
+    "in the grid and fixed": ("[grid]", "[settings]\nframe_stride = 1\n[grid]", "give it once"),
+    "commentator": ("[grid]", '[settings]\ncommentator = "baseline"\n[grid]', "leave commentator out"),
+    "trait that is no number": ("[grid]", "[spotter]\nmedian_tokens = inf\n[grid]", "not negative"),
+    "cost that no file can be": ("minicpmo_h100", "a\\u0000b", "NUL"),
 }
 
 
@@ -82,7 +97,8 @@ def test_bad_files_are_named_in_one_line(case, tmp_path):
 def test_the_command_ends_with_2_and_makes_nothing(tmp_path):
     bad = write_sweep_file(tmp_path, SMALL.replace("[1, 2]", "[]"))
     good = write_sweep_file(tmp_path, name="good")
-    for arguments in ([bad], [tmp_path / "none.toml"], [good, "--jobs", 0]):
+    out = write_sweep_file(tmp_path, 'name = "../evil"\n' + SMALL, "out")
+    for arguments in ([bad], [out], [tmp_path / "none.toml"], [good, "--jobs", 0]):
         done = command(*arguments, "--out", tmp_path / "out")
         assert done.returncode == 2 and "Traceback" not in done.stderr and done.stderr.count("\n") == 1
         assert not (tmp_path / "out").exists()
