@@ -13,6 +13,7 @@ from typing import Any
 from commentator_lib.buffers import DisplayBuffer, SlidingWindow
 from commentator_lib.callbacks import Callback
 from commentator_lib.clock import Mode, Worker, make_worker
+from commentator_lib.commentary.aloud import read_aloud
 from commentator_lib.commentary.loop import CommentaryLoop
 from commentator_lib.commentators.base import Commentator, Loading
 from commentator_lib.errors import named_first_line
@@ -115,6 +116,7 @@ def warm_up(given: Given, notes: list[str], on_loading: Callable[[Loading], None
         "torch_loaded_bytes": (meters.torch_vram_bytes() or (None,))[0],
     }
     logger.info("commentator %s loaded in %.2f s", given.commentator.name, loaded["load_s"])
+    read_aloud("⚽")  # loads the list of emoji, which would take a tenth of a second within a comment
     if given.voice is not None:
         on_loading(Loading("warming up the voice"))
         try:
