@@ -13,6 +13,10 @@ it jumped.
   frames_jumped           frames left out, shown twice or out of order
   out_of_step_share       share of comments whose sync error is above 0.02 s
   delay_end_s             the picture delay at the last comment
+  silence_limit_s         the silence beyond the pause that the same comments must leave, whatever the schedule: of a
+                          commentator that is never idle, however long the picture lags
+  silence_at_delay_s      the same where the picture lags as in this run, and each comment is prepared as early as the
+                          picture that it speaks of is there
 
 How: virtual time, what-if mode: a scripted commentator whose costs are sampled around the given means (first
 sound: normal, standard deviation 15 %; speech: normal, standard deviation 1.5 s). No model runs and none is timed.
@@ -26,6 +30,7 @@ The last line on stdout is one JSON object.
 from __future__ import annotations
 
 import json
+import math
 import sys
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -83,15 +88,47 @@ def run_policy(policy: Policy, args: Costs) -> dict:
     index, captured_s, drawn_s = index[upto], captured_s[upto], drawn_s[upto]
     slew = np.diff(drawn_s) / np.diff(captured_s) - 1.0
     beyond = spoken.shortfall_s.dropna().to_numpy()
+    costs = (
+        (spoken.first_sound_s - spoken.infer_s).to_numpy(float),
+        (spoken.generated_s - spoken.infer_s).to_numpy(float),
+        spoken.speech_s.to_numpy(float),
+        args.pause_s,
+    )
+    delay_s = float(spoken.delay_applied_s.iloc[-1])
     return {
         "silence_beyond_pause_s": _median_p95(beyond),
+        "silence_limit_s": _median_p95(least_silence_s(*costs)),
+        "silence_at_delay_s": _median_p95(least_silence_s(*costs, delay_s)),
         "sync_error_s": _median_p95(np.abs(spoken.sync_error_s.to_numpy())),
         "slew_max": round(float(np.abs(slew).max()), 4),
         "frames_jumped": int((np.diff(index) != 1).sum()),
-        "delay_end_s": round(float(spoken.delay_applied_s.iloc[-1]), 3),
+        "delay_end_s": round(delay_s, 3),
         "out_of_step_share": round(float((spoken.sync_error_s.abs() > 0.02).mean()), 3),
         "comments": len(spoken),
     }
+
+
+def least_silence_s(
+    first_s: np.ndarray,
+    generated_s: np.ndarray,
+    speech_s: np.ndarray,
+    pause_s: float,
+    delay_s: float = math.inf,
+) -> np.ndarray:
+    """Return the silence beyond the pause before each comment but the first, (N − 1,), of the best schedule on paper.
+
+    Of each comment, (N,): the seconds from the start of its generation to its first sound and to its end, and the
+    length of its speech. One generation follows another; a comment begins when its first sound is there and the pause after
+    the one before is over. Its generation can begin `delay_s` before that moment, when the picture that will be on
+    screen then is captured; by default at any time, so that the commentator is never idle.
+    """
+    silences, free_s, slot_s = [], 0.0, -math.inf
+    for first, generated, speech in zip(first_s, generated_s, speech_s, strict=True):
+        start_s = max(free_s, slot_s - delay_s)
+        heard_s = max(slot_s, start_s + first)
+        silences.append(heard_s - slot_s)
+        free_s, slot_s = start_s + generated, heard_s + speech + pause_s
+    return np.asarray(silences[1:])
 
 
 def _median_p95(values: np.ndarray) -> dict:
@@ -123,13 +160,14 @@ def main(
         f"{'':10}{'silence beyond the pause, s':>34}{'picture/sound error, s':>30}{'slew':>8}{'jumps':>7}",
         end="",
     )
-    print(f"{'out of step':>13}")
+    print(f"{'out of step':>13}{'least silence on paper, p95: never idle, at this delay':>56}")
     for policy, row in result.items():
         silence, sync = row["silence_beyond_pause_s"], row["sync_error_s"]
         print(
             f"{policy:10}{silence['median']:>18.3f} median{silence['p95']:>6.3f} p95"
             f"{sync['median']:>14.3f} median{sync['p95']:>6.3f} p95{row['slew_max']:>8.3f}"
             f"{row['frames_jumped']:>7}{row['out_of_step_share']:>13.1%}"
+            f"{row['silence_limit_s']['p95']:>42.3f},{row['silence_at_delay_s']['p95']:>13.3f}"
         )
     print(json.dumps(result))
 
