@@ -31,8 +31,8 @@ class CommentRequest:
 
     `speech` False: text only, so that a commentator with a voice of its own need not use it. `facts`: what the
     watchers know; the prompt says the same in words. `sound`: what was heard from the oldest frame to the newest,
-    float32 (N,) at 16 kHz; None where the source has no sound, or `Commentator.hears` is False. `standing`: the part of
-    the prompt that stays from cycle to cycle, its role and what to watch for. `number`: the cycle's, 1, 2, … in the run.
+    float32 (N,) at 16 kHz; None where the source has no sound, or `Commentator.hears` is False. `standing`: the part
+    of the prompt that stays from cycle to cycle, its role and what to watch for. `number`: the cycle's in the run.
     """
 
     frames: Sequence[Frame]
@@ -127,8 +127,8 @@ class Loading:
 class Commentator(ABC):
     """Looks at frames and comments on them. Set `name` and write `comment`; the other members have defaults.
 
-    All calls but `see` come from one thread, one after another, and may block. Only `comment` and `judge` may run while the
-    session goes on; a session that is stopped closes its iterator between two chunks.
+    All calls but `see` come from one thread, one after another, and may block. Only `comment` and `judge` may run while
+    the session goes on; a session that is stopped closes its iterator between two chunks.
 
     `has_voice`: it speaks with a voice of its own, and sends each piece of text together with its sound.
     `has_cost_model`: every chunk carries its `cost_s`, so that it can be used in what-if runs.
@@ -179,7 +179,7 @@ class Commentator(ABC):
         """
 
     def heard(self, number: int, heard_s: float) -> None:
-        """Note that the first `heard_s` seconds of the comment on request `number` were heard, and no more of it will be.
+        """Note that `heard_s` seconds of the comment on request `number` were heard, and no more of it will be.
 
         Called once for each comment that was ready, after its end or its cut.
         """

@@ -56,7 +56,7 @@ def failure(commentator, **more):
 def test_it_listens_and_speaks_as_the_model_decides(beta, at_once):
     with realtime_server(beta=beta, at_once=at_once, turns=[LISTEN, list(WORDS), LISTEN]) as server:
         commentator = asked(server)
-        found = comments(commentator, 4)
+        found = comments(commentator, 6)
         commentator.close()
     (speaking,) = [chunks for chunks in found if text_of(chunks) != "..."]
     assert text_of(speaking) == TEXT and sound_of(speaking).size == 3 * 6000
@@ -136,13 +136,14 @@ def test_the_programmes_sound_is_heard_only_where_asked_for(hear):
 
 
 def test_what_was_heard_is_acknowledged():
-    with realtime_server(turns=[list(WORDS), list(WORDS), LISTEN]) as server:
+    with realtime_server(turns=[LISTEN, list(WORDS)] * 100) as server:
         commentator = asked(server)
-        first, second, third = comments(commentator, 3)
-        assert text_of(first) == text_of(second) == TEXT and text_of(third) == "..."
-        commentator.heard(1, 0.75)
-        commentator.heard(2, 0.4)
-        commentator.heard(3, 1.0)  # it said nothing
+        said = {k: text_of(commentator.comment(request(k, 10.0 * k))) for k in range(1, 20)}
+        first, second, *_ = (k for k, text in said.items() if text == TEXT)
+        silent = next(k for k, text in said.items() if text == "...")
+        commentator.heard(first, 0.75)
+        commentator.heard(second, 0.4)
+        commentator.heard(silent, 1.0)  # it said nothing
         commentator.heard(99, 1.0)  # nobody's
         told = server.wait_for("playback.ack", 2)
         commentator.close()
@@ -151,16 +152,17 @@ def test_what_was_heard_is_acknowledged():
 
 
 def test_a_server_that_refuses_to_be_told_is_not_told_again():
-    with realtime_server(turns=[list(WORDS), list(WORDS)], refuses_ack=True) as server:
+    with realtime_server(turns=[LISTEN, list(WORDS)] * 100, refuses_ack=True) as server:
         commentator = asked(server)
-        first, second = comments(commentator, 2)
-        commentator.heard(1, 0.5)
+        said = {k: text_of(commentator.comment(request(k, 10.0 * k))) for k in range(1, 20)}
+        first, second, *_ = (k for k, text in said.items() if text == TEXT)
+        commentator.heard(first, 0.5)
         server.wait_for("playback.ack")
         wait_until(lambda: not commentator._connection.responses.acknowledges)
-        commentator.heard(2, 0.5)
-        assert text_of(next(iter([list(commentator.comment(request(3, 50.0)))]))) == "..."
+        commentator.heard(second, 0.5)
+        assert text_of(commentator.comment(request(50, 500.0))) in (TEXT, "...")
         commentator.close()
-    assert text_of(first) == text_of(second) == TEXT and len(server.of("playback.ack")) == 1
+    assert len(server.of("playback.ack")) == 1
 
 
 def test_a_comment_that_is_cancelled_is_ended_at_the_server_and_the_next_goes_on():
@@ -233,21 +235,20 @@ def test_another_instruction_opens_another_session_and_the_same_does_not():
     ],
 )
 def test_a_fault_in_mid_answer_costs_that_comment_alone(fault, words):
-    with realtime_server(turns=[f"{fault} ", list(WORDS), LISTEN]) as server:
+    with realtime_server(turns=[f"{fault} ", *[LISTEN, list(WORDS)] * 100]) as server:
         commentator = asked(server)
         text, error = failure(commentator)
         assert words in error and text in ("", "A dog runs ")
-        (chunks,) = comments(commentator, 1, from_s=20.0)
+        assert TEXT in {text_of(chunks) for chunks in comments(commentator, 8, from_s=20.0)}
         commentator.close()
-    assert text_of(chunks) == TEXT
 
 
 @pytest.mark.parametrize("turns", [["closes"], ["expires"], ["error"]])
 def test_a_fault_before_any_word_costs_that_comment_alone(turns):
-    with realtime_server(turns=[*turns, list(WORDS)]) as server:
+    with realtime_server(turns=[*turns, *[LISTEN, list(WORDS)] * 100]) as server:
         commentator = asked(server)
         assert failure(commentator)[0] == ""
-        assert TEXT in {text_of(chunks) for chunks in comments(commentator, 3, from_s=20.0)}
+        assert TEXT in {text_of(chunks) for chunks in comments(commentator, 8, from_s=20.0)}
         commentator.close()
 
 
@@ -278,10 +279,12 @@ def test_words_without_sound_are_left_to_the_embedded_voice(caplog):
 
 
 def test_responses_without_ids_are_heard_too():
-    with realtime_server(turns=[list(WORDS), list(WORDS)], ids=False) as server:
+    with realtime_server(turns=[LISTEN, list(WORDS)] * 100, ids=False) as server:
         commentator = asked(server)
-        assert [text_of(chunks) for chunks in comments(commentator, 2)] == [TEXT, TEXT]
-        commentator.heard(1, 0.5)  # there is nothing to name it by
+        said = {k: text_of(commentator.comment(request(k, 10.0 * k))) for k in range(1, 10)}
+        assert set(said.values()) == {TEXT, "..."}
+        for number in said:
+            commentator.heard(number, 0.5)  # there is nothing to name it by
         commentator.close()
     assert not server.of("playback.ack")
 
