@@ -1,8 +1,9 @@
 """The control panel without a browser: what its page's actions do to a session, and the notebooks."""
 
-from __future__ import annotations
+from __future__ import zipfile
 
 import gc
+import io
 import subprocess
 import threading
 import time
@@ -447,7 +448,9 @@ def sent_file(panel, monkeypatch, action, **arguments):
     monkeypatch.setattr(
         panel.player, "send", lambda content, buffers=None: messages.append((content, buffers))
     )
-    until(lambda: not [t for t in threading.enumerate() if t.name == f"panel {action}"])  # one of a kind at a time
+    until(
+        lambda: not [t for t in threading.enumerate() if t.name == f"panel {action}"]
+    )  # one of a kind at a time
     act(panel, action, **arguments)
     until(
         lambda: any(c["kind"] == "film" and c["part"] == c["parts"] - 1 for c, _ in messages) or wrong(panel)
@@ -471,7 +474,8 @@ def test_run_is_played_saved_compared_and_a_moment_of_it_is_seen_again(panels, c
     moment, _ = sent_file(panel, monkeypatch, "moment", at_s=3.0, words="goal")
     assert moment[4:8] == b"ftyp" and len(moment) < len(film) + 20_000
     captions, _ = sent_file(panel, monkeypatch, "download", run=names[0], what="captions")
-    assert captions.startswith(b"WEBVTT")
+    with zipfile.ZipFile(io.BytesIO(captions)) as forms:
+        assert sorted(name.rsplit(".", 1)[1] for name in forms.namelist()) == ["srt", "ttml", "vtt"]
     archive, _ = sent_file(panel, monkeypatch, "download", run=names[0], what="log")
     assert archive[:2] == b"PK"
     compared = []
