@@ -1,6 +1,6 @@
 """The control panel without a browser: what its page's actions do to a session, and the notebooks."""
 
-from __future__ import zipfile
+from __future__ import annotations
 
 import gc
 import io
@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 import weakref
+import zipfile
 from pathlib import Path
 
 import pytest
