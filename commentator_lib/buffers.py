@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
+from collections.abc import Iterator
 
 from commentator_lib.media import Frame
 
@@ -63,11 +64,14 @@ class SlidingWindow:
         """The newest frame that was offered, kept in the ring or not."""
         return self._newest
 
-    def take(self, count: int, stride: int) -> list[Frame]:
-        """Return at most `count` frames, oldest first: every `stride`-th of the ring, counted from the newest."""
+    def take(self, count: int, stride: int, newest: Frame | None = None) -> list[Frame]:
+        """Return at most `count` frames, oldest first: every `stride`-th of the ring, counted from the newest.
+
+        With `newest`, an earlier frame, those that came after it are left out.
+        """
         with self._lock:
-            kept = list(self._ring)
-            newest = self._newest
+            kept = [f for f in self._ring if newest is None or f.captured_at_s <= newest.captured_at_s]
+            newest = newest or self._newest
         picked = kept[::-1][::stride][:count][::-1]
         if picked and newest is not None:
             picked[-1] = newest
@@ -110,6 +114,10 @@ class DisplayBuffer:
     def oldest(self) -> Frame | None:
         """The oldest frame, which stays in the buffer; None when there is none."""
         return self._frames[0] if self._frames else None
+
+    def newest_first(self) -> Iterator[Frame]:
+        """Return the frames that wait, the newest first. Do not push or pop meanwhile."""
+        return reversed(self._frames)
 
     def close(self) -> None:
         """Note that no more frames will come."""

@@ -53,6 +53,12 @@ def test_takes_at_most_what_is_there(count, stride):
     assert picked[-1].index == 59 and [f.index for f in picked] == sorted(f.index for f in picked)
 
 
+def test_frames_up_to_an_earlier_one():
+    window, _ = filled(25 * 10 + 8)
+    picked = [f.captured_at_s for f in window.take(3, 1, newest=frame(220))]
+    assert picked == pytest.approx([7.5, 8.0, 8.8], abs=0.05) and picked[-1] == 8.8
+
+
 def test_empty_window_gives_nothing():
     window = SlidingWindow(2.0, 32)
     assert window.take(4, 2) == [] and window.newest is None
@@ -99,6 +105,16 @@ def test_display_buffer_loses_its_oldest_and_counts():
             buffer.push(frame(k))
         assert len(buffer) == 10 and buffer.dropped == 15 and buffer.oldest.index == 15
         assert [buffer.pop().index for _ in range(10)] == list(range(15, 25))
+
+    asyncio.run(main())
+
+
+def test_display_buffer_shows_its_frames_newest_first():
+    async def main():
+        buffer = DisplayBuffer(max_bytes=3000)
+        for k in range(5):
+            buffer.push(frame(k))
+        assert [f.index for f in buffer.newest_first()] == [4, 3, 2, 1, 0] and len(buffer) == 5
 
     asyncio.run(main())
 

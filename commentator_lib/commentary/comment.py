@@ -97,6 +97,9 @@ class Comment:
     noticed: tuple[Noticed, ...] = ()  # the events that it is to tell, the most important first
     cuts: bool = False  # an event that it is to tell is important enough to cut the comment before it
     in_turn: bool = False  # it has waited for its slot, and cuts nothing, whatever its trigger
+    seen_s: float = (
+        -math.inf
+    )  # clock time from which its latency counts, if that is after its newest frame's capture
     state: State = State.PREPARING
     pieces: list[Piece] = field(default_factory=list)
     sent_s: float = 0.0  # seconds of sound so far

@@ -118,7 +118,7 @@ class Delivery:
         now = self._clock.time()
         comment.record.first_sound_s = now - self._epoch_s
         comment.record.first_sound_latency_s = now - comment.captured_s
-        self._delay.observe(now - comment.captured_s, now)
+        self._delay.observe(now - max(comment.captured_s, comment.seen_s), now)
         # 2) Only an urgent comment need not wait for the end of the one before, and the pause.
         not_before_s = now
         if not comment.urgent and (end_s := self.previous_end_s(now)) is not None:

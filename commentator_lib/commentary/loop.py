@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from commentator_lib.buffers import SlidingWindow
@@ -74,6 +74,7 @@ class CommentaryLoop:
         on_screen: Callable[[], Mapping[str, Any]] = dict,
         sound_of: Callable[[list[Frame]], AudioChunk | None] = lambda _frames: None,
         away: Callable[[], str] = str,
+        to_be_shown: Callable[[], Iterable[Frame]] = tuple,
         vram: Callable[[], int | None] = lambda: None,
         torch_vram: Callable[[bool], tuple[int, int] | None] = lambda _reset: None,
         note: Callable[[str], None] = lambda _words: None,
@@ -133,6 +134,7 @@ class CommentaryLoop:
             events=self._events,
             questions=self._questions,
             away=away,
+            to_be_shown=to_be_shown,
         )
 
     # --- called from outside, on the loop's thread
@@ -249,10 +251,15 @@ class CommentaryLoop:
         # 1) Look: the frames of this cycle, and how much has changed.
         now = self._clock.time()
         settings = self.settings
-        frames = self._window.take(settings.frames_per_inference, settings.frame_stride)
-        newest = frames[-1]
-        change = self._scene.measure()
         trigger, in_turn = self._turns.take_trigger(), self._turns.in_turn
+        on_screen_then = self._turns.frame_for(slot) if trigger == "slot" else None
+        frames = self._window.take(settings.frames_per_inference, settings.frame_stride, on_screen_then)
+        newest = frames[-1]
+        # The delay also learns from how late this begins, where a longer one would have helped; else nothing would
+        # keep it from growing where the commentator is too slow at any delay.
+        late = trigger == "slot" and not self._turns.can_be_in_time(slot)
+        seen_s = now if late and on_screen_then is not None else newest.captured_at_s
+        change = self._scene.measure()
         self._turns.commented_frame = newest.index
         self.cycles += 1
         record = self._keeper.begin(self.cycles, trigger, slot, frames, change, settings, now)
@@ -279,7 +286,8 @@ class CommentaryLoop:
         record.infer_s = now - self._epoch_s
         self._scene.mark_inference()
         cuts = bool(noticed) and noticed[0].event.importance >= settings.interrupt_importance
-        await self._comment(Comment(record, newest.captured_at_s, noticed, cuts, in_turn), request)
+        comment = Comment(record, newest.captured_at_s, noticed, cuts, in_turn, seen_s=seen_s)
+        await self._comment(comment, request)
 
     async def _worth_asking(self, record: CycleRecord, frames: list[Frame], change: SceneChange) -> bool:
         """Return whether the commentator is asked; a cycle that ends here is logged."""

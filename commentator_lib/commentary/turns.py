@@ -6,7 +6,7 @@ This file does the waiting. The arithmetic of slots is in pacing/policy.py.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from commentator_lib.buffers import SlidingWindow
 from commentator_lib.commentary.comment import URGENT_TRIGGERS, USER_IMPORTANCE, Comment
@@ -23,6 +23,8 @@ from commentator_lib.settings import Settings
 
 # How long a cycle waits for the frame that will be on screen when it speaks: a frame or two of video.
 _FRAME_WAIT_S = 0.08
+# A comment is expected to be ready after this quantile of the last latencies.
+_USUAL = 0.75
 # A comment on an event has named it by the time that so much of it was heard.
 _NAMED_AFTER_S = 3.0
 
@@ -47,6 +49,7 @@ class Turns:
         events: EventQueue,
         questions: Questions,
         away: Callable[[], str] = str,
+        to_be_shown: Callable[[], Iterable[Frame]] = tuple,
     ) -> None:
         self.settings = settings
         self.idle = False
@@ -61,6 +64,7 @@ class Turns:
         self._events = events
         self._questions = questions
         self._away = away
+        self._to_be_shown = to_be_shown
         self._clock = asyncio.get_running_loop()
         self._trigger = "first"
         self._retry_at_s = 0.0
@@ -227,6 +231,31 @@ class Turns:
         if to_tell or slot.infer_at_s >= self._retry_at_s:
             return slot
         return Slot(self._retry_at_s, max(slot.hear_at_s, self._retry_at_s))
+
+    def can_be_in_time(self, slot: Slot) -> bool:
+        """Return whether a comment that begins to be generated now is more likely than not ready at its slot."""
+        usual_s = self._delay.usual_latency_s(0.5)
+        return usual_s is not None and self._clock.time() + usual_s <= slot.hear_at_s
+
+    def frame_for(self, slot: Slot) -> Frame | None:
+        """Return the frame on which a comment that begins to be generated now is made; None for the newest.
+
+        For playout, after a comment that took longer to make than it leaves time, the frame that will be on screen when
+        the next one can be heard is not the newest any more. On the newest it would have to wait for its picture.
+        """
+        usual_s = self._delay.usual_latency_s(_USUAL)
+        if self.settings.policy == "serial" or self._delay.off or not self._delay.started or usual_s is None:
+            return None
+        hear_at_s = max(slot.hear_at_s, self._clock.time() + usual_s)
+        found = None
+        for frame in self._to_be_shown():
+            if (
+                frame.index <= self.commented_frame
+                or self._delay.due_of(frame.captured_at_s) < hear_at_s - 1e-6
+            ):
+                break
+            found = frame
+        return found
 
     async def _wait_for_frame(self, slot: Slot, newest: Frame) -> None:
         """For playout, wait for the first frame that is on screen when the commentator may speak again."""

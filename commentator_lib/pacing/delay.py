@@ -162,6 +162,10 @@ class PictureDelay:
         self._given.append((captured_at_s, captured_at_s + self._applied_s))
         return captured_at_s + self._applied_s
 
+    def usual_latency_s(self, q: float) -> float | None:
+        """Return the q-quantile of the last latencies; None before the first."""
+        return quantile(self._latencies_s, q) if self._latencies_s else None
+
     @property
     def rests(self) -> bool:
         """Whether the next frames are due by the delay that is applied now, until something changes it."""

@@ -20,6 +20,7 @@ import asyncio
 import logging
 import threading
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 
 from commentator_lib.buffers import SlidingWindow
 from commentator_lib.clock import sleep_until
@@ -72,6 +73,10 @@ class FramesAhead:
         foreseen = self.foreseen
         image = foreseen.clip.pictures[foreseen.numbers[index]]
         return Frame(index, self.pts_s[index], self.captured_s[index], image)
+
+    def newest_first(self) -> Iterator[Frame]:
+        """Return the frames that have come, the newest first."""
+        return map(self.frame, reversed(range(self.come())))
 
     @property
     def here(self) -> bool:
@@ -161,9 +166,9 @@ class ForeseenWindow(SlidingWindow):
         self.catch_up()
         return super().newest
 
-    def take(self, count: int, stride: int) -> list[Frame]:
+    def take(self, count: int, stride: int, newest: Frame | None = None) -> list[Frame]:
         self.catch_up()
-        return super().take(count, stride)
+        return super().take(count, stride, newest)
 
 
 class ForeseenCapture:

@@ -186,6 +186,7 @@ def build_parts(
         settings.delay_quantile,
         settings.delay_margin_s,
     )
+    buffer = DisplayBuffer(settings.display_buffer_mb * 1_000_000)
     # 2) The players; the headless one takes exact time, and what it shows and plays is logged.
     shown = ShownLog(given.log, epoch_s, given.on_caption, given.on_drawn, notes.append)
     headless = HeadlessPlayer(shown.drawn, shown.sounded, shown.captioned)
@@ -207,6 +208,7 @@ def build_parts(
         worker=inference_worker,
         log=given.log,
         epoch_s=epoch_s,
+        to_be_shown=buffer.newest_first if frames is None else frames.newest_first,
         on_screen=lambda: watching.on_screen,
         away=lambda: redact_text(given.source.away),
         sound_of=programme.between if programme and given.commentator.hears else lambda _frames: None,
@@ -237,7 +239,6 @@ def build_parts(
             capture,
             display,
         )
-    buffer = DisplayBuffer(settings.display_buffer_mb * 1_000_000)
     capture = Capture(
         source=given.source,
         worker=capture_worker,
