@@ -84,7 +84,9 @@ def check_sound(run: Path, sound: dict) -> tuple[int, int, int]:
     from scipy.signal import correlate
 
     checked = exact = worst = 0
-    behind = 0  # the comment before ends here: a line that is said twice must not be found where it was said first
+    behind = (
+        0  # the comment before ends here: a line that is said twice must not be found where it was said first
+    )
     for parts in pieces.values():
         wanted = np.concatenate(parts).astype(np.float32)
         probe = wanted[: 2 * RATE]

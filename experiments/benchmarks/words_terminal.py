@@ -148,7 +148,9 @@ def letters_into(encoding: str) -> Callable[[Path], str]:
         captions = (run_folder / "commentary.vtt").read_text("utf-8")
         if "球进了" not in captions or "שער" not in captions:
             return "the captions lack letters"
-        return "" if re.search(r"Lukasz\b.*\btrifft . 2:1", printed, re.DOTALL) else f"printed {printed[:200]!r}"
+        return (
+            "" if re.search(r"Lukasz\b.*\btrifft . 2:1", printed, re.DOTALL) else f"printed {printed[:200]!r}"
+        )
 
     return check
 
