@@ -143,9 +143,9 @@ class RunLog:
         self.cycle_rows.append(row)
         self._write_row("cycles.jsonl", row)
         if record.outcome == "failed":
-            logger.warning("cycle %d failed: %s", record.cycle, record.reason)
+            logger.warning("cycle %d failed: %s", record.cycle, row["reason"])
         else:
-            logger.debug("cycle %d %s", record.cycle, f"{record.outcome} {record.reason}".strip())
+            logger.debug("cycle %d %s", record.cycle, f"{record.outcome} {row['reason']}".strip())
         self.on_row("cycle", row)
 
     def sample(self, row: dict[str, Any]) -> None:

@@ -118,8 +118,8 @@ def least_silence_s(
     """Return the silence beyond the pause before each comment but the first, (N − 1,), of the best schedule on paper.
 
     Of each comment, (N,): the seconds from the start of its generation to its first sound and to its end, and the
-    length of its speech. One generation follows another; a comment begins when its first sound is there and the pause after
-    the one before is over. Its generation can begin `delay_s` before that moment, when the picture that will be on
+    length of its speech. One generation follows another; a comment begins when its first sound is there and the pause
+    after the one before is over. Its generation can begin `delay_s` before that moment, when the picture that will be on
     screen then is captured; by default at any time, so that the commentator is never idle.
     """
     silences, free_s, slot_s = [], 0.0, -math.inf

@@ -45,25 +45,24 @@ _NAMING = {
     "cut": ("Another angle now.",),
     "scoreboard": ("It is {score} now.", "{score}, says the board."),
 }
-# Words that fill a comment up, after a player's number. None names an event: a test checks them against the rule of
-# `naming`. The numbers differ from comment to comment, since what was said a moment ago would be left out.
+# Words that fill a comment up. None names an event: a test checks them against the rule of `naming`.
 _FILLER = (
-    "passes it back again",
-    "goes long",
-    "looks up and finds a man out wide",
-    "closes the space",
-    "keeps it very patient",
-    "is quick near the line",
-    "presses high again",
-    "turns away from him",
-    "wins it in the middle",
-    "takes it wide right now",
-    "goes back left again",
-    "pushes up",
-    "throws deep in here",
-    "carries it over",
-    "waits for a moment",
-    "lifts the crowd",
+    "they pass it along the back",
+    "a long ball forward",
+    "he looks up and finds the man on the wing",
+    "the midfield closes the space",
+    "patient play from side to side",
+    "a quick one two near the line",
+    "the press is on again",
+    "he turns away from his man",
+    "they win it back in the middle",
+    "now it goes wide to the right",
+    "and back to the left side",
+    "the defence pushes up",
+    "a throw deep in their half",
+    "he carries it over halfway",
+    "two against two for a moment",
+    "the crowd is getting louder",
 )
 
 
@@ -95,6 +94,7 @@ class Spotter(Commentator):
         self._traits = traits
         self._seed = seed
         self._named: set[int] = set()
+        self._fillers_said = 0
 
     def warm_up(self) -> None:
         pass
@@ -148,10 +148,10 @@ class Spotter(Commentator):
         share = _HINT_SHARE[_length_hint(request.prompt)]
         wanted = share * traits.median_tokens * np.exp(rng.gauss(0.0, traits.tokens_sigma))
         words = " ".join(parts).split()
-        index, said = request.frames[-1].index, 0
         while len(words) < max(3.0, wanted) / TOKENS_PER_WORD:
-            words += filler(index, said).split()
-            said += 1
+            filler = _FILLER[self._fillers_said % len(_FILLER)]
+            self._fillers_said += 1
+            words += (filler[:1].upper() + filler[1:] + ".").split()
         # the token cap may cut a sentence
         return " ".join(words[: int(request.max_new_tokens / TOKENS_PER_WORD)])
 
@@ -173,12 +173,6 @@ class Spotter(Commentator):
     def _naming(event: Event, rng: random.Random) -> str:
         score = f"{event.score[0]}-{event.score[1]}" if event.score else ""
         return rng.choice(_NAMING[event.kind]).format(team=event.team, player=event.player, score=score)
-
-
-def filler(index: int, k: int) -> str:
-    """Return the k-th sentence that fills up a comment on the frame with this index."""
-    rounds, which = divmod(7 * (index // 99) + k, len(_FILLER))
-    return f"Number {1 + (index + rounds) % 99} {_FILLER[which]}."
 
 
 def told_line(event: Noticed, teams: Sequence[str], rng: random.Random) -> str:
