@@ -119,8 +119,8 @@ def least_silence_s(
 
     Of each comment, (N,): the seconds from the start of its generation to its first sound and to its end, and the
     length of its speech. One generation follows another; a comment begins when its first sound is there and the pause
-    after the one before is over. Its generation can begin `delay_s` before that moment, when the picture that will be on
-    screen then is captured; by default at any time, so that the commentator is never idle.
+    after the one before is over. Its generation can begin `delay_s` before that moment, when the picture that will be
+    on screen then is captured; by default at any time, so that the commentator is never idle.
     """
     silences, free_s, slot_s = [], 0.0, -math.inf
     for first, generated, speech in zip(first_s, generated_s, speech_s, strict=True):
