@@ -82,10 +82,10 @@ def time_axis(end_s: float, time: Scale, top: float, width_px: int) -> list[str]
     for tick in ticks:
         at_edge = time(tick) > width_px - 22
         x, anchor = (width_px - 2.0, "end") if at_edge else (time(tick), "middle")
-        parts.append(text("tick", x, top + 17, clock(tick, whole), anchor))
+        parts.append(text("tick", x, top + 20, clock(tick, whole), anchor))
     unit = "h:min:s" if end_s >= 3600 else "min:s"
     name = f"time since the start, {unit}"
-    parts.append(text("axis", time.start_px, top + 33, name))
+    parts.append(text("axis", time.start_px, top + 38, name))
     return parts
 
 

@@ -31,7 +31,7 @@ from commentator_lib.runs.run_card_data import CardData, Change, Mark, Series
 
 # Widths in px at which the figure is drawn; a page shows the one that fits better.
 WIDTHS_PX = (860, 500)
-_TITLE_PX, _GAP_PX, _AXIS_PX = 20, 10, 42
+_TITLE_PX, _GAP_PX, _AXIS_PX = 20, 10, 47
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ def test_reload_in_mid_run_picks_the_run_up_again(lab, browser):
         before = page.told()["spoken"]
         until(lambda: page.told()["spoken"] >= before + 2)
         until(lambda: any(sounding for sounding, _ in page.told()["pages"].values()), "sound")
-        assert "live" in lamp(page)
+        until(lambda: "live" in lamp(page), "live")
 
 
 def test_run_goes_on_when_its_page_is_closed_in_mid_comment(lab, browser):
