@@ -215,7 +215,7 @@ def test_page_opened_in_mid_run_hears_the_programme_at_once(lab, browser):
         other.goto(page.url.replace("&reset", ""))
         other.wait_for_selector(".live-player")
         until(lambda: sum(s for s, _ in page.told()["pages"].values()) == 2, "both sound")
-        until(lambda: (levels(captured(other), TONE_HZ) > 0.45).any(), "the programme")
+        until(lambda: np.any(levels(captured(other), TONE_HZ) > 0.45), "the programme")
         other.wait_for_timeout(2500)
         heard = levels(captured(other), TONE_HZ)
         heard = heard[np.flatnonzero(heard > 0.45)[0] :]
