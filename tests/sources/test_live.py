@@ -71,7 +71,7 @@ def test_what_came_during_the_warm_up_is_left_out_and_counted():
     time.sleep(1.0)
     ((frame, read_s), *_) = read_for(source, 0.1)
     assert frame.index == 0 and frame.pts_s == 0.0
-    assert read_s - frame.captured_at_s < 0.06
+    assert read_s - frame.captured_at_s < 0.3
     assert 40 <= source.skipped <= 55
     source.close()
 
@@ -79,7 +79,7 @@ def test_what_came_during_the_warm_up_is_left_out_and_counted():
 def test_a_backlog_at_the_opening_is_left_out():
     source = LiveSource(Camera(backlog=200), never)
     ((frame, read_s), *rest) = read_for(source, 0.5)
-    assert read_s - frame.captured_at_s < 0.06 and source.skipped >= 195
+    assert read_s - frame.captured_at_s < 0.3 and source.skipped >= 195
     assert [f.index for f, _ in rest] == list(range(1, len(rest) + 1))
     source.close()
 
@@ -109,7 +109,7 @@ def test_a_first_picture_without_a_time_stamp_is_not_taken_for_a_fresh_one():
 
     source = LiveSource(Unstamped(backlog=200), never)
     ((frame, read_s), *_) = read_for(source, 0.5)
-    assert read_s - frame.captured_at_s < 0.06 and source.skipped >= 190
+    assert read_s - frame.captured_at_s < 0.3 and source.skipped >= 190
     source.close()
 
 
@@ -118,7 +118,7 @@ def test_a_slow_reader_gets_new_pictures_and_the_old_ones_are_counted():
     read_for(source, 0.2)
     time.sleep(1.5)
     frame = source.read()
-    assert time.monotonic() - frame.captured_at_s < live._QUEUE_S + 0.1
+    assert time.monotonic() - frame.captured_at_s < live._QUEUE_S + 0.4
     assert source.live.dropped > 70
     source.close()
 
@@ -166,7 +166,7 @@ def test_a_source_that_does_not_come_back_is_given_up_with_its_reason():
     source = LiveSource(Camera(ends=20), never, reconnect_for_s=0.6, back_off_s=QUICK)
     began_s = time.monotonic()
     read_for(source, 10.0)
-    assert source.read() is None and 0.5 < time.monotonic() - began_s < 2.5
+    assert source.read() is None and 0.5 < time.monotonic() - began_s < 6.0
     assert "did not come back within" in source.problem and "nobody answers" in source.problem
     ((from_s, to_s, why),) = source.outages
     assert to_s - from_s == pytest.approx(0.6, abs=0.2) and why == "it has ended"
@@ -193,7 +193,7 @@ def test_a_read_that_waits_returns_when_it_is_interrupted_and_no_thread_is_left(
     began_s = time.monotonic()
     while source.read() is not None:
         pass
-    assert time.monotonic() - began_s < 1.5
+    assert time.monotonic() - began_s < 5.0
     source.close()
     for thread in set(threading.enumerate()) - before:
         thread.join(5.0)
@@ -303,7 +303,7 @@ def test_nothing_of_what_was_stored_is_lost_while_the_session_begins():
     began_s = time.monotonic()
     frames = read_for(source, 5.0)
     assert [f.index for f, _ in frames] == list(range(100)) and source.skipped == 0
-    assert time.monotonic() - began_s == pytest.approx(2.0, abs=0.15)
+    assert time.monotonic() - began_s == pytest.approx(2.0, abs=0.6)
     late_s = [read_s - frame.captured_at_s for frame, read_s in frames]
     assert np.median(late_s) < 0.1 and max(late_s) < 1.0 and source.problem == ""
     source.close()

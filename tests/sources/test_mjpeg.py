@@ -415,7 +415,7 @@ def test_live_source_over_it_gives_fresh_pictures_and_leaves_nothing_behind():
         source = LiveSource(connect(), connect, 0.0)
         frames = [source.read() for _ in range(20)]
         assert all(frame is not None for frame in frames)
-        assert time.monotonic() - frames[-1].captured_at_s < 0.2
+        assert time.monotonic() - frames[-1].captured_at_s < 0.6
         assert source.live.fps == pytest.approx(20, rel=0.3)
         source.close()
     end_s = time.monotonic() + 5
