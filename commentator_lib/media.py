@@ -54,6 +54,8 @@ def to_int16(samples: np.ndarray) -> np.ndarray:
     """Convert float32 (N,) in [-1, 1] to int16 (N,), clipped; NaN becomes silence. Return int16 unchanged."""
     if samples.dtype == np.int16:
         return samples
+    if is_silent(samples):
+        return np.zeros(len(samples), np.int16)
     finite = np.nan_to_num(np.asarray(samples, dtype=np.float32), posinf=1.0, neginf=-1.0)
     return np.rint(np.clip(finite, -1.0, 1.0) * 32767.0).astype(np.int16)
 
@@ -146,5 +148,5 @@ def trim_silence(
 def silence(duration_s: float, sample_rate_hz: int) -> AudioChunk:
     """Return `duration_s` seconds of silence; the samples share one zero and take no memory."""
     return AudioChunk(
-        np.broadcast_to(np.int16(0), (max(0, round(duration_s * sample_rate_hz)),)), sample_rate_hz
+        np.broadcast_to(np.float32(0), (max(0, round(duration_s * sample_rate_hz)),)), sample_rate_hz
     )

@@ -52,6 +52,7 @@ def test_a_comment_without_memory_is_one_failed_row_and_the_session_goes_on(comm
         made._loaded.model, 3, torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
     )
     rows = session(made, 8.0, voice=ToneVoice()).run().log.cycles
+    rows = rows.sort_values("cycle", ignore_index=True)  # silent ones end before what is still heard
     assert list(rows.outcome[:2]) == ["failed", "spoken"] and "did not suffice" in rows.reason[0]
     assert rows.output_tokens[0] == 2
 
