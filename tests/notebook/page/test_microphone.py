@@ -118,4 +118,4 @@ def test_what_happened_at_once_has_one_media_time(lab, browser, processor):
     print("flash after beep, ms:", np.round(1000 * np.array(late)), "frames each, ms:", 1000 * interval)
     print("drawn late, ms:", np.round(1000 * np.array(painted_late_s)))
     # A flash is seen in the next frame, half an interval later in the mean. A busy machine gives few frames.
-    assert abs(np.median(late) - np.median(painted_late_s) - interval / 2) <= 0.015 + interval / 6
+    assert abs(np.median(late) - np.median(painted_late_s) - interval / 2) <= 0.04 + interval / 6
