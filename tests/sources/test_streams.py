@@ -123,12 +123,12 @@ def test_camera_is_live_and_each_frame_is_stamped_when_it_comes(monkeypatch):
     # As many as the camera has made by then: a busy machine may run on for longer than asked,
     # and may miss some of them.
     made = 25 * (max(read_s.values()) - opened_s) + 1
-    assert made / 2 <= s.log.header["frames_captured"] <= made
+    assert made / 4 <= s.log.header["frames_captured"] <= made
     assert sees.frames
     for frame in sees.frames:
         assert opened_s <= frame.captured_at_s <= read_s[frame.index]
     age_s = [read_s[f.index] - f.captured_at_s for f in sees.frames]
-    assert np.median(age_s) < 0.1
+    assert np.median(age_s) < 0.3
     assert (s.log.cycles.outcome == "spoken").sum() >= 1
 
 
