@@ -51,11 +51,11 @@ def is_silent(samples: np.ndarray) -> bool:
 
 
 def to_int16(samples: np.ndarray) -> np.ndarray:
-    """Convert float32 (N,) in [-1, 1] to int16 (N,), clipped; NaN becomes silence. Return int16 unchanged."""
+    """Convert float32, (N,) or (N, channels), in [-1, 1] to int16, clipped; NaN is silence. Return int16 unchanged."""
     if samples.dtype == np.int16:
         return samples
     if is_silent(samples):
-        return np.zeros(len(samples), np.int16)
+        return np.zeros(samples.shape, np.int16)
     finite = np.nan_to_num(np.asarray(samples, dtype=np.float32), posinf=1.0, neginf=-1.0)
     return np.rint(np.clip(finite, -1.0, 1.0) * 32767.0).astype(np.int16)
 

@@ -99,3 +99,11 @@ def test_trimming_leaves_what_is_loud_throughout_and_empties_silence():
 def test_silence_takes_no_room():
     chunk = silence(3600.0, PLAYBACK_RATE_HZ)
     assert chunk.duration_s == 3600.0 and not chunk.samples[:10].any() and chunk.samples.strides == (0,)
+
+
+def test_silence_of_any_shape_is_converted_as_other_sound_is():
+    for shape in [(0,), (5,), (5, 2)]:
+        assert to_int16(np.zeros(shape, np.float32)).shape == shape
+    shared = to_int16(silence(0.5, 48_000).samples)
+    assert shared.dtype == np.int16 and shared.shape == (24_000,) and not shared.any()
+    assert to_int16(np.array([np.nan, 0.0], np.float32)).tolist() == [0, 0]
