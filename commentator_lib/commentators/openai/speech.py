@@ -27,6 +27,7 @@ from typing import Any, Literal
 import numpy as np
 
 from commentator_lib.commentators.base import CommentChunk
+from commentator_lib.commentators.openai.messages import NO_THINKING
 from commentator_lib.commentators.openai.received_sound import ReceivedSound, SoundError
 from commentator_lib.media import AudioChunk
 
@@ -38,7 +39,7 @@ Dialect = Literal["", "audio events", "delta.audio", "delta.audio with a transcr
 AUDIO_EVENTS = "audio"  # the modality of events whose content is sound
 TEMPLATE = "chat_template_kwargs"
 # Without its template for speech MiniCPM-o sends silence.
-_TEMPLATE_VALUES = {"use_tts_template": True, "enable_thinking": False}
+_TEMPLATE_VALUES = {"use_tts_template": True, **NO_THINKING[TEMPLATE]}
 # OpenAI's own models speak only with a voice and a format that are named.
 _VOICE_AND_FORMAT = {"voice": "alloy", "format": "pcm16"}
 
