@@ -55,18 +55,19 @@ setInterval(() => {
     if (seen() !== last) captionTimes.push([Date.now() / 1000, seen()]);
 }, 20);
 """
-_CUT = 'await asyncio.sleep(1.0); player.cut(1, 1.0); told["sound_ends"] = time.time()'
-_END = 'await asyncio.sleep(1.0); player.detach(); told["sound_ends"] = time.time()'
+_CUT = 'await asyncio.sleep(1.0); told["sound_ends"] = time.time(); player.cut(1, 1.0); told["done"] = True'
+_END = 'await asyncio.sleep(1.0); told["sound_ends"] = time.time(); player.detach(); told["done"] = True'
 
 
 @pytest.mark.parametrize(
     ("seconds", "then", "earliest_s", "latest_s"),
-    [(1.0, "pass", 1.3, 2.2), (6.0, _CUT, -0.1, 0.8), (6.0, _END, -0.1, 0.8)],
+    [(1.0, "told['done'] = True", 1.3, 2.2), (6.0, _CUT, -0.1, 0.8), (6.0, _END, -0.1, 0.8)],
     ids=["after its sound", "at a cut", "at the end"],
 )
 def test_caption_goes_in_time(lab, browser, seconds, then, earliest_s, latest_s):
     with talking(lab, browser, [_CELL.format(seconds=seconds, then=then)], init=_WATCH) as page:
         until(lambda: page.evaluate("captionTimes.length") >= 2, "the caption came and went")
+        until(lambda: "done" in page.told(), "the cell told when its sound ended")
         (came, words), (went, nothing) = page.evaluate("captionTimes")
         assert words == "A goal, what a goal." and nothing == ""
         assert earliest_s <= went - page.told()["sound_ends"] <= latest_s
