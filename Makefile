@@ -75,7 +75,7 @@ $(VENV)/.notebooks: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing the base, notebook and test packages into $(VENV), PyTorch among them (about three minutes) ..."
-	$(PIP) --editable '.[test,notebooks,openai,cluster]'
+	$(PIP) --editable '.[test,notebooks,serve,openai,cluster]'
 	@touch $(VENV)/.base $(VENV)/.notebooks $@
 
 $(VENV)/.docs: pyproject.toml constraints.txt | $(VENV)/bin/python

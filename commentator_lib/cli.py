@@ -1,4 +1,4 @@
-"""The command line: `commentator run | watch | export | settings | check | sources`.
+"""The command line: `commentator run | serve | watch | export | settings | check | sources`.
 
 It turns arguments into settings, and errors into one line. `terminal` prints tables and progress.
 
@@ -289,6 +289,102 @@ def _write_results(folder: Path, video: bool, interrupted: bool) -> None:
     finally:
         print()
         print_summary(run)
+
+
+@app.command()
+def serve(
+    source: Annotated[
+        str, typer.Argument(help="A clip, a URL, a camera, or demo; it can be changed on the page.")
+    ] = "demo",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")
+    ] = 8765,
+    host: Annotated[
+        str,
+        typer.Option(
+            help="Address to listen on. 0.0.0.0, or any other beyond this machine, lets in who has the token."
+        ),
+    ] = "127.0.0.1",
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="A further name by which browsers reach this machine; repeatable."),
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="File with the token, 16 characters or more; or set COMMENTATOR_TOKEN. "
+            "Default: beyond this machine one is made and printed, on it none is needed."
+        ),
+    ] = None,
+    https: Annotated[
+        bool, typer.Option("--https", help="Serve HTTPS with a self-made certificate; cameras need it.")
+    ] = False,
+    certificate: Annotated[
+        Path | None, typer.Option(help="Serve HTTPS with this certificate, PEM; with --key.")
+    ] = None,
+    key: Annotated[Path | None, typer.Option(help="The certificate's key, PEM.")] = None,
+    start: Annotated[bool, typer.Option("--start", help="Start the commentary at once.")] = False,
+    browser: Annotated[bool, typer.Option("--browser", help="Open the page.")] = False,
+    duration: Annotated[
+        float | None,
+        typer.Option("--duration", "-d", help="How long a run lasts, s. Default: until its end."),
+    ] = None,
+    runs_dir: Annotated[
+        Path, typer.Option("--runs-dir", help="Folder in which each run's own folder is made.")
+    ] = Path("runs"),
+    settings: _SettingsFile = None,
+    preset: _Preset = None,
+    assignments: _Set = None,
+    profile: Annotated[
+        str | None, typer.Option(help="Prompt profile: general (the default), sports, security, …")
+    ] = None,
+    instruction: Annotated[
+        str | None, typer.Option("--instruction", "-i", help="What to watch for. Default: the profile's own.")
+    ] = None,
+    speech: Annotated[
+        bool | None, typer.Option("--speech/--text-only", help="Speak (the default), or captions only.")
+    ] = None,
+    verbose: _Verbose = 0,
+    log_file: _LogFile = None,
+) -> None:
+    """Serve the commentary to browsers and programs: a page, a REST interface, streams. Ctrl-C ends it."""
+    show_log(verbose, log_file)
+    try:
+        from commentator_lib.serve import running
+        from commentator_lib.serve.broadcast import Broadcast
+    except ModuleNotFoundError as error:
+        if str(error.name).startswith("commentator_lib"):
+            raise
+        raise SettingsError(f"{error.name} is missing: pip install 'commentator-lib[serve]'") from None
+
+    # 1) What can be wrong with the input is found before anything is served.
+    chosen = _gather_settings(
+        settings, preset, assignments, profile=profile, instruction=instruction, speech=speech
+    )
+    token = running.find_token(token_file, os.environ)
+    with (
+        running.listen(host, port) as listener,
+        Broadcast(source, chosen, runs_dir=runs_dir, duration_s=duration) as broadcast,
+    ):
+        broadcast.panel.use(source)
+        # 2) Serve, until a signal.
+        is_written = running.serve(
+            broadcast,
+            listener,
+            address=host,
+            token=token,
+            allowed_hosts=tuple(allow_host or ()),
+            is_https=https,
+            certificate=certificate,
+            key=key,
+            start=start,
+            browser=browser,
+        )
+    if not is_written:
+        complain(
+            "the run did not end in time; what was written before is readable, `commentator export` makes the rest"
+        )
+    raise typer.Exit(_INTERRUPTED)
 
 
 @app.command()

@@ -14,7 +14,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-CONDA_EXTRAS = ("notebooks", "openai", "cluster", "docs", "test")
+CONDA_EXTRAS = ("notebooks", "serve", "openai", "cluster", "docs", "test")
 
 
 def requirement_name(requirement):
@@ -33,12 +33,13 @@ def test_environment_holds_the_packages_of_pyproject():
         *PROJECT["dependencies"],
         *(r for extra in CONDA_EXTRAS for r in PROJECT["optional-dependencies"][extra]),
     ]
-    assert sorted([*conda, *(p for p in pip if not p.startswith("-"))]) == sorted(wanted)
+    assert sorted([*conda, *(p for p in pip if not p.startswith("-"))]) == sorted(set(wanted))
 
 
 def test_extras_are_all_there():
     assert set(PROJECT["optional-dependencies"]) == {
         "notebooks",
+        "serve",
         "ocr",
         "minicpmo",
         "vlm",
@@ -57,7 +58,7 @@ def test_constraints_pin_every_package_that_is_installed_for_tests():
     pinned = {requirement_name(line) for line in lines if "==" in line}
     for group in (
         PROJECT["dependencies"],
-        *(PROJECT["optional-dependencies"][e] for e in ("test", "notebooks", "cluster", "docs")),
+        *(PROJECT["optional-dependencies"][e] for e in ("test", "notebooks", "serve", "cluster", "docs")),
     ):
         assert {requirement_name(r) for r in group} <= pinned
 

@@ -14,7 +14,7 @@ from packaging.version import InvalidVersion, Version
 
 from commentator_lib.checks.line import DISTRIBUTION, CheckLine, state
 
-EXTRAS = ("notebooks", "minicpmo", "vlm", "openai", "piper", "listen", "cluster")
+EXTRAS = ("notebooks", "serve", "minicpmo", "vlm", "openai", "piper", "listen", "cluster")
 LIBRARIES = ("torch", "transformers", "huggingface-hub", "tokenizers")
 _OLDEST_PYTHON = (3, 11)
 

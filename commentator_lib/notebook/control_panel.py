@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from commentator_lib.notebook.reports import Report, error_line, fill_output
 from commentator_lib.notebook.runs_tab import RunsTab
 from commentator_lib.notebook.slow_work import SlowWork
 from commentator_lib.notebook.sources_tab import SourcesTab
+from commentator_lib.players.base import Player
 from commentator_lib.players.page_sound import SOUND_TRAITS
 from commentator_lib.runs.faults import lasting_failure
 from commentator_lib.runs.meters import give_back_freed_memory
@@ -39,6 +40,15 @@ from commentator_lib.voices.base import Voice
 from commentator_lib.widget_messages import deliver_while_busy
 
 _TAKE_OVER_S = 10.0
+# The settings of which the page has controls.
+PAGE_SETTINGS = PACING_SETTINGS | {"profile", "speech", "hear", "model_path", "api_base_url"}
+
+
+def allowed_changes(changes: dict[str, Any]) -> dict[str, Any]:
+    """Return the changes of settings of which the page has controls. Raise SettingsError for others."""
+    if others := changes.keys() - PAGE_SETTINGS:
+        raise SettingsError(f"the page has no control of {', '.join(sorted(others))}")
+    return changes
 
 
 class ControlPanel(VBox):
@@ -48,6 +58,7 @@ class ControlPanel(VBox):
     object replaces the choice of one. Runs are logged under `runs_dir` (None: in memory only). `camera` is an
     ipywebrtc MediaStream for "browser camera", for example one of a room's; by default the camera of the page.
     `page`: it is shown to people who may not name paths to write to, so settings are neither saved nor loaded.
+    Each session that is started also gets the `players`, as they are then, and is given to each of `on_session`.
 
     `session` is the session that is running, or the last one; None before the first start.
     """
@@ -65,11 +76,14 @@ class ControlPanel(VBox):
         runs_dir: Path | str | None = "runs",
         camera: ipywidgets.DOMWidget | None = None,
         page: bool = False,
+        players: Sequence[Player] = (),
+        on_session: Sequence[Callable[[LiveSession], None]] = (),
     ) -> None:
         self._before = take_over(self)
         self.player = PanelPage(self._act)
         self._settings = self._base = settings or load_settings()
         self._voice, self._duration_s, self._page = voice, duration_s, page
+        self._players, self._on_session = players, on_session
         self._runs_dir = Path(runs_dir) if runs_dir is not None else None
         self._lock = threading.RLock()
         self._reports: list[tuple[Output, tuple[Report, ...]]] = []
@@ -134,7 +148,7 @@ class ControlPanel(VBox):
             "stop": self.stop,
             "ask": lambda: self.ask(str(arguments["text"])),
             "instruct": lambda: self.instruct(str(arguments["text"])),
-            "update": lambda: self.update(**self._allowed(arguments)),
+            "update": lambda: self.update(**allowed_changes(arguments)),
             "preset": lambda: self.choose_preset(str(arguments["name"])),
             "reset": self.reset,
             "commentator": lambda: self.choose_commentator(str(arguments["name"])),
@@ -165,14 +179,6 @@ class ControlPanel(VBox):
         else:
             self.say(f"unknown action {action[:40]!r}", wrong=True)
 
-    @staticmethod
-    def _allowed(changes: dict[str, Any]) -> dict[str, Any]:
-        """Return the changes of settings of which the page has controls. Raise SettingsError for others."""
-        allowed = PACING_SETTINGS | {"profile", "speech", "hear", "model_path", "api_base_url"}
-        if others := changes.keys() - allowed:
-            raise SettingsError(f"the page has no control of {', '.join(sorted(others))}")
-        return changes
-
     # --- a run
 
     @property
@@ -184,6 +190,16 @@ class ControlPanel(VBox):
     def settings(self) -> Settings:
         """The settings of the present run, or of the next if there is none."""
         return self._settings
+
+    @property
+    def source(self) -> str:
+        """The source of the present run, or of the next; without the secrets in its address."""
+        return self._sources.shown_name
+
+    @property
+    def said(self) -> str:
+        """What was said last: a mistake, a fault, or how far something is."""
+        return str(self._controls["said"]["text"])
 
     def start(self) -> LiveSession:
         """Start a run with what the controls show; return at once. While one is going on, return its session.
@@ -200,6 +216,8 @@ class ControlPanel(VBox):
             self._show_controls(said={"text": "Starting …", "wrong": False})
             try:
                 session = self._make_session()
+                for told in self._on_session:
+                    told(session)
             except BaseException as error:
                 self._sources.close_camera()
                 self.say(error_line(error) if isinstance(error, Exception) else "not started", wrong=True)
@@ -218,7 +236,7 @@ class ControlPanel(VBox):
             source,
             self._settings,
             voice=self._voice,
-            players=[self.player],
+            players=[self.player, *self._players],
             duration_s=self._duration_s,
             run_dir=folder,
             **self._commentators.for_session(self._settings),

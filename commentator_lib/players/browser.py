@@ -112,7 +112,8 @@ class LivePlayer(SoundTraits, anywidget.AnyWidget, Player, metaclass=_WidgetAndP
     time only: `attach` raises RuntimeError in virtual time, and while another session uses it.
 
     `pages` are the pages that are open, by their ids; `held_back_frames` counts frames that were not sent because a
-    page was behind.
+    page was behind. `frames_under_way` is how far a page may be behind; None where what carries the messages sees to it
+    for each page by itself.
     """
 
     _esm = join_scripts(*VIEW_SCRIPTS, _FOLDER / "player_widget.js")
@@ -122,6 +123,7 @@ class LivePlayer(SoundTraits, anywidget.AnyWidget, Player, metaclass=_WidgetAndP
 
     name = "page"
     lead_s = _LEAD_S
+    frames_under_way: int | None = _FRAMES_UNDER_WAY
 
     def __init__(self, **traits: Any) -> None:
         super().__init__(**traits)
@@ -181,8 +183,8 @@ class LivePlayer(SoundTraits, anywidget.AnyWidget, Player, metaclass=_WidgetAndP
                 return
             if self._sender.problem:
                 raise ConnectionError(f"the pages cannot be reached: {self._sender.problem}")
-            slowest = min(p.received_seq for p in pages)
-            if slowest >= 0 and self._seq - slowest > _FRAMES_UNDER_WAY:
+            slowest, most = min(p.received_seq for p in pages), self.frames_under_way
+            if most is not None and slowest >= 0 and self._seq - slowest > most:
                 self.held_back_frames += 1
                 return
             self._sent[self._seq] = (frame.index, due_at_s)

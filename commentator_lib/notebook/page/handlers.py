@@ -8,9 +8,6 @@ leads to 127.0.0.1, and act as the user.
 from __future__ import annotations
 
 import html
-import ipaddress
-import re
-from collections.abc import Iterable
 from typing import Any
 
 from jupyter_server.base.handlers import FileFindHandler, JupyterHandler
@@ -18,6 +15,8 @@ from jupyter_server.services.kernels.handlers import KernelHandler
 from jupyter_server.utils import ensure_async
 from tornado import web
 from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
+
+from commentator_lib.hosts import is_accepted_host
 
 # Scripts, styles and connections of this server only. The widget manager compiles schemas with `new Function`, and a
 # widget's own code is loaded from a blob.
@@ -39,23 +38,6 @@ _REFUSED = {
     403: "Open the link that was printed where the page was started: it ends with <code>?token=…</code>",
     404: "There is nothing here.",
 }
-
-
-def host_name(host: str) -> str:
-    """Return the name or address in a Host header, without port and brackets, in lower case."""
-    name = re.sub(r":\d*$", "", host.strip().lower())
-    return name[1:-1] if name.startswith("[") and name.endswith("]") else name
-
-
-def is_accepted_host(host: str, names: Iterable[str]) -> bool:
-    """Return whether a Host header names this machine: a loopback address, "localhost", or one of `names`."""
-    name = host_name(host)
-    if name == "localhost" or name in names:
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 class Guarded(JupyterHandler):

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from commentator_lib.hosts import accepted_hosts, is_any_address, shown_host
 from commentator_lib.notebook.page.panel_kernel import PanelError, PanelKernel
 
 logger = logging.getLogger(__name__)
@@ -28,7 +29,6 @@ _EXTENSIONS = (
 )
 _KERNEL_ID = r"([0-9a-f-]{36})"
 _PING_MS = 30_000
-_ANY_ADDRESS = {"", "*", "0.0.0.0", "::"}
 
 
 async def serve(
@@ -103,25 +103,8 @@ async def _first(task: asyncio.Task[Any], stop: asyncio.Event) -> bool:
 def _listen(ip: str, port: int) -> tuple[list[socket.socket], int]:
     from tornado.netutil import bind_sockets
 
-    sockets = bind_sockets(port, None if ip in _ANY_ADDRESS else ip)
+    sockets = bind_sockets(port, None if is_any_address(ip) else ip)
     return sockets, sockets[0].getsockname()[1]
-
-
-def shown_host(ip: str) -> str:
-    """Return the host of the printed link."""
-    if ip in _ANY_ADDRESS:
-        return socket.gethostname()
-    return f"[{ip}]" if ":" in ip else ip
-
-
-def accepted_hosts(ip: str, more: tuple[str, ...]) -> set[str]:
-    """Return the names of this machine, beside the loopback ones, that a request may ask for."""
-    names = {name.lower() for name in more}
-    if ip in _ANY_ADDRESS:
-        names |= {socket.gethostname().lower(), socket.getfqdn().lower()}
-    else:
-        names.add(ip.lower())
-    return names
 
 
 def make_application(kernel: PanelKernel, output: dict[str, Any], token: str, hosts: set[str]) -> Any:

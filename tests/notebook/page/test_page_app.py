@@ -18,8 +18,7 @@ import pytest
 import websocket
 from jupyter_client.session import Session
 
-from commentator_lib.notebook.page.handlers import is_accepted_host
-from commentator_lib.notebook.page.server import accepted_hosts
+from commentator_lib.hosts import accepted_hosts, is_accepted_host
 from experiments.tools.browser import ROOT
 from tests.notebook.page.conftest import LIMIT_S, drawn, paged, transcript_lines, until
 

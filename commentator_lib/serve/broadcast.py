@@ -1,0 +1,100 @@
+"""Broadcast: the one panel of a server, whose run all viewers see, and what the routes need beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from commentator_lib.notebook.control_panel import ControlPanel
+from commentator_lib.players.base import Player
+from commentator_lib.players.page_sound import SOUND_TRAITS
+from commentator_lib.serve.limits import MOST_VIEWERS, Places
+from commentator_lib.serve.widget_hub import WidgetHub
+from commentator_lib.session import LiveSession
+from commentator_lib.settings import Settings
+
+
+class Broadcast:
+    """One panel, its session and its viewers.
+
+    `source`, `settings`, `duration_s` and `runs_dir` are as in ControlPanel. Each session that is started also has the
+    `extra_players`, and is given to each of `on_session` before it starts; both lists may be added to at any time.
+    `places` are those for viewers of any kind, `hub` has the viewers of the page. `close` ends the run.
+    """
+
+    def __init__(
+        self,
+        source: str = "demo",
+        settings: Settings | None = None,
+        *,
+        runs_dir: Path | str | None = "runs",
+        duration_s: float | None = None,
+        most_viewers: int = MOST_VIEWERS,
+        **panel: Any,
+    ) -> None:
+        self.extra_players: list[Player] = []
+        self.on_session: list[Callable[[LiveSession], None]] = []
+        self.places = Places(most_viewers)
+        self.hub = WidgetHub(writable=SOUND_TRAITS)
+        self.runs_dir = Path(runs_dir) if runs_dir is not None else None
+        self._closing = threading.Lock()
+        self._is_closed = False
+        self._ending = contextlib.ExitStack()
+        self._ending.enter_context(self.hub.installed())
+        try:
+            self.panel = ControlPanel(
+                source,
+                settings,
+                duration_s=duration_s,
+                runs_dir=runs_dir,
+                page=True,
+                players=self.extra_players,
+                on_session=self.on_session,
+                **panel,
+            )
+        except BaseException:
+            self._ending.close()
+            raise
+        self.panel.player.frames_under_way = None  # the hub holds back the pictures of each viewer
+        self.hub.root = self.panel.player.model_id
+
+    @property
+    def session(self) -> LiveSession | None:
+        """The session that is running, or the last one; None before the first start."""
+        return self.panel.session
+
+    @property
+    def running(self) -> bool:
+        """Whether a run is going on."""
+        return self.panel.running
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the present run, or of the next if there is none."""
+        return self.panel.settings
+
+    def stop(self, timeout_s: float) -> bool:
+        """End the run and wait until it is written and reported; False when `timeout_s` passed first."""
+        self.panel.stop()
+        return self.session is None or self.panel.wait(timeout_s)
+
+    def close(self, timeout_s: float = 10.0) -> bool:
+        """End the run, wait until it is written, and remove the panel; False when `timeout_s` passed first."""
+        with self._closing:
+            if self._is_closed:
+                return True
+            self._is_closed = True
+        try:
+            return self.stop(timeout_s)
+        finally:
+            self.panel.close()
+            self._ending.close()
+
+    def __enter__(self) -> Broadcast:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
