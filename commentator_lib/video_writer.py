@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 
@@ -25,13 +25,14 @@ if TYPE_CHECKING:
 _BLOCK_SAMPLES = 4096
 
 
-# An MP4 file's subtitles: their clock, and what its encoder wants to know of how they look.
+# The subtitles' clock, and what MP4's encoder wants to know of how they look.
 _SUBTITLE_CLOCK_HZ = 1000
 _SUBTITLE_STYLE = (
     "[Script Info]\r\nScriptType: v4.00+\r\n\r\n[V4+ Styles]\r\nFormat: Name, Fontname, Fontsize\r\n"
     "Style: Default,Sans,18\r\n\r\n[Events]\r\n"
     "Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\r\n"
 )
+_ANY, _KEY = 0, 1  # FFmpeg's numbers for a picture's type
 _UNSPECIFIED = 2  # FFmpeg's number for colours of which nothing is known
 BT709 = 1  # and for those of HD
 # The conversion's number for a picture's colours, where it is another: both are BT.601, or BT.2020.
@@ -41,6 +42,14 @@ _CONVERSIONS = {6: 5, 10: 9}
 def conversion_of(colorspace: int) -> int | None:
     """Return the number of FFmpeg's conversion to a picture's `colorspace`; None for the picture's own."""
     return None if colorspace == _UNSPECIFIED else _CONVERSIONS.get(colorspace, colorspace)
+
+
+class Sink(Protocol):
+    """What takes a file's bytes, as they are muxed."""
+
+    def write(self, data: bytes, /) -> int:
+        """Take bytes; return how many."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +78,9 @@ class H264Writer:
     The file says that its colours are meant as those of `colours_of`: for pictures that are written as they were
     decoded. None stands for BT.709, which RGB is converted to. Players start with the first of `sound_tracks`. The
     tracks are to be written side by side: what one of them is ahead of the others stays in memory. `subtitles` is the
-    title of a track of text, for MP4 only; "" for none. The file is complete only after the block has ended without an
-    error.
+    title of a track of text, for MP4 and HLS (WebVTT) only; "" for none. The file is complete only after the block has
+    ended without an error. `path` may also be an object with a method `write(bytes)`, and then `container` is to be
+    named.
 
     Raise OSError or av.FFmpegError in `write` or at the block's end where the file cannot be written: the file is
     opened with the first packet.
@@ -78,7 +88,7 @@ class H264Writer:
 
     def __init__(
         self,
-        path: Path,
+        path: Path | Sink,
         width_px: int,
         height_px: int,
         fps: int,
@@ -100,7 +110,8 @@ class H264Writer:
         self._last_tick = -1
         self._rgb_becomes = conversion_of(BT709 if colours_of is None else colours_of.colorspace)
         muxer = {**(muxer or {}), **({"fflags": "+bitexact"} if bit_exact else {})}
-        self._file = av.open(str(path), "w", format=container, container_options=muxer)
+        to = str(path) if isinstance(path, Path) else path
+        self._file = av.open(to, "w", format=container, container_options=muxer)
         self._video = self._file.add_stream("libx264", rate=fps, options=dict(encoder))
         self._video.width, self._video.height, self._video.pix_fmt = width_px, height_px, "yuv420p"
         self._video.codec_context.time_base = self._time_base
@@ -114,17 +125,21 @@ class H264Writer:
             _TrackEncoder(self._file, track, is_default=k == 0, bit_exact=bit_exact)
             for k, track in enumerate(sound_tracks)
         ]
-        self._subtitles = self._file.add_stream("mov_text") if subtitles else None
+        self._is_webvtt = container == "hls"
+        kind = "webvtt" if self._is_webvtt else "mov_text"
+        self._subtitles = self._file.add_stream(kind) if subtitles else None
         if self._subtitles is not None:
             self._subtitles.codec_context.time_base = Fraction(1, _SUBTITLE_CLOCK_HZ)
             self._subtitles.codec_context.subtitle_header = _SUBTITLE_STYLE.encode()
             self._subtitles.metadata["handler_name"] = self._subtitles.metadata["title"] = subtitles
 
-    def write(self, image: np.ndarray | av.VideoFrame, at_s: float | None = None) -> None:
+    def write(
+        self, image: np.ndarray | av.VideoFrame, at_s: float | None = None, is_key: bool = False
+    ) -> None:
         """Add a picture, (H, W, 3) uint8 RGB or one that FFmpeg decoded, to be shown `at_s` after the start.
 
         None stands for one tick after the picture before. Times must grow: one that does not is moved to the
-        next tick.
+        next tick. `is_key`: decoding may begin with it; the encoder decides for the others.
         """
         import av
 
@@ -138,7 +153,8 @@ class H264Writer:
         tick = 0 if at_s is None else round(at_s * self._time_base.denominator / self._time_base.numerator)
         self._last_tick = max(self._last_tick + 1, tick)
         picture.pts, picture.time_base = self._last_tick, self._time_base
-        picture.pict_type = picture.duration = 0  # left from decoding: this encoder decides for itself
+        picture.duration = 0  # left from decoding, as is the type
+        picture.pict_type = _KEY if is_key else _ANY
         self._file.mux(self._video.encode(picture))
 
     def write_sound(self, samples: np.ndarray, at_sample: int, track: int = 0) -> None:
@@ -162,7 +178,9 @@ class H264Writer:
         if self._subtitles is None:
             raise ValueError("this file has no subtitles: name the track with `subtitles`")
         words = text.encode("utf-8", "replace")
-        packet = av.Packet(len(words).to_bytes(2, "big") + words)  # a sample as 3GPP TS 26.245 has it
+        if not self._is_webvtt:
+            words = len(words).to_bytes(2, "big") + words  # a sample as 3GPP TS 26.245 has it
+        packet = av.Packet(words)
         packet.stream, packet.time_base = self._subtitles, Fraction(1, _SUBTITLE_CLOCK_HZ)
         packet.pts = packet.dts = round(from_s * _SUBTITLE_CLOCK_HZ)
         packet.duration = max(1, round(to_s * _SUBTITLE_CLOCK_HZ) - packet.pts)

@@ -180,3 +180,52 @@ def test_file_that_cannot_be_written(tmp_path):
         H264Writer(tmp_path / "no" / "a.mp4", 64, 36, 25, encoder=QUICK) as video,
     ):
         video.write(picture(0, 64, 36))
+
+
+def test_decoding_can_begin_where_it_is_asked_for(tmp_path):
+    encoder = {**QUICK, "g": "1000", "forced-idr": "1", "sc_threshold": "0"}
+    with H264Writer(tmp_path / "a.mp4", 64, 36, 25, encoder=encoder) as video:
+        for k in range(30):
+            video.write(picture(0, 64, 36), is_key=k == 20)
+    with av.open(str(tmp_path / "a.mp4")) as file:
+        keys = [
+            round(float(p.pts * p.time_base) * 25)
+            for p in file.demux(video=0)
+            if p.is_keyframe and p.pts is not None
+        ]
+    assert keys == [0, 20]
+
+
+def test_bytes_go_to_an_object_as_they_are_muxed(tmp_path):
+    class Keeps:
+        def __init__(self):
+            self.data = b""
+
+        def write(self, data):
+            self.data += data
+            return len(data)
+
+    sink = Keeps()
+    muxer = {"live": "1", "cluster_time_limit": "100", "flush_packets": "1"}
+    encoder = {**QUICK, "tune": "zerolatency"}
+    with H264Writer(sink, 64, 36, 25, encoder=encoder, container="matroska", muxer=muxer) as video:
+        for k in range(10):
+            video.write(picture(k, 64, 36))
+        assert len(sink.data) > 500  # it does not wait for the end
+    (tmp_path / "a.mkv").write_bytes(sink.data)
+    assert len(pictures(tmp_path / "a.mkv")) == 10
+
+
+def test_subtitles_of_hls_are_webvtt(tmp_path):
+    muxer = {"hls_time": "1", "var_stream_map": "v:0,s:0,sgroup:captions", "master_pl_name": "master.m3u8"}
+    encoder = {**QUICK, "tune": "zerolatency", "g": "10"}
+    path = tmp_path / "live_%v.m3u8"
+    with H264Writer(
+        path, 64, 36, 10, encoder=encoder, container="hls", muxer=muxer, subtitles="captions"
+    ) as video:
+        for k in range(20):
+            if k == 8:
+                video.write_subtitle("Two red\ncars.", 0.5, 0.8)
+            video.write(picture(k, 64, 36), k / 10)
+    cues = [file.read_text() for file in sorted(tmp_path.glob("*.vtt"))]
+    assert "00:00.500 --> 00:00.800\nTwo red\ncars." in cues[0]

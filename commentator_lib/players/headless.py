@@ -18,6 +18,7 @@ from commentator_lib.callbacks import Callback
 from commentator_lib.media import AudioChunk, Frame
 from commentator_lib.players.base import Player
 from commentator_lib.players.playback_clock import PlaybackClock, Report
+from commentator_lib.sound.live_mix import faded
 
 
 @dataclass(slots=True)
@@ -162,7 +163,7 @@ class HeadlessPlayer(Player):
             left_s = at_heard_s - sound.offset_s
             if left_s > 1e-9:
                 keep = round(left_s * sound.pcm.sample_rate_hz)
-                sound.pcm = AudioChunk(_faded(sound.pcm.samples[:keep]), sound.pcm.sample_rate_hz)
+                sound.pcm = AudioChunk(faded(sound.pcm.samples[:keep]), sound.pcm.sample_rate_hz)
                 kept.append(sound)
             elif sound.begun:  # the cut lies before this sound, which already plays: end it here
                 self._finish_cut(sound)
@@ -176,7 +177,7 @@ class HeadlessPlayer(Player):
         now = self._loop.time()
         played_s = min(sound.pcm.duration_s, max(0.0, now - sound.start_s))
         self._free_at_s = now
-        samples = _faded(sound.pcm.samples[: round(played_s * sound.pcm.sample_rate_hz)])
+        samples = faded(sound.pcm.samples[: round(played_s * sound.pcm.sample_rate_hz)])
         self._on_sounded(sound.comment_id, samples, sound.start_s)
         self._report(sound.comment_id, sound.offset_s + played_s, now)
 
@@ -192,13 +193,3 @@ class HeadlessPlayer(Player):
             self._finish_cut(self._sounds.popleft())
         self._sounds.clear()
         self._closed = True
-
-
-def _faded(samples: np.ndarray, fade_samples: int = 240) -> np.ndarray:
-    """Return a copy of int16 (N,) whose end fades to silence over 5 ms (at 48 kHz), so that a cut does not click."""
-    count = min(len(samples), fade_samples)
-    faded = np.array(samples)
-    if count:
-        ramp = np.linspace(1.0, 0.0, count, dtype=np.float32)
-        faded[-count:] = (faded[-count:] * ramp).astype(faded.dtype)
-    return faded

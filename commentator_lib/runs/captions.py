@@ -22,7 +22,7 @@ from commentator_lib.runs.reader import SavedRun, read_shown
 from commentator_lib.runs.timeline import timeline
 
 _LEAST_CUE_S = 1.0  # a caption stays at least this long
-_SENTENCE_ENDS = ".!?…。！？؟।"
+SENTENCE_ENDS = ".!?…。！？؟।"
 _COLUMNS_PER_S = 18.0  # that are read: three English words, nine Chinese characters
 
 _TTML = "http://www.w3.org/ns/ttml"
@@ -57,11 +57,11 @@ def cues(run: SavedRun) -> list[Cue]:
         next_s = pieces[k + 1][0] if k + 1 < len(pieces) else None
         # 1) it ends with the comment's sound, or where the comment's next piece begins
         if next_s is None or pieces[k + 1][1] != cycle:
-            end_s = ends.get(cycle, at_s + _reading_s(text))
+            end_s = ends.get(cycle, at_s + reading_s(text))
         else:
             end_s = next_s
         # 2) but it stays long enough to be read, and never beyond the next piece
-        end_s = max(end_s, at_s + _LEAST_CUE_S, at_s + _reading_s(text) if end_s - at_s < 0.05 else 0.0)
+        end_s = max(end_s, at_s + _LEAST_CUE_S, at_s + reading_s(text) if end_s - at_s < 0.05 else 0.0)
         if next_s is not None:
             end_s = min(end_s, next_s)
         # 3) a cue longer than two lines is shown in parts, each for its share of the length
@@ -91,14 +91,14 @@ def _grown_pieces(events: list[dict[str, Any]]) -> list[tuple[float, int, str]]:
             continue
         own = pieces.setdefault(cycle, [])
         joined = own[-1][1] + new if own else ""
-        if own and columns(joined) <= LINE_COLUMNS and own[-1][1][-1] not in _SENTENCE_ENDS:
+        if own and columns(joined) <= LINE_COLUMNS and own[-1][1][-1] not in SENTENCE_ENDS:
             own[-1] = (own[-1][0], joined)
         else:
             own.append((event["at_s"], new.strip()))
     return sorted((at_s, cycle, text) for cycle, own in pieces.items() for at_s, text in own)
 
 
-def _reading_s(text: str) -> float:
+def reading_s(text: str) -> float:
     """Return the seconds that a caption without sound stays: as long as it is read, and two seconds at least."""
     return max(2.0, len(text.split()) / 3.0, columns(text) / _COLUMNS_PER_S)
 

@@ -32,6 +32,10 @@ class Mixer:
         self._limiter = SoundFilter(_LIMITER, PLAYBACK_RATE_HZ, 2)
         self._pushed = self._given = 0  # samples
 
+    def set_ducking(self, duck_db: float, intervals: Sequence[Interval]) -> None:
+        """Duck by other intervals from the next block on: in real time they become known as time goes on."""
+        self._duck = DuckCurve(intervals, duck_db)
+
     def push(self, programme: np.ndarray, voice: np.ndarray, at_s: float) -> np.ndarray:
         """Return the samples of the mix that are final after these, float32 (M, 2); may be empty.
 
