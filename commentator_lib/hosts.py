@@ -1,7 +1,7 @@
 """By which names browsers reach this machine: the Host headers that a server accepts, and the host of its link.
 
-A server that answers under any name can be reached by every web page that its user visits: such a page needs only a name
-of its own that leads to 127.0.0.1.
+A server that answers under any name can be reached by every web page that its user visits: such a page needs only a
+name of its own that leads to 127.0.0.1.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@
 - **Token**: in the header `Authorization` (Bearer, or Basic with the token as the password, which players can send), or
   in the cookie that a link was exchanged for. The cookie holds a keyed hash and not the token. The link `/?token=…`
   works for all who have it; one of `one_time_link` works once, within ten minutes. Both leave the address at once.
+  `OPEN_PATHS` need no token.
 
 On loopback a token is not needed unless one is given: only programs of this machine reach it, and the two rules above
 keep web pages out.
@@ -28,6 +29,8 @@ from commentator_lib.hosts import is_accepted_host
 
 COOKIE = "commentator"
 LINK_VALID_S = 600.0
+# Answered without the token: that the process lives, and whether it is ready, for who watches over it.
+OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 _MOST_LINKS = 100
 _NO_TOKEN = "Open the link that was printed where the server was started, or send its token."
 
@@ -99,14 +102,15 @@ def _cookie(header: str) -> str:
     return found.value if found is not None else ""
 
 
-def is_foreign(headers: dict[str, str], is_https: bool) -> bool:
+def is_foreign(headers: dict[str, str]) -> bool:
     """Return whether a request was made by a page of another origin; a link that a user follows was not.
 
-    `headers` by their names in lower case.
+    `headers` by their names in lower case. A proxy before this server may have taken HTTPS off, so the scheme of an
+    origin may be either.
     """
-    host = headers.get("host", "").strip().lower()
     if (origin := headers.get("origin")) is not None:
-        return origin.strip().lower() != f"{'https' if is_https else 'http'}://{host}"
+        scheme, _, host = origin.strip().lower().partition("://")
+        return scheme not in ("http", "https") or host != headers.get("host", "").strip().lower()
     is_link = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
     return headers.get("sec-fetch-site", "none") not in ("same-origin", "none") and not is_link
 
@@ -127,13 +131,13 @@ class Guard:
         link = _link_code(scope)
         if not is_accepted_host(headers.get("host", ""), self._access.hosts):
             await refuse(scope, send, 403, "This server is not known by that name (--allow-host adds one).")
-        elif is_foreign(headers, self._access.is_https):
+        elif is_foreign(headers):
             await refuse(scope, send, 403, "A page of another origin may not ask this.")
         elif link is not None and not (self._access.token is None or self._access.takes_link(link)):
             await refuse(scope, send, 401, _NO_TOKEN)
         elif link is not None:
             await self._sign_in(send)
-        elif not self._access.has_token(headers):
+        elif scope["path"] not in OPEN_PATHS and not self._access.has_token(headers):
             await refuse(scope, send, 401, _NO_TOKEN)
         else:
             await self._app(scope, receive, _with_safety_headers(send))

@@ -63,6 +63,7 @@ class Status(BaseModel):
     frames_shown: int
     frames_dropped: int
     viewers: int = Field(description="places that are taken: pages, and those who take a stream")
+    most_viewers: int = Field(description="so many places there are")
     pages: int = Field(description="pages that are open")
     said: str = Field(description="what the panel says: a fault, or how far it is")
 
@@ -293,6 +294,7 @@ def status_of(broadcast: Broadcast) -> Status:
         frames_shown=shown,
         frames_dropped=dropped,
         viewers=broadcast.places.taken,
+        most_viewers=broadcast.places.most,
         pages=len(broadcast.hub.viewers),
         said=encodable(panel.said),
     )
@@ -308,9 +310,13 @@ def events_of(rows: list[dict[str, Any]]) -> list[Event]:
                 events[number].told_by = int(row["cycle"])
             continue
         events[number] = Event(
-            **{name: row.get(name) for name in ("kind", "at_s", "detected_s", "captured_s", "certainty")},
             event=number,
+            kind=row["kind"],
+            at_s=row.get("at_s"),
+            detected_s=row.get("detected_s"),
+            captured_s=row.get("captured_s"),
             importance=int(row.get("importance", 1)),
+            certainty=row.get("certainty"),
             facts=json.loads(row.get("facts") or "{}"),
             told_by=None,
         )

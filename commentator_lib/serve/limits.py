@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 from commentator_lib.serve.access import refuse
@@ -26,7 +26,7 @@ class Places:
         self.taken = 0
 
     @contextlib.contextmanager
-    def one(self) -> Iterator[None]:
+    def one(self) -> Generator[None]:
         """Hold a place. Raise FullError where none is free. Called on the server's loop."""
         if self.taken >= self.most:
             raise FullError(f"all {self.most} places for viewers are taken")

@@ -118,8 +118,21 @@ const receivers = {
 };
 
 function say(words) {
+  if (shown) return; // it is there again
   wait.textContent = String(words);
   wait.hidden = false;
+}
+
+// A browser does not say why a connection was refused.
+async function whyNot() {
+  try {
+    const answer = await fetch("api/status");
+    const said = await answer.json();
+    if (!answer.ok) return said.detail;
+    return said.viewers >= said.most_viewers ? "All places for viewers are taken." : "The connection was lost.";
+  } catch {
+    return "The server does not answer.";
+  }
 }
 
 function connect() {
@@ -131,12 +144,12 @@ function connect() {
     receivers[message.msg]?.(message, buffers);
   };
   // The widgets are made anew from what the server then says. The page stays, so its sound needs no other click.
-  socket.onclose = ({ reason }) => {
+  socket.onclose = async ({ reason }) => {
     for (const model of models.values()) take(model);
     models.clear();
     shown = null;
-    say(reason || "The server does not answer. Trying again …");
     setTimeout(connect, AGAIN_MS[Math.min(failures++, AGAIN_MS.length - 1)]);
+    say(`${reason || (await whyNot())} Trying again …`);
   };
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import os
 import secrets
 import signal
@@ -13,7 +14,7 @@ import ssl
 import tempfile
 import threading
 import webbrowser
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ def listen(address: str, port: int) -> socket.socket:
 @contextlib.contextmanager
 def _certificate(
     is_https: bool, certificate: Path | None, key: Path | None, names: set[str]
-) -> Iterator[tuple[Path, Path] | None]:
+) -> Generator[tuple[Path, Path] | None]:
     """Yield the paths of certificate and key, None without HTTPS. Raise SettingsError for bad ones."""
     if (certificate is None) != (key is None):
         raise SettingsError(
@@ -130,16 +131,26 @@ def serve(
         link = f"{'https' if files else 'http'}://{shown_host(address)}:{listener.getsockname()[1]}/"
         if is_made:
             link += f"?token={token}"
-        server = _server(make_app(broadcast, access), files)
+        server = make_server(make_app(broadcast, access), files)
         return asyncio.run(_serve(broadcast, server, listener, link, start, browser))
 
 
-def _server(app: Any, files: tuple[Path, Path] | None) -> Any:
+def _is_fault(record: logging.LogRecord) -> bool:
+    """Return whether a line of uvicorn's log tells a fault: what it says of a refusal and of our end is none."""
+    return not record.getMessage().endswith(
+        ("returned without completing handshake.", "timeout graceful shutdown exceeded")
+    )
+
+
+def make_server(app: Any, files: tuple[Path, Path] | None = None) -> Any:
+    """Return the uvicorn Server for an app; with `files`, the paths of certificate and key, it speaks HTTPS."""
     import uvicorn
 
+    logging.getLogger("uvicorn.error").addFilter(_is_fault)
     config = uvicorn.Config(
         app,
         log_config=None,  # the library's log is set up by the command
+        log_level="warning",  # lines of the level INFO have addresses with their queries
         access_log=False,  # a request's line may hold a token
         ws="websockets-sansio",
         ws_max_size=_MOST_MESSAGE_BYTES,

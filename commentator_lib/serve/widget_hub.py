@@ -1,8 +1,8 @@
 """WidgetHub: the widgets of this process, shown by pages over WebSockets, without Jupyter.
 
-A widget talks to its pages through a comm. The package `comm` lets a host put in one of its own, so the widgets, and the
-JavaScript that they bring, are those of the notebook. The hub keeps each widget's state for pages that come later, packs
-each message once for all viewers, and sends what is meant for one page to its viewer alone.
+A widget talks to its pages through a comm. The package `comm` lets a host put in one of its own, so the widgets, and
+the JavaScript that they bring, are those of the notebook. The hub keeps each widget's state for pages that come later,
+packs each message once for all viewers, and sends what is meant for one page to its viewer alone.
 
 Messages to a viewer (`msg`), each with the `comm` of a widget, see `wire`:
 
@@ -21,7 +21,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -78,7 +78,7 @@ class WidgetHub:
         self._origin = threading.local()  # the viewer whose message is being handled on a thread
 
     @contextlib.contextmanager
-    def installed(self) -> Iterator[None]:
+    def installed(self) -> Generator[None]:
         """Be the other side of all widgets that are made meanwhile."""
         before = comm.create_comm
         comm.create_comm = lambda **more: _HubComm(self, **more)  # type: ignore[assignment]
