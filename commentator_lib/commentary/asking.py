@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from commentator_lib.commentary.deciding import ModelRule, judged_prompt
-from commentator_lib.commentary.prompts import build_prompt, facts_in_words
+from commentator_lib.commentary.prompts import build_prompt, facts_in_words, role_and_rules
 from commentator_lib.commentators.base import CommentRequest
 from commentator_lib.events import Facts
 from commentator_lib.media import AudioChunk, Frame
@@ -32,7 +32,8 @@ def comment_request(
     prompt = build_prompt(profile, instruction, last_text, length, facts_in_words(facts), question, language)
     standing = build_prompt(profile, instruction, language=language)
     limit = settings.max_new_tokens
-    return CommentRequest(frames, prompt, limit, settings.speech, facts, sound, standing, number)
+    role = role_and_rules(profile, language)
+    return CommentRequest(frames, prompt, limit, settings.speech, facts, sound, standing, number, role)
 
 
 def judged_request(
@@ -49,4 +50,6 @@ def judged_request(
 ) -> CommentRequest:
     """Return the request with which a model is asked for a rule of its own whether to speak."""
     prompt = judged_prompt(rule, profile, instruction, last_text, length, facts_in_words(facts), language)
-    return CommentRequest(frames, prompt, 1, settings.speech, facts, sound)
+    role = role_and_rules(profile, language)
+    role = role if prompt.startswith(role) else ""  # a question about the frames has none
+    return CommentRequest(frames, prompt, 1, settings.speech, facts, sound, role=role)

@@ -111,6 +111,14 @@ def one_line(text: str) -> str:
     return " ".join("".join(" " if c in "<>|[]{}" or not c.isprintable() else c for c in text).split())
 
 
+def role_and_rules(profile: str, language: str = "") -> str:
+    """Return how every prompt of a run begins; the arguments are those of `build_prompt`."""
+    parts = [f"{PROFILES[profile].role} {RULES}"]
+    if language and base_code(language) != "en":
+        parts.append(f"Speak {language_name(language)}, and nothing else.")
+    return "\n".join(parts)
+
+
 def build_prompt(
     profile: str,
     instruction: str,
@@ -125,9 +133,7 @@ def build_prompt(
     `question`: what a viewer asks; it takes the instruction's place. `language`: the code of the one to speak; English
     is not asked for, since the prompt is English. Raise KeyError for an unknown profile.
     """
-    parts = [f"{PROFILES[profile].role} {RULES}"]
-    if language and base_code(language) != "en":
-        parts.append(f"Speak {language_name(language)}, and nothing else.")
+    parts = [role_and_rules(profile, language)]
     if carried := carried_comment(last_comment):
         parts.append(f'You have just said: "{carried}"')
     if hint := LENGTH_HINTS[intensity]:

@@ -32,7 +32,9 @@ class CommentRequest:
     `speech` False: text only, so that a commentator with a voice of its own need not use it. `facts`: what the
     watchers know; the prompt says the same in words. `sound`: what was heard from the oldest frame to the newest,
     float32 (N,) at 16 kHz; None where the source has no sound, or `Commentator.hears` is False. `standing`: the part
-    of the prompt that stays from cycle to cycle, its role and what to watch for. `number`: the cycle's in the run.
+    of the prompt that stays from cycle to cycle, its role and what to watch for. `role`: the first lines of `prompt`,
+    which are the same all through a run; a model that takes a system message is given them there, before the frames, so
+    that a server can keep what it computed of them. `number`: the cycle's in the run.
     """
 
     frames: Sequence[Frame]
@@ -43,6 +45,12 @@ class CommentRequest:
     sound: AudioChunk | None = None
     standing: str = ""
     number: int = 0
+    role: str = ""
+
+    @property
+    def task(self) -> str:
+        """The prompt without its role."""
+        return self.prompt.removeprefix(self.role).lstrip("\n")
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,7 +144,7 @@ def _comments(reply: Callable[[dict[str, Any]], Reply], count: int = 2, **change
 
 def _is_trial(asked: Mapping[str, Any]) -> bool:
     """Return whether a request is not one of `_comments`, but what a commentator finds out before the first."""
-    return asked["messages"][0]["content"][-1]["text"] != "What happens?"
+    return asked["messages"][-1]["content"][-1]["text"] != "What happens?"
 
 
 def _one_by_one(packets: Iterable[bytes]) -> list[bytes]:
@@ -338,7 +338,7 @@ def echoed_placeholder(folder: Path) -> str:
     numbers = itertools.count()
 
     def reply(asked: dict[str, Any]) -> Reply:
-        prompt = asked["messages"][0]["content"][-1]["text"]
+        prompt = asked["messages"][-1]["content"][-1]["text"]
         if "<|image_pad|>" in prompt or "<image>" in prompt:
             return refused(
                 400, {"error": {"message": "the number of placeholders is not that of the pictures"}}

@@ -376,7 +376,7 @@ def _no_base64(_folder: Path) -> str:
     broken = event({"audio": {"data": "~ this is no sound ~"}})
 
     def reply(body: dict[str, Any]) -> Reply:
-        if body["messages"][0]["content"][-1]["text"] == "Say hello.":
+        if body["messages"][-1]["content"][-1]["text"] == "Say hello.":
             return Reply(wav_events())
         return Reply([event({"content": WORDS[0]}), broken, *said(*WORDS[1:])])
 

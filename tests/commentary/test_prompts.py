@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from commentator_lib.commentary.asking import comment_request, judged_request
 from commentator_lib.commentary.prompts import build_prompt
+from commentator_lib.events import Facts
 from commentator_lib.profiles import PROFILES
+from commentator_lib.settings import load_settings
 
 
 def test_the_five_profiles():
@@ -41,6 +44,29 @@ def test_fixed_part_comes_first_so_that_it_can_be_cached():
     a = build_prompt("general", "birds", "A car.", "brief")
     b = build_prompt("general", "cars", "", "minimal")
     assert a.split("\n")[0] == b.split("\n")[0]
+
+
+@pytest.mark.parametrize("language", ["", "fr"])
+def test_role_and_task_make_up_the_prompt(language):
+    settings = load_settings(environment={})
+    frames, facts = (), Facts()
+    first = comment_request(frames, facts, settings, "sports", "Who wins?", "", "normal", language=language)
+    second = comment_request(
+        frames, facts, settings, "sports", "Who leads?", "A goal.", "brief", language=language, question="Why?"
+    )
+    assert first.role == second.role and "exactly ..." in first.role
+    assert ("French" in first.role) == (language == "fr")
+    for request in (first, second):
+        assert request.prompt == f"{request.role}\n{request.task}" and request.task
+    assert "A goal." in second.task and "A goal." not in second.role
+
+
+@pytest.mark.parametrize(("rule", "has_role"), [("first-token", True), ("perplexity", True), ("yes-no", False)])
+def test_a_judged_request_has_a_role_where_its_prompt_has_one(rule, has_role):
+    settings = load_settings(environment={})
+    request = judged_request(rule, (), Facts(), settings, "sports", "Who wins?", "A goal.", "normal")
+    assert bool(request.role) == has_role
+    assert request.task and (request.prompt == f"{request.role}\n{request.task}") == has_role
 
 
 def test_length_hints():

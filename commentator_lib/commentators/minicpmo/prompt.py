@@ -152,10 +152,12 @@ def _chat_text(processor: Any, request: CommentRequest, speech: bool, heard: Ten
     """
     tokenizer = processor.tokenizer
     sound = [] if heard is None else [audio_placeholder(len(heard), tokenizer.unk_token)]
-    words = without_marks(request.prompt, tokenizer)
+    role = without_marks(request.role, tokenizer)
+    words = without_marks(request.task, tokenizer)
     content = "\n".join([*[_PICTURE] * len(request.frames), *sound, words])
+    system = [{"role": "system", "content": role}] if role else []
     return processor.tokenizer.apply_chat_template(
-        [{"role": "user", "content": content}],
+        [*system, {"role": "user", "content": content}],
         tokenize=False,
         add_generation_prompt=True,
         use_tts_template=speech or heard is not None,

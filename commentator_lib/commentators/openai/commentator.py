@@ -18,7 +18,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Set
 from enum import Enum
 from typing import Any
 
@@ -55,7 +55,9 @@ from commentator_lib.commentators.openai.login import (
     split_login,
 )
 from commentator_lib.commentators.openai.messages import (
+    SYSTEM_MESSAGE,
     build_body,
+    has_role,
     has_sound,
     without_refused,
     without_sound,
@@ -68,6 +70,7 @@ from commentator_lib.commentators.openai.refusals import (
     moved_to,
     refused_parameter,
     refuses_sound,
+    refuses_system,
     server_message,
 )
 from commentator_lib.commentators.openai.retry import backoff_s, retry_after_s, slices_s
@@ -91,6 +94,7 @@ _PAGE = "/chat/completions"
 # Parameters that are never left out, and those that have another name on newer servers.
 _NEEDED = {"model", "messages"}
 _NEW_NAMES = {"max_tokens": "max_completion_tokens"}
+_TRIAL_ROLE = "You are a commentator."
 _TRIAL_TOKENS = 512  # a model that thinks about "Say hello." has thought by then
 
 
@@ -201,7 +205,7 @@ class OpenAICommentator(Commentator):
 
         Yield empty chunks while it comes. It takes 10 s at most; a failure is no fault yet, since it may pass.
         """
-        request = CommentRequest([_grey()], "Say hello.", _TRIAL_TOKENS)
+        request = CommentRequest([_grey()], f"{_TRIAL_ROLE}\nSay hello.", _TRIAL_TOKENS, role=_TRIAL_ROLE)
         body = build_body(self._model, request, self._temperature)
         longest_s = min(_WARM_UP_S, self._timeout_s)
         until_s = time.monotonic() + longest_s
@@ -375,7 +379,7 @@ class OpenAICommentator(Commentator):
             content = response.content[:_LONGEST_REFUSAL_BYTES]
             if response.status_code == 200:
                 return number_of(rule, first_token_chances(response.content))
-            refused = refused_parameter(response.status_code, content, sent.keys() - _NEEDED - {"logprobs"})
+            refused = _refused_part(response.status_code, content, sent, {"logprobs"})
             said = self._shown(f"the server answered {response.status_code}: {server_message(content)}")
             if not refused:
                 raise OpenAIServerError(said)
@@ -417,7 +421,7 @@ class OpenAICommentator(Commentator):
             # 1) Take the stream's events one by one. A packet without news, such as a proxy's ping, is no answer.
             with client.stream("POST", f"{self._base}{_PAGE}", json=body) as response:
                 if response.status_code != 200:
-                    raise self._refusal(response, answer, body.keys() - _NEEDED)
+                    raise self._refusal(response, answer, body)
                 for data in self._events(response, answer):
                     if data == DONE:
                         answer.ended = True
@@ -470,12 +474,12 @@ class OpenAICommentator(Commentator):
             self._client = open_client(self._base, key, self._login, self._timeout_s)
         return self._client
 
-    def _refusal(self, response: Any, answer: Answer, sent: Iterable[str]) -> OpenAIServerError:
+    def _refusal(self, response: Any, answer: Answer, sent: Mapping[str, Any]) -> OpenAIServerError:
         status = response.status_code
         if response.is_redirect:
             return OpenAIServerError(self._moved(response, _PAGE))
         content = beginning(response.iter_bytes(), _LONGEST_REFUSAL_BYTES)
-        answer.refused_parameter = refused_parameter(status, content, sent)
+        answer.refused_parameter = _refused_part(status, content, sent)
         answer.sound_refused = refuses_sound(status, content)
         answer.speech_refused = answer.spoken is not None and refuses_speech(status, content)
         said = f"the server answered {status}: {server_message(content)}"
@@ -497,6 +501,13 @@ class OpenAICommentator(Commentator):
         if self._key_is_given:
             return "give a key that it takes"
         return f"set {KEY_VARIABLE} in the environment to a key that it takes"
+
+
+def _refused_part(status: int, content: bytes, sent: Mapping[str, Any], kept: Set[str] = frozenset()) -> str:
+    """Return which part of the body `sent` a refusal is for, "" for none: SYSTEM_MESSAGE, or a parameter not `kept`."""
+    if has_role(sent) and refuses_system(status, content):
+        return SYSTEM_MESSAGE
+    return refused_parameter(status, content, sent.keys() - _NEEDED - kept)
 
 
 def _grey() -> Frame:

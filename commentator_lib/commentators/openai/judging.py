@@ -31,7 +31,7 @@ def judging_body(model: str, request: CommentRequest) -> dict[str, Any]:
     """
     return {
         "model": model,
-        "messages": build_messages(request.frames, request.prompt),
+        "messages": build_messages(request),
         "max_tokens": 1,
         "temperature": 1.0,
         "logprobs": True,

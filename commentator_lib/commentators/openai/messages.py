@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import wave
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from commentator_lib.commentators.base import CommentRequest
@@ -16,6 +16,8 @@ from commentator_lib.media import AudioChunk, Frame, to_int16
 # No thoughts: a live comment has no time for them. Servers that know no templates refuse this, and are sent none then.
 NO_THINKING = {"chat_template_kwargs": {"enable_thinking": False}}
 
+# How the role's place is called among what a server refuses.
+SYSTEM_MESSAGE = "system message"
 _LONGER_SIDE_PX = 768
 _JPEG_QUALITY = 85
 # Shorter sound is not sent: it says nothing, and servers refuse it.
@@ -59,28 +61,44 @@ def sound_parts(sound: AudioChunk | None) -> list[dict[str, Any]]:
     return [{"type": "input_audio", "input_audio": {"data": data, "format": "wav"}}]
 
 
-def build_messages(
-    frames: Sequence[Frame], prompt: str, sound: AudioChunk | None = None
-) -> list[dict[str, Any]]:
-    """Return one user message: the frames in their order, what was heard with them, and the prompt after them.
+def build_messages(request: CommentRequest, send_sound: bool = False) -> list[dict[str, Any]]:
+    """Return the role as a system message, and one user message: frames, what was heard with them, the task.
 
-    What looks like a control token in the prompt is taken apart: some servers make a token of it.
+    Servers keep what they computed of the beginning of a request, so what stays the same comes first. Without a role
+    there is no system message. What looks like a control token in the prompt is taken apart: some servers make a token
+    of it.
     """
-    images = [{"type": "image_url", "image_url": {"url": data_url(frame)}} for frame in frames]
-    words = {"type": "text", "text": without_likely_marks(prompt)}
-    return [{"role": "user", "content": [*images, *sound_parts(sound), words]}]
+    images = [{"type": "image_url", "image_url": {"url": data_url(frame)}} for frame in request.frames]
+    sound = sound_parts(request.sound if send_sound else None)
+    words = {"type": "text", "text": without_likely_marks(request.task)}
+    role = without_likely_marks(request.role)
+    system = [{"role": "system", "content": role}] if role else []
+    return [*system, {"role": "user", "content": [*images, *sound, words]}]
 
 
 def has_sound(body: dict[str, Any]) -> bool:
     """Return whether a request's body holds sound."""
-    return any(part["type"] == "input_audio" for part in body["messages"][0]["content"])
+    return any(part["type"] == "input_audio" for part in body["messages"][-1]["content"])
 
 
 def without_sound(body: dict[str, Any]) -> dict[str, Any]:
     """Return a request's body with its sound left out; the body itself is not changed."""
-    message = body["messages"][0]
+    *system, message = body["messages"]
     kept = [part for part in message["content"] if part["type"] != "input_audio"]
-    return {**body, "messages": [{**message, "content": kept}]}
+    return {**body, "messages": [*system, {**message, "content": kept}]}
+
+
+def has_role(body: Mapping[str, Any]) -> bool:
+    """Return whether a request's body holds a system message."""
+    return body["messages"][0]["role"] == "system"
+
+
+def with_role_in_task(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a request's body with its system message before the user's words; it is not changed itself."""
+    system, message = body["messages"]
+    *others, words = message["content"]
+    words = {**words, "text": f"{system['content']}\n{words['text']}"}
+    return {**body, "messages": [{**message, "content": [*others, words]}]}
 
 
 def build_body(
@@ -92,7 +110,7 @@ def build_body(
     """
     return {
         "model": model,
-        "messages": build_messages(request.frames, request.prompt, request.sound if send_sound else None),
+        "messages": build_messages(request, send_sound),
         "max_tokens": request.max_new_tokens,
         "temperature": temperature,
         "stream": True,
@@ -103,9 +121,11 @@ def build_body(
 def without_refused(body: Mapping[str, Any], refused: Mapping[str, str]) -> dict[str, Any]:
     """Return a request's body without the parameters that the server has `refused`, the first refused first.
 
-    `refused` has for each the name that is sent in its place, "" for none.
+    `refused` has for each the name that is sent in its place, "" for none; SYSTEM_MESSAGE stands for the role's place.
     """
     left = dict(body)
+    if SYSTEM_MESSAGE in refused and has_role(left):
+        left = with_role_in_task(left)
     for name, instead in refused.items():
         if name in left:
             value = left.pop(name)

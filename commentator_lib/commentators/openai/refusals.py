@@ -21,6 +21,10 @@ _TOO_MUCH = re.compile(
 _ALSO_CALLED = {"chat_template_kwargs": re.compile(r"chat[_ ]template|enable_thinking", re.I)}
 # What the refusals of servers and models that take no sound have in their words.
 _NO_SOUND = re.compile(rb"audio|content[ _-]?(type|part)|unsupported|not supported", re.IGNORECASE)
+# What a chat template that has no place for a system message says, or the server for it; some answer with 500.
+_NO_SYSTEM = re.compile(
+    r"\bsystem\b.{0,40}\b(?:role|message|prompt)|\brole.{0,40}\bsystem\b|\broles must alternate", re.I
+)
 
 
 class OpenAIServerError(Exception):
@@ -95,6 +99,11 @@ def moved_to(location: str, asked: str, page: str) -> str:
 def refuses_sound(status: int, content: bytes) -> bool:
     """Return whether a refusal may be for `input_audio`, which not every server and model takes."""
     return status in (400, 422) and _NO_SOUND.search(content) is not None
+
+
+def refuses_system(status: int, content: bytes) -> bool:
+    """Return whether a refusal is for the system message, for which not every model's template has a place."""
+    return status in (400, 422, 500) and _NO_SYSTEM.search(server_message(content)) is not None
 
 
 def server_message(content: bytes) -> str:

@@ -98,7 +98,7 @@ def openai_server(**options) -> Iterator[Server]:
 
         def do_POST(self):
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            if body["messages"][0]["content"][-1]["text"] == TRIAL and "stream" in body:
+            if body["messages"][-1]["content"][-1]["text"] == TRIAL and "stream" in body:
                 state.trials.append(body)
                 return self.try_out(body)
             state.requests.append(body)
@@ -110,7 +110,7 @@ def openai_server(**options) -> Iterator[Server]:
             if "stream_options" in body and not state.takes_stream_options:
                 return self.answer(400, {"error": {"message": "stream_options is not known here"}})
             if state.sound_refusal and any(
-                p["type"] == "input_audio" for p in body["messages"][0]["content"]
+                p["type"] == "input_audio" for p in body["messages"][-1]["content"]
             ):
                 status, words = state.sound_refusal
                 return self.answer(status, {"error": {"message": words}})
@@ -231,7 +231,7 @@ def openai_server(**options) -> Iterator[Server]:
 def decoded(body: dict) -> list[tuple[int, int]]:
     """Return the sizes (width, height) of the request's pictures. Raise ValueError for one that is no JPEG."""
     sizes = []
-    for part in body["messages"][0]["content"]:
+    for part in body["messages"][-1]["content"]:
         if part["type"] != "image_url":
             continue
         kind, _, data = part["image_url"]["url"].partition(",")

@@ -42,7 +42,7 @@ def test_frames_and_prompt_go_out_and_words_come_as_they_are_said():
     assert (body["model"], body["max_tokens"], body["temperature"], body["stream"]) == ("seer", 99, 0.3, True)
     assert body["stream_options"] == {"include_usage": True} and len(body["messages"]) == 1
     assert server.pictures == [[(768, 432)] * 3]
-    assert body["messages"][0]["content"][-1] == {"type": "text", "text": "What happens?"}
+    assert body["messages"][-1]["content"][-1] == {"type": "text", "text": "What happens?"}
     assert all(chunk.audio is None for chunk in chunks) and not commentator.has_voice
     assert commentator.name == "openai: seer" and not waits
 
@@ -52,7 +52,7 @@ def test_frames_go_out_in_their_order_and_in_their_colours():
         data = base64.b64decode(url.partition(",")[2])
         return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
 
-    content = messages.build_messages(request().frames, "Well?")[0]["content"]
+    content = messages.build_messages(request())[0]["content"]
     levels = [picture(part["image_url"]["url"]).mean() for part in content[:-1]]
     assert levels == pytest.approx([0, 40, 80], abs=3)
     red = np.zeros((900, 600, 3), np.uint8)

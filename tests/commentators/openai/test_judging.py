@@ -46,7 +46,7 @@ def test_one_token_is_asked_for_with_the_likeliest_in_its_place():
         20,
         1.0,
     )
-    assert "stream" not in body and body["messages"][0]["content"][-1]["text"] == "What happens?"
+    assert "stream" not in body and body["messages"][-1]["content"][-1]["text"] == "What happens?"
     assert len(server.pictures[0]) == 3
 
 

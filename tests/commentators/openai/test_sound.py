@@ -32,7 +32,7 @@ def heard(sound):
 
 
 def parts(body, kind):
-    return [part for part in body["messages"][0]["content"] if part["type"] == kind]
+    return [part for part in body["messages"][-1]["content"] if part["type"] == kind]
 
 
 def test_sound_goes_out_as_a_wav_beside_the_pictures():
@@ -42,7 +42,7 @@ def test_sound_goes_out_as_a_wav_beside_the_pictures():
         assert commentator.hears
         assert text_of(commentator.comment(heard(sound))) == TEXT
         commentator.close()
-    kinds = [part["type"] for part in server.requests[0]["messages"][0]["content"]]
+    kinds = [part["type"] for part in server.requests[0]["messages"][-1]["content"]]
     assert kinds == ["image_url"] * 3 + ["input_audio", "text"] and not waits
     (part,) = parts(server.requests[0], "input_audio")
     assert part["input_audio"].keys() == {"data", "format"} and part["input_audio"]["format"] == "wav"
