@@ -346,9 +346,12 @@ def serve(
     ] = None,
     verbose: _Verbose = 0,
     log_file: _LogFile = None,
+    log_json: Annotated[
+        bool, typer.Option("--log-json", help="Write the log as JSON, one object a line, to stderr too.")
+    ] = False,
 ) -> None:
     """Serve the commentary to browsers and programs: a page, a REST interface, streams. Ctrl-C ends it."""
-    show_log(verbose, log_file)
+    show_log(verbose, log_file, log_json)
     try:
         from commentator_lib.serve import running
         from commentator_lib.serve.broadcast import Broadcast
