@@ -201,11 +201,11 @@ def test_what_cannot_be_captured_after_a_comment_costs_no_comment(loaded, monkey
 
 def test_the_role_is_a_system_message_before_the_pictures(loaded):
     processor, role = loaded.engine.loaded.processor, "You are a commentator."
-    asked = dataclasses.replace(request(2), prompt=f"{role}\nWhat is new?", role=role)
+    asked = dataclasses.replace(request(), prompt=f"{role}\nWhat is new?", role=role)
     text = _chat_text(processor, asked, speech=True)
     before, _, after = text.partition(f"<|im_start|>system\n{role}<|im_end|>\n<|im_start|>user\n")
-    assert before == "" and after.startswith("<image>./</image>\n<image>./</image>\nWhat is new?<|im_end|>")
-    assert role not in after and "system" not in _chat_text(processor, request(2), speech=True)
+    assert before == "" and after.startswith("<image>./</image>\n" * 4 + "What is new?<|im_end|>")
+    assert role not in after and "system" not in _chat_text(processor, request(), speech=True)
 
 
 def test_control_tokens_in_an_instruction_are_text(loaded):
