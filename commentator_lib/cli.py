@@ -323,6 +323,14 @@ def serve(
         Path | None, typer.Option(help="Serve HTTPS with this certificate, PEM; with --key.")
     ] = None,
     key: Annotated[Path | None, typer.Option(help="The certificate's key, PEM.")] = None,
+    publish: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TARGET",
+            help="Also send picture, mix and captions to rtmp://, rtmps://, rtsp://, rtsps:// or srt://, "
+            "or into a new file NAME.ts; repeatable.",
+        ),
+    ] = None,
     start: Annotated[bool, typer.Option("--start", help="Start the commentary at once.")] = False,
     browser: Annotated[bool, typer.Option("--browser", help="Open the page.")] = False,
     duration: Annotated[
@@ -355,6 +363,7 @@ def serve(
     try:
         from commentator_lib.serve import running
         from commentator_lib.serve.broadcast import Broadcast
+        from commentator_lib.serve.publish import parse_target
     except ModuleNotFoundError as error:
         if str(error.name).startswith("commentator_lib"):
             raise
@@ -365,11 +374,14 @@ def serve(
         settings, preset, assignments, profile=profile, instruction=instruction, speech=speech
     )
     token = running.find_token(token_file, os.environ)
+    targets = [parse_target(text) for text in publish or ()]
     with (
         running.listen(host, port) as listener,
         Broadcast(source, chosen, runs_dir=runs_dir, duration_s=duration) as broadcast,
     ):
         broadcast.panel.use(source)
+        if targets:
+            broadcast.publish(targets)
         # 2) Serve, until a signal.
         is_written = running.serve(
             broadcast,

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from commentator_lib.files import encodable
-from commentator_lib.serve import api, health, metrics, page_routes
+from commentator_lib.serve import api, health, hls, metrics, page_routes, streams
 from commentator_lib.serve.access import LINK_VALID_S, Access, Guard
 from commentator_lib.serve.broadcast import Broadcast
 from commentator_lib.serve.limits import BodyLimit, FullError
@@ -50,6 +50,8 @@ def make_app(broadcast: Broadcast, access: Access) -> FastAPI:
         api.router(broadcast),
         health.router(broadcast),
         metrics.router(broadcast),
+        streams.router(broadcast.feed, broadcast.places),
+        hls.router(broadcast.hls),
     ):
         app.include_router(router)
     return app

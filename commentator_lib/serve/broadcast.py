@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from commentator_lib.notebook.control_panel import ControlPanel
 from commentator_lib.players.base import Player
 from commentator_lib.players.page_sound import SOUND_TRAITS
+from commentator_lib.serve.feed import Feed
+from commentator_lib.serve.hls import HlsOutput
 from commentator_lib.serve.limits import MOST_VIEWERS, Places
+from commentator_lib.serve.publish import Publisher, Target
 from commentator_lib.serve.widget_hub import WidgetHub
 from commentator_lib.session import LiveSession
 from commentator_lib.settings import Settings
@@ -22,7 +25,8 @@ class Broadcast:
 
     `source`, `settings`, `duration_s` and `runs_dir` are as in ControlPanel. Each session that is started also has the
     `extra_players`, and is given to each of `on_session` before it starts; both lists may be added to at any time.
-    `places` are those for viewers of any kind, `hub` has the viewers of the page. `close` ends the run.
+    `places` are those for viewers of any kind, `hub` has the viewers of the page. `feed` is what streams give of the
+    run, `hls` its segments, and `publisher` what sends it to others, if anything. `close` ends the run.
     """
 
     def __init__(
@@ -35,7 +39,10 @@ class Broadcast:
         most_viewers: int = MOST_VIEWERS,
         **panel: Any,
     ) -> None:
-        self.extra_players: list[Player] = []
+        self.feed = Feed()
+        self.hls = HlsOutput(self.feed)
+        self.publisher: Publisher | None = None
+        self.extra_players: list[Player] = [self.feed]
         self.on_session: list[Callable[[LiveSession], None]] = []
         self.places = Places(most_viewers)
         self.hub = WidgetHub(writable=SOUND_TRAITS)
@@ -76,6 +83,10 @@ class Broadcast:
         """The settings of the present run, or of the next if there is none."""
         return self.panel.settings
 
+    def publish(self, targets: Sequence[Target]) -> None:
+        """Send what is shown to these targets from now on, over all runs."""
+        self.publisher = Publisher(self.feed, targets)
+
     def stop(self, timeout_s: float) -> bool:
         """End the run and wait until it is written and reported; False when `timeout_s` passed first."""
         self.panel.stop()
@@ -87,9 +98,13 @@ class Broadcast:
             if self._is_closed:
                 return True
             self._is_closed = True
+        self.feed.close()  # the streams end while the run is written
         try:
             return self.stop(timeout_s)
         finally:
+            self.hls.close()
+            if self.publisher is not None:
+                self.publisher.close()
             self.panel.close()
             self._ending.close()
 
