@@ -147,6 +147,7 @@ function connect() {
   socket.onclose = async ({ reason }) => {
     for (const model of models.values()) take(model);
     models.clear();
+    place.replaceChildren();
     shown = null;
     setTimeout(connect, AGAIN_MS[Math.min(failures++, AGAIN_MS.length - 1)]);
     say(`${reason || (await whyNot())} Trying again …`);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import threading
 import time
 
@@ -17,7 +18,7 @@ from commentator_lib.serve.running import listen, make_server
 from commentator_lib.settings import Settings
 from tests.conftest import Says, ToneVoice, make_clip
 
-LIMIT_S = 120.0
+LIMIT_S = float(os.environ.get("PAGE_LIMIT_S", "120"))
 TOKEN = "a-token-for-tests-0123"
 HERE = "http://127.0.0.1:8765"
 
@@ -93,9 +94,9 @@ def ask(app, method, path, *, base=HERE, **more):
 
 
 @contextlib.contextmanager
-def serving(app):
+def serving(app, port=0):
     """Serve an app on loopback, on a thread; yield its address."""
-    listener = listen("127.0.0.1", 0)
+    listener = listen("127.0.0.1", port)
     server = make_server(app)
     thread = threading.Thread(target=lambda: server.run([listener]), daemon=True)
     thread.start()
