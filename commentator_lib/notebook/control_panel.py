@@ -322,7 +322,7 @@ class ControlPanel(VBox):
         self._commentators.take_key(key)
         self._show()
         self._slow.begin("states", lambda: self._commentators.ask_states(self._settings))
-        self.say("The key is kept in memory until this kernel ends." if key else "The key is forgotten.")
+        self.say("The key is kept in memory until the program ends." if key else "The key is forgotten.")
 
     def ask(self, text: str) -> int | None:
         """Ask a question about what is seen; the answer is a comment of its own. Return its number in the run.

@@ -39,7 +39,7 @@ function makeCommentatorTab(engine, model, act) {
         act("key", { key: key.value });
         key.value = "";
       };
-      row.append(labelled("Key", key, "Kept in the kernel's memory, and never shown again"), actionButton("Set key", "Keep this key until the kernel ends", send));
+      row.append(labelled("Key", key, "Kept in the program's memory, and never shown again"), actionButton("Set key", "Keep this key until the program ends", send));
     }
     if (card.name !== "scripted")
       row.append(actionButton(loaded ? "Loaded" : "Load", "Load it now, so that the next start is quick", () => act("warm up")));

@@ -10,7 +10,7 @@ function makePacingTab(engine, model, act, charted) {
   file.value = path;
   const files = element(
     "div", { class: "row" },
-    labelled("Settings file", file, "A path on the machine that runs the kernel"),
+    labelled("Settings file", file, "A path on the machine that runs the program"),
     actionButton("Save", "Write all settings to this file", () => act("save", { path: file.value })),
     actionButton("Load file", "Take the settings of this file", () => act("load", { path: file.value })),
   );

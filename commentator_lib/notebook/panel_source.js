@@ -18,9 +18,9 @@ function makeSourceTab(engine, model, act) {
   const withSound = checkBox("with its microphone (wear headphones)", "The microphone hears the commentary too, unless you wear headphones", (on) => (microphone = on));
   const details = {
     file: () => [
-      labelled("Choose a file", chooser, "It is copied to the machine that runs the kernel"),
+      labelled("Choose a file", chooser, "It is copied to the machine that runs the program"),
       sent,
-      labelled("or its path", path, "A path on the machine that runs the kernel; Enter takes it"),
+      labelled("or its path", path, "A path on the machine that runs the program; Enter takes it"),
       actionButton("Use file", "Check this file and take it", () => use(path.value)),
     ],
     url: () => [
@@ -30,7 +30,7 @@ function makeSourceTab(engine, model, act) {
     camera: () => [
       actionButton("Use this page's camera", "The browser asks you for it", () => use(microphone ? "browser camera with microphone" : "browser camera")),
       withSound,
-      labelled("or a device", device, "A camera of the machine that runs the kernel; Enter takes it"),
+      labelled("or a device", device, "A camera of the machine that runs the program; Enter takes it"),
       actionButton("Use device", "Check this device and take it", () => use(device.value)),
     ],
   };

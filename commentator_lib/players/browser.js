@@ -173,7 +173,7 @@ function makeView(engine, model, el, desk = null) {
       const sample = state.rows.findLast((row) => row.kind === "sample") ?? {};
       const away = state.run && !state.run.over && sample.source_away ? `The source gives no picture now: ${sample.source_away}` : "";
       const silent = state.silentFor > NO_ANSWER_S;
-      setText(message, silent ? "No answer from the kernel" : text || away);
+      setText(message, silent ? "No answer from the program" : text || away);
       if (text !== dismissed) dismissed = "";
       message.hidden = !message.textContent || (text !== "" && text === dismissed);
       message.classList.toggle("wrong", wrong || silent);

@@ -8,7 +8,7 @@ const TILES = {
   sync: { name: "voice against picture", limits: [0.1, 0.25], help: "How far the last five comments began from the moment of the picture that they speak of (median)." },
   silence: { name: "silence too long", limits: [0.3, 2], help: "Silence between the last five comments beyond the pause that is set (median). Much of it: the commentator cannot keep up, or had nothing to say." },
   frames: { name: "frames a second", limits: [0.02, 0.1], help: "Pictures that this page draws each second, and how many it lost or drew too late in the last seconds." },
-  memory: { name: "memory", limits: [0.75, 0.9], help: "Memory that the kernel uses; with a model on a GPU, that of the GPU." },
+  memory: { name: "memory", limits: [0.75, 0.9], help: "Memory that the program uses; with a model on a GPU, that of the GPU." },
 };
 const WORDS = { good: "as it should be", watch: "worth a look", bad: "wrong", none: "not measured yet" };
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from commentator_lib.notebook.control_panel import ControlPanel
+from commentator_lib.notebook.source_cards import BROWSER_CAMERAS
 from commentator_lib.players.base import Player
 from commentator_lib.players.page_sound import SOUND_TRAITS
 from commentator_lib.serve.feed import Feed
@@ -18,6 +19,18 @@ from commentator_lib.serve.publish import Publisher, Target
 from commentator_lib.serve.widget_hub import WidgetHub
 from commentator_lib.session import LiveSession
 from commentator_lib.settings import Settings
+
+
+def _is_camera(state: dict[str, Any]) -> bool:
+    """Return whether a widget's state is that of a page's camera."""
+    return "_esm" in state and "stream" in state
+
+
+def _asks_for_camera(content: dict[str, Any]) -> bool:
+    """Return whether a page's message chooses its own camera: no other viewer is asked for theirs."""
+    arguments = content.get("arguments")
+    name = arguments.get("name") if isinstance(arguments, dict) else None
+    return content.get("action") == "source" and isinstance(name, str) and name.strip() in BROWSER_CAMERAS
 
 
 class Broadcast:
@@ -45,7 +58,7 @@ class Broadcast:
         self.extra_players: list[Player] = [self.feed]
         self.on_session: list[Callable[[LiveSession], None]] = []
         self.places = Places(most_viewers)
-        self.hub = WidgetHub(writable=SOUND_TRAITS)
+        self.hub = WidgetHub(SOUND_TRAITS, is_private=_is_camera, claims=_asks_for_camera)
         self.runs_dir = Path(runs_dir) if runs_dir is not None else None
         self._closing = threading.Lock()
         self._is_closed = False

@@ -21,7 +21,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Collection, Generator
+from collections.abc import Callable, Collection, Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -63,10 +63,21 @@ class WidgetHub:
 
     `root` is the comm of the widget that is the page. Pages may set the traits that `writable` names, and no others:
     the rest of a widget's state is code and data of this side.
+
+    A widget whose state `is_private` is shown to one viewer alone: to the last whose message `claims` it. If that one
+    has left, the next that joins takes its place, as a page does that was reloaded.
     """
 
-    def __init__(self, writable: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        writable: Collection[str] = (),
+        is_private: Callable[[dict[str, Any]], bool] = lambda state: False,
+        claims: Callable[[dict[str, Any]], bool] = lambda content: False,
+    ) -> None:
         self.root = ""
+        self._is_private, self._claims = is_private, claims
+        self._private: set[str] = set()
+        self._owner: Viewer | None = None
         self.viewers: set[Viewer] = set()
         self.dropped_frames = 0  # of viewers that have left
         self._writable = frozenset(writable)
@@ -94,6 +105,8 @@ class WidgetHub:
         with self._lock:
             self._comms[opened.comm_id] = opened
             self._states[opened.comm_id] = dict(state)
+            if self._is_private(state):
+                self._private.add(opened.comm_id)
             self._send_all({"comm": opened.comm_id, "msg": "open", "state": state})
 
     def _closed(self, comm_id: str) -> None:
@@ -101,6 +114,7 @@ class WidgetHub:
             self._comms.pop(comm_id, None)
             self._states.pop(comm_id, None)
             self._send_all({"comm": comm_id, "msg": "close"})
+            self._private.discard(comm_id)
 
     def _updated(self, comm_id: str, state: dict[str, Any], is_echo: bool) -> None:
         """Take changed traits. An echo is what a page has set itself: the others get it."""
@@ -146,9 +160,10 @@ class WidgetHub:
         if not self.viewers:
             return
         data = pack(message, buffers or [])
+        owner = self._owner if message["comm"] in self._private else None
 
         def deliver() -> None:
-            for viewer in self.viewers:
+            for viewer in self.viewers if owner is None else self.viewers & {owner}:
                 if frame_seq is not None:
                     viewer.put_frame(frame_seq, data)
                 elif viewer is not but:
@@ -167,8 +182,11 @@ class WidgetHub:
         """Send a viewer all widgets, and from now on all that they say."""
         with self._lock:
             self._loop = asyncio.get_running_loop()
+            if self._owner not in (None, *self.viewers):
+                self._owner = viewer
             for comm_id, state in self._states.items():
-                viewer.put(pack({"comm": comm_id, "msg": "open", "state": state}))
+                if comm_id not in self._private or self._owner in (None, viewer):
+                    viewer.put(pack({"comm": comm_id, "msg": "open", "state": state}))
             viewer.put(pack({"comm": self.root, "msg": "root"}))
             self.viewers.add(viewer)
 
@@ -195,6 +213,8 @@ class WidgetHub:
                 return
             if len(viewer.pages) < _MOST_PAGES_A_VIEWER:
                 viewer.pages.add((comm_id, page))
+            if self._claims(content):
+                self._owner = viewer
             if what == "ack" and type(content.get("seq")) is int:
                 viewer.acknowledge(content["seq"])
             data, is_quick = {"method": "custom", "content": content}, what in _QUICK_KINDS

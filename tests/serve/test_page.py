@@ -76,7 +76,9 @@ def test_two_viewers_see_and_hear_one_run_that_one_of_them_starts_and_ends(idle,
         assert words[0] == words[1] and all("sentence number" in line for line in words[0])
         player = idle.panel.player
         until(lambda: drawn(first) and [p.sounding for p in player.pages.values()] == [True, True], "sound")
-        until(lambda: any(r["outcome"] == "spoken" for r in idle.session.log.cycle_rows), "a comment was heard")
+        until(
+            lambda: any(r["outcome"] == "spoken" for r in idle.session.log.cycle_rows), "a comment was heard"
+        )
         second.get_by_role("button", name="Mute voice").click()
         until(lambda: drawn(first) and pressed(first, "Mute voice"), "one viewer's mute is seen by the other")
         assert player.voice_muted and idle.settings.voice_muted
@@ -118,7 +120,9 @@ def test_the_panel_and_the_interface_act_on_the_same_run(idle, browser, address)
         until(lambda: drawn(page) and "1.5 s" in page.locator("output.value").all_text_contents())
         page.evaluate("fetch('api/stop', {method: 'POST'})")
         page.get_by_role("button", name="Start", exact=True).wait_for()
-        assert page.evaluate("(async () => (await (await fetch('api/status')).json()).monitor_mode)()") == "IDLE"
+        assert (
+            page.evaluate("(async () => (await (await fetch('api/status')).json()).monitor_mode)()") == "IDLE"
+        )
         page.evaluate(
             """fetch('api/settings', {method: 'POST', headers: {'Content-Type': 'application/json'},
                body: JSON.stringify({programme_muted: false, pause_s: 0.3})})"""
@@ -126,14 +130,25 @@ def test_the_panel_and_the_interface_act_on_the_same_run(idle, browser, address)
         until(lambda: drawn(page) >= 0 and not pressed(page, "Mute programme"))
 
 
-def test_a_camera_of_the_page_is_a_source(idle, browser, address, clip):
-    with viewing(browser, f"http://{address}/") as page:
+def test_the_camera_of_one_page_is_a_source_and_no_other_page_is_asked_for_its_own(
+    idle, browser, address, clip
+):
+    count = """() => {
+        const devices = navigator.mediaDevices, open = devices.getUserMedia.bind(devices);
+        devices.getUserMedia = (wanted) => (window.asked = 1, open(wanted));
+    }"""
+    url = f"http://{address}/"
+    with viewing(browser, url) as other, viewing(browser, url) as page:
+        for one in (other, page):
+            one.evaluate(count)
         page.get_by_role("button", name="Camera").click()
         press(page, "Use this page's camera")
         until(lambda: drawn(page) >= 0 and idle.panel.source == "browser camera")
         press(page, "Start")
         until(lambda: drawn(page) > 20, "the camera's picture")
         assert idle.session.source.info.live
+        until(lambda: drawn(other) > 20, "the camera's picture for all")
+        assert page.evaluate("window.asked") == 1 and other.evaluate("window.asked") is None
         press(page, "Stop")
         until(lambda: drawn(page) and not idle.running)
     idle.panel.use(str(clip))

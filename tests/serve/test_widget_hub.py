@@ -22,8 +22,8 @@ class Shown(ipywidgets.Widget):
     volume = traitlets.Float(1.0, min=0, max=1).tag(sync=True)
     words = traitlets.Unicode("").tag(sync=True)
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, **traits):
+        super().__init__(**traits)
         self.told = []
         self.on_msg(
             lambda _widget, content, buffers: self.told.append((content, buffers, threading.get_ident()))
@@ -263,3 +263,30 @@ def test_the_comms_of_before_are_back_afterwards():
         assert comm.create_comm is not before
     assert comm.create_comm is before
     ipywidgets.HTML("x").close()
+
+
+def test_a_private_widget_is_shown_to_the_viewer_alone_that_claims_it():
+    hub = WidgetHub(
+        is_private=lambda state: state.get("words") == "camera", claims=lambda c: c.get("name") == "camera"
+    )
+
+    async def main(widget):
+        first, second = await Page().join(hub), await Page().join(hub)
+        await hub.receive(first.viewer, say(widget, kind="do", page="a", name="camera"), [])
+        camera = Shown(words="camera")
+        camera.send({"kind": "start"})
+        widget.send({"kind": "caption"})
+        await settled(lambda: first.of("custom", camera.model_id) and second.of("custom", widget.model_id))
+        assert first.of("open", camera.model_id)
+        assert not second.of("open", camera.model_id) and not second.of("custom", camera.model_id)
+        third = await Page().join(hub)
+        first.leave(hub)
+        reloaded = await Page().join(hub)
+        await settled(lambda: third.of("root") and reloaded.of("root"))
+        assert reloaded.of("open", camera.model_id) and not third.of("open", camera.model_id)
+        camera.close()
+        await settled(lambda: reloaded.of("close"))
+        assert not third.of("close") and not second.of("close")
+
+    with hub.installed():
+        asyncio.run(main(Shown()))

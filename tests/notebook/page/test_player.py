@@ -106,7 +106,7 @@ def test_kernel_that_is_restarted_is_named_and_a_new_run_works(lab, browser):
         until(
             lambda: (
                 page.locator(".live-player").count() == 0
-                or "No answer from the kernel" in page.locator(".live-player .message").first.inner_text()
+                or "No answer from the program" in page.locator(".live-player .message").first.inner_text()
             ),
             "dead kernel named",
         )
