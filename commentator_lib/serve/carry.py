@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 from typing import BinaryIO
 
 _READ_BYTES = 2048  # at once: a read waits until it has them all
@@ -23,8 +24,11 @@ _OPTIONS = {
 }
 
 
-def carry(stream: BinaryIO, address: str, muxer: str) -> None:
-    """Mux a Matroska stream again for an address, from its first key picture on. Raise OSError or av.FFmpegError."""
+def carry(stream: BinaryIO, address: str, muxer: str, on_up: Callable[[], None]) -> None:
+    """Mux a Matroska stream again for an address, from its first key picture on; call `on_up` when that was taken.
+
+    Raise OSError or av.FFmpegError.
+    """
     import av
 
     options = {"fpsprobesize": "0", "analyzeduration": "500000"}
@@ -32,7 +36,7 @@ def carry(stream: BinaryIO, address: str, muxer: str) -> None:
     target = av.open(address, "w", format=muxer, container_options=_OPTIONS[muxer])
     with source, target:
         copies = {s.index: target.add_stream_from_template(s) for s in source.streams}
-        begun = told = False
+        begun = is_up = False
         for packet in source.demux():
             if packet.dts is None:
                 continue
@@ -40,9 +44,9 @@ def carry(stream: BinaryIO, address: str, muxer: str) -> None:
             if begun:
                 packet.stream = copies[packet.stream_index]
                 target.mux(packet)
-                if not told:
-                    told = True
-                    print("up", flush=True)
+                if not is_up:
+                    is_up = True
+                    on_up()
 
 
 def main() -> int:
@@ -51,12 +55,19 @@ def main() -> int:
 
     from commentator_lib.sources.plain_reasons import plain_reason
 
-    began_s = time.monotonic()
+    began_s: float | None = time.monotonic()
+
+    def on_up() -> None:
+        nonlocal began_s
+        began_s = None
+        print("up", flush=True)
+
     told = json.loads(sys.stdin.buffer.readline())
     try:
-        carry(sys.stdin.buffer, told["address"], told["muxer"])
+        carry(sys.stdin.buffer, told["address"], told["muxer"], on_up)
     except (OSError, FFmpegError) as error:
-        print(plain_reason(error, time.monotonic() - began_s), flush=True)
+        opening_s = None if began_s is None else time.monotonic() - began_s
+        print(plain_reason(error, opening_s), flush=True)
         return 1
     except KeyboardInterrupt:  # the session has got it too, and ends this stream
         return 0

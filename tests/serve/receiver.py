@@ -10,6 +10,8 @@ import sys
 
 import av
 
+# So that what came is in the file when the process is killed.
+_AT_ONCE = {"live": "1", "cluster_time_limit": "100", "flush_packets": "1"}
 _LISTEN = {"rtmp": {"listen": "1"}, "rtsp": {"rtsp_flags": "listen", "listen_timeout": "60"}}
 
 
