@@ -274,17 +274,14 @@ class Feed(Player):
             self._wake.set()
 
     def close(self) -> None:
-        """End all streams; nobody can subscribe any more."""
+        """End all streams, and the thread soon; nobody can subscribe any more."""
         with self._lock:
             self._closed = True
             ended, self._subscriptions = self._subscriptions, []
-            thread = self._thread
             self._wake.set()
         for subscription in ended:
             subscription.closed = True
             subscription.wake()
-        if thread is not None:
-            thread.join(2.0)
 
     # --- its thread
 

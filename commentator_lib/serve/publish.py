@@ -15,6 +15,7 @@ import json
 import logging
 import os
 import random
+import re
 import select
 import shutil
 import subprocess
@@ -47,6 +48,9 @@ _WAITING_BYTES = 4_000_000
 _LOOK_EVERY_S = 0.05
 # At the end a target gets so long to take what waits.
 _END_WITHIN_S = 1.5
+# What a process says once its target takes data: `carry.py`, and the program ffmpeg with its progress.
+_UP = re.compile(r"(?m)^(?:up|progress=continue)$")
+_SAID_CHARACTERS = 4096
 # How each cluster of a Matroska file begins (EBML's id of it).
 _CLUSTER = b"\x1f\x43\xb6\x75"
 
@@ -336,7 +340,7 @@ class Connection:
 
     def _pass_on(self, to: int, of: int) -> str:
         """Write what comes to the process, and read what it says; return as `_carry` does."""
-        rest, said = b"", ""
+        rest, said, is_up = b"", "", False
         taken_s = begun_s = self._clock()
         end_s: float | None = None
         while True:
@@ -363,13 +367,12 @@ class Connection:
                 taken_s = now_s
             if readable:
                 data = os.read(of, 4096)
-                said += data.decode("utf-8", "replace")
+                said = (said + data.decode("utf-8", "replace"))[-_SAID_CHARACTERS:]
                 if not data:
-                    lines = said.replace("up\n", "", 1).strip().splitlines()
-                    return redact_text(lines[-1]) if lines else "the connection has ended"
+                    return _reason(said)
             # 3) Is it on air, or stuck?
-            is_up = said.startswith("up\n") or (bool(self.target.program) and now_s - begun_s > 1.0)
-            if is_up and self.up_at_s is None:
+            if not is_up and _UP.search(said):
+                is_up = True
                 self.up_at_s, self.state, self.problem = now_s, "on air", ""
                 logger.info("on air: %s", self.target.shown)
             if now_s - taken_s > _STALLED_S or (not is_up and now_s - begun_s > 2 * _STALLED_S):
@@ -383,3 +386,10 @@ class Connection:
         while (left_s := end_s + _END_WITHIN_S - self._clock()) > 0:
             if select.select([of], [], [], left_s)[0] and not os.read(of, 4096):
                 return
+
+
+def _reason(said: str) -> str:
+    """Return why a process has ended, from what it has said last, without the lines of its progress."""
+    lines = [line.strip() for line in said.splitlines() if line.strip() not in ("", "up")]
+    lines = [line for line in lines if not re.match(r"\w+=", line)]
+    return redact_text(lines[-1]) if lines else "the connection has ended"

@@ -221,7 +221,7 @@ def test_its_thread_ends_with_the_last_subscriber_and_begins_again():
             assert new.wait(LIMIT_S)
             assert subscription.take()
         until(lambda: feed._thread is None)
-    assert not [t for t in threading.enumerate() if t.name == "feed"]
+    until(lambda: not [t for t in threading.enumerate() if t.name == "feed"])
 
 
 def test_close_ends_all_streams():
@@ -231,4 +231,4 @@ def test_close_ends_all_streams():
     feed.close()
     assert woken.is_set() and subscription.closed
     assert feed.subscribe(woken.set, words=True).closed
-    assert not [t for t in threading.enumerate() if t.name == "feed"]
+    until(lambda: not [t for t in threading.enumerate() if t.name == "feed"])

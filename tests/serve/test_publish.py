@@ -213,6 +213,23 @@ def test_target_that_takes_nothing_loses_what_is_old_and_goes_on_at_a_key_pictur
     assert list(connection._chunks) == [b"key"]
 
 
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("up\nthe connection was cut off\n", "the connection was cut off"),
+        (
+            "frame=25\nprogress=continue\nsrt://h?passphrase=key-of-mine: Input/output error\n",
+            "srt://h?passphrase=***: ",
+        ),
+        ("up\n", "the connection has ended"),
+        ("", "the connection has ended"),
+    ],
+)
+def test_reason_is_what_was_said_last_without_secrets(said, why):
+    assert publish._reason(said).startswith(why)
+    assert SECRET not in publish._reason(said)
+
+
 @pytest.mark.realtime
 @pytest.mark.skipif(
     shutil.which("ffmpeg") is None and not os.environ.get("CI"), reason="the program ffmpeg is not installed"
@@ -233,7 +250,12 @@ def test_srt_by_the_program(tmp_path):
     receiver = subprocess.Popen([*command, "-t", "30", str(path)], stderr=subprocess.DEVNULL)
     try:
         with Session(tmp_path) as session:
-            publisher = Publisher(session.feed, [parse_target(f"srt://127.0.0.1:{port}")])
+            nobody = f"srt://127.0.0.1:{free_port()}"
+            publisher = Publisher(
+                session.feed, [parse_target(f"srt://127.0.0.1:{port}"), parse_target(nobody)]
+            )
+            until(lambda: publisher.connections[1].lost_connections >= 1, "nobody is lost")
+            assert publisher.connections[1].up_at_s is None
             until(lambda: path.exists() and path.stat().st_size > 300_000, "it is received")
             publisher.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
