@@ -102,6 +102,22 @@ pareto = plots.pareto_figure(
 show(pareto, figures, run_id, "pareto")
 
 # %% [markdown]
+# ## What is gained against what it costs
+#
+# F1 of speaking against redundancy, events named against silence, and both against computing. The front and the
+# recommendation are those of these five measures, so the recommended setting may be another one than above.
+
+# %%
+from experiments.measuring import trade_offs
+
+trade = trade_offs.trade_off_figure(
+    trade_offs.trade_off_table(results, SETTINGS),
+    trade_offs.recommended(results, SETTINGS),
+    f"{run_id}: scripted spotter, virtual time",
+)
+show(trade, figures, run_id, "trade-offs")
+
+# %% [markdown]
 # ## One setting at a time
 #
 # Averaged over the other two settings, with 95 % bootstrap intervals.

@@ -154,6 +154,24 @@ display(show(when, figures, "scripted", "when-to-speak"))
 analysis.readable(spoken, "when", speaking.COLUMNS)
 
 # %% [markdown]
+# ## When to speak: what is gained against what it costs
+#
+# The same runs: F1 against redundancy, events named against silence, and both against computing, in which the judge's
+# passes count too. The recommended policy has the least mean of the five measures, each scaled to its range, so it lies
+# on their front; how sure that is stands in the title.
+
+# %%
+from experiments.measuring import trade_offs
+
+trade = trade_offs.trade_off_figure(
+    trade_offs.trade_off_table(spoken, ["when"]),
+    trade_offs.recommended(spoken, ["when"]),
+    "scripted matches, virtual time",
+    named="when",
+)
+show(trade, figures, "scripted", "when-to-speak-trade-offs")
+
+# %% [markdown]
 # ## Compared with the nerdpudding project's published table
 #
 # Each number stands with the hardware on which it was measured. The commentators differ (theirs is MiniCPM-o 4.5), so

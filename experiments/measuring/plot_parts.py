@@ -36,6 +36,7 @@ LABELS = {
     "capture_fps": "capture rate, frames/s",
     "frames_per_inference": "frames a comment sees",
     "policy": "pacing policy",
+    "when": "when to speak",
     "speak_f1": "F1 of speaking in action, one decision a second",
     "repetition": "four-word runs said before, share",
 }

@@ -57,6 +57,21 @@ def on_the_front(
     return f"{whole}, the recommended one ({setting_words(setting)}) {beside}"
 
 
+def trade_off(
+    table: pd.DataFrame, marked: pd.Series, setting: Mapping[str, Any], share_of_draws: float
+) -> str:
+    """Return what a recommended setting gains and costs, whether it is on the front, and how sure it is the best."""
+    row, count, total = table[marked].iloc[0], int(table.front.sum()), len(table)
+    beside = (
+        f"{'one of' if row.front else 'not among'} {count} on the front of these five measures (of {total})"
+    )
+    return (
+        f"Recommended: {setting_words(setting)}, with F1 {row.speak_f1:.2f} at redundancy {row.redundancy:.2f}, "
+        f"{row.recall_3s:.0%} of the events named at {row.dead_air_share:.0%} dead air, computing "
+        f"{row.busy_share:.0%} of the time; {beside}, and the best in {share_of_draws:.0%} of the draws"
+    )
+
+
 def knob_effect(table: pd.DataFrame, knob: str, measures: Sequence[str]) -> str:
     """Return what the knob changes most, measured by its intervals, and where it changes nothing that can be told.
 

@@ -45,8 +45,16 @@ POLICIES: dict[str, dict[str, Any]] = {
     "perplexity": {"speak_when": "perplexity"},
     "yes-no": {"speak_when": "yes-no"},
 }
-MEASURES = ["speak_f1", "repetition", "recall_3s", "comments_per_min", "false_triggers_per_min"]
-COLUMNS = [*MEASURES, "passes_per_min", "pass_share"]
+MEASURES = [
+    "speak_f1",
+    "repetition",
+    "redundancy",
+    "recall_3s",
+    "dead_air_share",
+    "comments_per_min",
+    "false_triggers_per_min",
+]
+COLUMNS = [*MEASURES, "passes_per_min", "pass_share", "busy_share"]
 # What is said of the play until something happens. Two situations share no four words in a row but 30 apart.
 _WHO = ("the keeper", "a defender", "their captain", "the winger", "a midfielder")
 _DOES = (
@@ -190,7 +198,8 @@ def run_policy(
 ) -> dict[str, Any]:
     """Run one of POLICIES on a match; return its measures, and the judge's passes: how many, and their share of time.
 
-    Only under events there is a watcher: elsewhere its events would be told too, and hide what the policy does.
+    `busy_share` counts the passes too. Only under events there is a watcher: elsewhere its events would be told too,
+    and hide what the policy does.
     """
     session = LiveSession(
         TinyMatch(pictures, PICTURES_FPS, "match"),
@@ -202,12 +211,14 @@ def run_policy(
     cycles = session.log.cycles
     row = measure(cycles, truth, source_from_s=session.log.header["source_from_s"])
     passes_s = cycles.decide_pass_s.dropna()
+    pass_share = float(passes_s.sum()) / truth.duration_s
     return {
         "when": policy,
         "seed": seed,
         **{name: row[name] for name in MEASURES},
         "passes_per_min": per_minute(len(passes_s), truth.duration_s),
-        "pass_share": float(passes_s.sum()) / truth.duration_s,
+        "pass_share": pass_share,
+        "busy_share": row["busy_share"] + pass_share,
     }
 
 
