@@ -57,7 +57,9 @@ def card_html(run: SavedRun | RunLog) -> str:
     ]
     # 2) The page's parts.
     style, figure_style, script = (_part(n) for n in ("run_card.css", "run_card_figure.css", "run_card.js"))
-    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src {card_script_source()}; img-src data:"
+    policy = (
+        f"default-src 'none'; style-src 'unsafe-inline'; script-src {card_script_source()}; img-src data:"
+    )
     first, *more = sentences
     body = [
         f"<h1>{escape(first)}</h1>",

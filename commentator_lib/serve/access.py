@@ -193,16 +193,21 @@ def _with_safety_headers(send: Any) -> Any:
 
 
 async def refuse(scope: dict[str, Any], send: Any, status: int, words: str) -> None:
-    """Answer a request, or the handshake of a WebSocket, with a status and one line."""
+    """Answer a request, or the handshake of a WebSocket, with a status and one line: JSON, or HTML for people."""
     kind = "http.response"
     if scope["type"] == "websocket":
         if "websocket.http.response" not in scope.get("extensions", {}):
             await send({"type": "websocket.close", "code": 1008, "reason": words})
             return
         kind = "websocket.http.response"
-    body = ('{"detail": "' + words + '"}').encode()
+    wants_page = any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
+    if wants_page and kind == "http.response":
+        content_type = b"text/html; charset=utf-8"
+        body = f"<!doctype html><html lang=en><title>Live commentary</title><p>{words}</html>".encode()
+    else:
+        content_type, body = b"application/json", ('{"detail": "' + words + '"}').encode()
     headers = [
-        (b"content-type", b"application/json"),
+        (b"content-type", content_type),
         (b"content-length", str(len(body)).encode()),
         *_SAFETY_HEADERS,
     ]

@@ -175,6 +175,13 @@ def test_a_one_time_link_ends_and_there_are_not_more_of_them_than_a_hundred(monk
     assert not access.takes_link(codes[148])
 
 
+def test_a_person_reads_why_there_is_no_answer(guarded):
+    answer = ask(guarded, "GET", "/", headers={"accept": "text/html,*/*"})
+    assert answer.status_code == 401 and answer.headers["content-type"].startswith("text/html")
+    assert "Open the link that was printed" in answer.text
+    assert "Open the link that was printed" in ask(guarded, "GET", "/").json()["detail"]
+
+
 def test_https_makes_the_cookie_secure(broadcast):
     answer = ask(make_app(broadcast, Access(TOKEN, is_https=True)), "GET", f"/?token={TOKEN}")
     assert "Secure" in answer.headers["set-cookie"]

@@ -1,4 +1,4 @@
-"""The page in Chromium: picture, words and sound, the panel's buttons, several viewers, a server that goes and comes."""
+"""The page in Chromium: picture, words and sound, the buttons, several viewers, a server that goes and comes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ import re
 import pytest
 
 from commentator_lib.checks.browser import find_browser
-from commentator_lib.serve.access import Access
-from commentator_lib.serve.app import make_app
 from experiments.tools.browser import ALLOW_CAMERA, FAKE_CAMERA, chromium
-from tests.serve.conftest import LIMIT_S, TOKEN, ask, serving, until
+from tests.serve.conftest import LIMIT_S, TOKEN, serving, until
 
 pytestmark = [
     pytest.mark.browser,
