@@ -6,5 +6,5 @@ sweeping/sweep.py, `experiments.bench_pacing` runs benchmarks/bench_pacing.py. C
 
 from pathlib import Path
 
-_ROOMS = ("match_clip", "sweeping", "measuring", "benchmarks", "benchmarks/model", "tools")
+_ROOMS = ("match_clip", "sweeping", "measuring", "benchmarks", "benchmarks/model", "guarding", "tools")
 __path__ += [str(Path(__file__).parent / room) for room in _ROOMS]
