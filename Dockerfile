@@ -13,10 +13,11 @@ COPY commentator_lib commentator_lib
 # Wheels only: there is no compiler here. What they install is compiled to bytecode once, not at each start.
 RUN python -m pip --python "$PREFIX/bin/python" install --no-cache-dir --only-binary :all: \
         --constraint constraints.txt ".[serve,openai]"
-# Stubs, headers and the packages' own tests are of no use at run time.
+# The packages' own tests, headers, stubs and what of Arrow talks to servers are of no use at run time. (A module of
+# numpy's tests is.)
 RUN find "$PREFIX" -type d \( -name tests -o -name include \) -path '*/site-packages/*' \
         -not -path '*/numpy/*' -prune -exec rm -rf {} + \
-    && find "$PREFIX" -type f -name '*.pyi' -delete
+    && find "$PREFIX" -type f \( -path '*/numpy/*/tests/*test_*' -o -path '*/pyarrow/*flight*' -o -name '*.pyi' \) -delete
 
 FROM python:3.11.14-slim-trixie
 ARG PREFIX=/opt/commentator
