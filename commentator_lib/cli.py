@@ -1,6 +1,7 @@
 """The command line: `commentator run | serve | watch | export | settings | check | sources`.
 
 It turns arguments into settings, and errors into one line. `terminal` prints tables and progress.
+Long because it lists the options of all commands.
 
 Exit codes: 0 done; 1 a fault during the run (a full disk, a live source that was lost and given up), or `check` found
 that something needed is missing; 2 bad input; 3 all comments of the run failed; 130 Ctrl-C or SIGTERM, after everything

@@ -7,6 +7,8 @@
 Everything that takes time runs on threads of its own, so the controls work while a run is going on, and also while
 a cell is busy. A kernel has one panel: a new one takes over from the one before. `when_over` draws plots of a run when
 it has ended.
+
+Long because all that a page can ask for is done here.
 """
 
 from __future__ import annotations
@@ -23,7 +25,13 @@ from ipywidgets import Output, VBox
 from commentator_lib.commentators.base import Commentator
 from commentator_lib.notebook.commentators_tab import CommentatorsTab
 from commentator_lib.notebook.one_panel import take_over
-from commentator_lib.notebook.pacing_fields import LABELS, PACING_SETTINGS, pacing_fields, preset_values
+from commentator_lib.notebook.pacing_fields import (
+    LABELS,
+    PACING_SETTINGS,
+    allowed_changes,
+    pacing_fields,
+    preset_values,
+)
 from commentator_lib.notebook.panel_page import PanelPage
 from commentator_lib.notebook.reports import Report, error_line, fill_output
 from commentator_lib.notebook.runs_tab import RunsTab
@@ -40,15 +48,6 @@ from commentator_lib.voices.base import Voice
 from commentator_lib.widget_messages import deliver_while_busy
 
 _TAKE_OVER_S = 10.0
-# The settings of which the page has controls.
-PAGE_SETTINGS = PACING_SETTINGS | {"profile", "speech", "hear", "model_path", "api_base_url"}
-
-
-def allowed_changes(changes: dict[str, Any]) -> dict[str, Any]:
-    """Return the changes of settings of which the page has controls. Raise SettingsError for others."""
-    if others := changes.keys() - PAGE_SETTINGS:
-        raise SettingsError(f"the page has no control of {', '.join(sorted(others))}")
-    return changes
 
 
 class ControlPanel(VBox):

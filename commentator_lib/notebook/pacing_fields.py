@@ -1,11 +1,14 @@
-"""What the panel's tab "Pacing" shows: presets, and a slider for each setting of the pace with its own range."""
+"""What the panel's tab "Pacing" shows: presets, and a slider for each setting of the pace with its own range.
+
+Also which settings a page may change at all.
+"""
 
 from __future__ import annotations
 
 from typing import Any, Literal, get_args, get_origin
 
 from commentator_lib.presets import PRESET_WORDS, PRESETS
-from commentator_lib.settings import Settings, describe_range
+from commentator_lib.settings import Settings, SettingsError, describe_range
 
 # Setting, label, step.
 _SLIDERS = (
@@ -19,6 +22,8 @@ _SLIDERS = (
 )
 _CHOICES = (("policy", "Pacing policy"), ("speak_when", "Speak when"))
 PACING_SETTINGS = frozenset(name for name, *_ in (*_SLIDERS, *_CHOICES))
+# The settings of which the whole page has controls.
+PAGE_SETTINGS = PACING_SETTINGS | {"profile", "speech", "hear", "model_path", "api_base_url"}
 LABELS = {name: label for name, label, *_ in (*_SLIDERS, *_CHOICES)}
 
 
@@ -36,6 +41,13 @@ def pacing_fields(settings: Settings, base: Settings, takes_paths: bool) -> dict
         ],
         "files": takes_paths,
     }
+
+
+def allowed_changes(changes: dict[str, Any]) -> dict[str, Any]:
+    """Return the changes of settings of which the page has controls. Raise SettingsError for others."""
+    if others := changes.keys() - PAGE_SETTINGS:
+        raise SettingsError(f"the page has no control of {', '.join(sorted(others))}")
+    return changes
 
 
 def preset_values(name: str) -> dict[str, Any]:

@@ -11,14 +11,15 @@ import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, Depends, HTTPException, Query
+from fastapi.security import HTTPBearer
 from pydantic import BaseModel, Field, JsonValue
 
 from commentator_lib.commentators.base import CommentatorError
 from commentator_lib.errors import named_first_line
 from commentator_lib.files import encodable
-from commentator_lib.notebook.control_panel import PAGE_SETTINGS, allowed_changes
 from commentator_lib.notebook.earlier_runs import list_runs
+from commentator_lib.notebook.pacing_fields import PAGE_SETTINGS, allowed_changes
 from commentator_lib.players.page_sound import SOUND_TRAITS
 from commentator_lib.profiles import PROFILES
 from commentator_lib.redact import redact_text, redact_url
@@ -154,12 +155,17 @@ class Run(BaseModel):
     words: str
 
 
-_CLIENT_ERROR: dict[int | str, dict[str, Any]] = {400: {"model": Problem}, 409: {"model": Problem}}
+_CLIENT_ERROR: dict[int | str, dict[str, Any]] = {
+    400: {"model": Problem, "description": "What was asked for is wrong; nothing has changed."},
+    409: {"model": Problem, "description": "Not while a run is going on, or only then."},
+}
+_TOKEN = HTTPBearer(auto_error=False, description="The server's token, where it wants one.")
 
 
 def router(broadcast: Broadcast) -> APIRouter:
     """Return the routes of the REST interface."""
-    routes = APIRouter(prefix="/api", responses=_CLIENT_ERROR)
+    # The token is in the description for clients that are made from it; `access` has checked it before.
+    routes = APIRouter(prefix="/api", responses=_CLIENT_ERROR, dependencies=[Depends(_TOKEN)])
     panel = broadcast.panel
 
     @routes.get("/status")

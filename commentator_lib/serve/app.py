@@ -16,6 +16,15 @@ from commentator_lib.serve.access import LINK_VALID_S, Access, Guard
 from commentator_lib.serve.broadcast import Broadcast
 from commentator_lib.serve.limits import BodyLimit, FullError
 
+# What every route may answer: `access` and `limits` refuse before it is asked.
+_REFUSED: dict[int | str, str] = {
+    401: "The token is missing or wrong.",
+    403: "A foreign Host or Origin.",
+    408: "The body did not come in time.",
+    413: "The body is too long.",
+    422: "What was sent is not what is described.",
+}
+
 
 class Link(BaseModel):
     link: str = Field(description="the path of the page, for one viewer, once")
@@ -33,6 +42,9 @@ def make_app(broadcast: Broadcast, access: Access) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         separate_input_output_schemas=False,
+        responses={
+            status: {"model": api.Problem, "description": words} for status, words in _REFUSED.items()
+        },
     )
     # Middleware that is added later is asked earlier: first the guard, then the body's limit.
     app.add_middleware(BodyLimit)

@@ -168,6 +168,15 @@ def test_the_description_names_every_route_of_the_interface(app):
     assert paths >= {f"POST /api/{name}" for name in ("start", "stop", "instruction", "question")}
 
 
+def test_the_description_says_what_may_be_refused_and_how_the_token_is_sent(app):
+    described = ask(app, "GET", "/openapi.json").json()
+    start = described["paths"]["/api/start"]["post"]
+    assert set(start["responses"]) >= {"200", "400", "401", "403", "408", "409", "413", "422"}
+    assert start["security"] == [{"HTTPBearer": []}]
+    line = start["responses"]["422"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+    assert described["components"]["schemas"][line]["properties"]["detail"]["type"] == "string"
+
+
 def test_who_adds_players_and_listeners_gets_each_session(tmp_path, clip):
     from tests.conftest import KeepsRows
 
