@@ -31,8 +31,15 @@ lab: $(VENV)/.notebooks
 page: $(VENV)/.notebooks
 	$(BIN)/python -m commentator_lib.notebook.page
 
-test: $(VENV)/.test
-	$(BIN)/python -m tests
+# Image-text models are tested with the newest transformers too, in folders beside .venv's packages.
+VLM := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal tests/commentators/vlm
+test: $(VENV)/.test $(VENV)/.newest
+	$(BIN)/python -m tests; status=$$?; \
+	echo "Image-text models, Llama 4 with the pinned transformers (it needs torchvision):"; \
+	PYTHONPATH=$(CURDIR)/$(VENV)/torchvision $(VLM)/test_families.py -k llama4 || status=1; \
+	echo "Image-text models, all with the newest transformers:"; \
+	PYTHONPATH=$(CURDIR)/$(VENV)/torchvision:$(CURDIR)/$(VENV)/transformers $(VLM) || status=1; \
+	exit $$status
 
 # The tests that need no browser, no network and no real time.
 quick: $(VENV)/.test
@@ -77,6 +84,14 @@ $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing the base, notebook and test packages into $(VENV), PyTorch among them (about three minutes) ..."
 	$(PIP) --editable '.[test,notebooks,serve,openai,cluster]'
 	@touch $(VENV)/.base $(VENV)/.notebooks $@
+
+# torchvision's compiled part is for one PyTorch, that of constraints.txt; the tests do not need it.
+NEWEST := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --upgrade --target
+$(VENV)/.newest: tests/commentators/vlm/newest.txt | $(VENV)/bin/python
+	@echo "Installing the newest transformers into $(VENV)/transformers, for tests (about half a minute) ..."
+	$(NEWEST) $(VENV)/transformers --requirement tests/commentators/vlm/newest.txt
+	$(NEWEST) $(VENV)/torchvision torchvision==0.28.0
+	@touch $@
 
 $(VENV)/.docs: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing what builds the pages into $(VENV) ..."

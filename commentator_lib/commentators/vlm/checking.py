@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from commentator_lib.commentators.base import CommentatorError
+from commentator_lib.commentators.vlm.faults import INSTALL, last_cause
 from commentator_lib.commentators.vlm.loading import EXAMPLES, float_bytes
 from commentator_lib.commentators.weights import bytes_text, find_checkpoint, first_sentence, loaded_bytes
 from commentator_lib.settings import Settings
 
-INSTALL = "pip install 'commentator-lib[vlm]'"
 # Activations, the KV cache and the allocator's slack, as a share of the weights.
 _WORKING_SHARE = 0.2
 
@@ -35,8 +35,9 @@ def check_before_loading(settings: Settings) -> tuple[Path, str]:
         from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
         from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
     except Exception as error:  # missing, or broken: builds that do not fit together raise errors of any kind
+        why = first_sentence(last_cause(error))
         raise CommentatorError(
-            f"image-text models need PyTorch and transformers, which do not load ({first_sentence(error)}): {INSTALL}"
+            f"image-text models need PyTorch and transformers, which do not load ({why}): {INSTALL}"
         ) from None
     known, all_known = MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES, CONFIG_MAPPING_NAMES
     if problem := architecture_problem(config, known, all_known, version):
@@ -102,7 +103,10 @@ def architecture_problem(
     if not name:
         return "has a config.json that names no model_type: download it again, or set model_path to another model"
     if model_type in known_types:
-        return f"is {name}, which takes no pictures together with text: set model_path to a model such as {EXAMPLES}"
+        return (
+            f"is {name}, which transformers {version} does not load as a model of pictures and text: set model_path to "
+            f"a model such as {EXAMPLES}"
+        )
     own_code = " (its own code is not run)" if config.get("auto_map") else ""
     return (
         f"is {name}, which transformers {version} does not know{own_code}: pip install -U transformers, or set "

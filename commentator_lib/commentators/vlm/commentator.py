@@ -27,10 +27,11 @@ from commentator_lib.commentators.base import (
 from commentator_lib.commentators.reading_weights import telling_bytes_read
 from commentator_lib.commentators.text_stream import TextStream
 from commentator_lib.commentators.torch_tools import free_gpu, out_of_memory
-from commentator_lib.commentators.vlm.checking import INSTALL, check_before_loading
+from commentator_lib.commentators.vlm.checking import check_before_loading
+from commentator_lib.commentators.vlm.faults import loading_problem
 from commentator_lib.commentators.vlm.generation import Generation
 from commentator_lib.commentators.vlm.judging import RULES, measure
-from commentator_lib.commentators.vlm.loading import EXAMPLES, Loaded, load
+from commentator_lib.commentators.vlm.loading import Loaded, load
 from commentator_lib.commentators.vlm.sampling import Sampler, comment_seed
 from commentator_lib.commentators.weights import first_sentence, weight_files
 from commentator_lib.media import Frame
@@ -75,20 +76,8 @@ class VLMCommentator(Commentator):
                 pass
         except CommentatorError as error:
             problem = str(error)
-        except ImportError as error:
-            problem = f"{self._folder} needs a package that is not here: {first_sentence(error)}; {INSTALL}"
         except Exception as error:  # models and their files fail with any error that a library can raise
-            if out_of_memory(error):
-                problem = (
-                    f"the memory is too small for {self._folder} ({first_sentence(error)}): end what else uses it, "
-                    "or set model_path to a smaller model"
-                )
-            else:
-                problem = (
-                    f"{self._folder} cannot be run with transformers {sys.modules['transformers'].__version__} "
-                    f"({type(error).__name__}: {first_sentence(error)}): download it again, or set model_path to a "
-                    f"model such as {EXAMPLES}"
-                )
+            problem = loading_problem(self._folder, error, sys.modules["transformers"].__version__)
         self._comments = 0  # the same seed gives the same comments, also after `close`
         if problem:
             self.close()

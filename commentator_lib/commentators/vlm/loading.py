@@ -6,7 +6,7 @@ The code that a checkpoint brings along is never run: what transformers does not
 from __future__ import annotations
 
 import importlib.util
-import math
+import inspect
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from commentator_lib.commentators.base import CommentatorError, CommentRequest
 from commentator_lib.commentators.plain_text import without_marks
 from commentator_lib.commentators.torch_tools import quietly
+from commentator_lib.commentators.vlm.tiling import TileLimits, limit_tiles
 
 if TYPE_CHECKING:
     import torch
@@ -26,7 +27,7 @@ class Loaded:
     """A model that is ready.
 
     `template` is used where the processor has none of its own; `image_token` is the id that stands for pictures in a
-    prompt, None where the config does not tell it.
+    prompt, None where the config does not tell it; `tiles` is how far a picture is taken apart.
     """
 
     model: Any
@@ -35,6 +36,7 @@ class Loaded:
     template_options: dict[str, Any]
     image_token: int | None
     end_tokens: frozenset[int]
+    tiles: TileLimits
 
     def inputs(self, request: CommentRequest) -> dict[str, Any]:
         """Return the request as the model's inputs, `input_ids` (1, n) among them.
@@ -43,17 +45,26 @@ class Loaded:
         """
         from PIL import Image
 
-        pictures = [{"type": "image", "image": Image.fromarray(frame.image)} for frame in request.frames]
+        frames = [self.tiles.scaled(Image.fromarray(frame.image)) for frame in request.frames]
+        pictures = [{"type": "image", "image": frame} for frame in frames]
         words = without_marks(request.prompt, self.processor.tokenizer)
         content = [*pictures, {"type": "text", "text": words}]
-        inputs = self.processor.apply_chat_template(
+        apply = self.processor.apply_chat_template
+        options = dict(self.template_options)
+        if self.tiles.call_options:
+            for_pictures = {"images_kwargs": self.tiles.call_options}
+            nested = (
+                "processor_kwargs" in inspect.signature(apply).parameters
+            )  # newer versions want them apart
+            options |= {"processor_kwargs": for_pictures} if nested else for_pictures
+        inputs = apply(
             [{"role": "user", "content": content}],
             chat_template=self.template,
             add_generation_prompt=True,
             tokenize=True,
             return_dict=True,
             return_tensors="pt",
-            **self.template_options,
+            **options,
         )
         return {name: self._placed(value) for name, value in inputs.items()}
 
@@ -73,10 +84,9 @@ def load(folder: Path, device: str, max_tiles: int) -> Loaded:
     # No code from the checkpoint, and nothing from the network: the files are all here.
     own = {"trust_remote_code": False, "local_files_only": True}
     with quietly(progress_bars=False):
-        # 1) The processor, with a chat template and no more tiles than set.
+        # 1) The processor, with a chat template.
         processor = AutoProcessor.from_pretrained(folder, **own)
         template, in_use = _chat_template(folder, processor)
-        cut_into_tiles(processor, max_tiles)
         # 2) The weights, with the fast attention where the model has it.
         precision = "dtype" if int(transformers.__version__.split(".")[0]) >= 5 else "torch_dtype"
         place: dict[str, Any] = {}
@@ -91,18 +101,21 @@ def load(folder: Path, device: str, max_tiles: int) -> Loaded:
             if "scaled_dot_product_attention" not in str(error):
                 raise
             model, info = AutoModelForImageTextToText.from_pretrained(folder, **load)
+        # 3) No more tiles than set.
+        tiles = limit_tiles(processor, model.config, max_tiles)
     if missing := sorted(info["missing_keys"]):
         raise CommentatorError(
             f"{folder} lacks {len(missing)} weights that the model needs, {missing[0]} among them: download it again"
         )
-    # 3) Where it computes, and how it ends.
+    # 4) Where it computes, and how it ends.
     model = model.to(torch.device(device)).eval() if not place else model.eval()
     image_token = getattr(model.config, "image_token_id", None)
     if image_token is None:
         image_token = getattr(model.config, "image_token_index", None)
+    _complete_llama4(model)
     ends = _take_likeliest(model.generation_config, processor.tokenizer)
     thinking = {"enable_thinking": False} if "enable_thinking" in in_use else {}
-    return Loaded(model, processor, template, thinking, image_token, ends)
+    return Loaded(model, processor, template, thinking, image_token, ends, tiles)
 
 
 def float_type(device: str) -> torch.dtype:
@@ -136,25 +149,16 @@ def _chat_template(folder: Path, processor: Any) -> tuple[str | None, str]:
     )
 
 
-def cut_into_tiles(processor: Any, max_tiles: int) -> None:
-    """Let a processor that cuts pictures into tiles, as SmolVLM's does, make at most `max_tiles` of each, and the
-    whole picture beside them. Others are left alone: Qwen's goes by the picture's pixels.
-
-    By default SmolVLM makes up to 17 tiles a picture, so that four frames become thousands of tokens.
-    """
-    pictures = processor.image_processor
-    if not hasattr(pictures, "do_image_splitting"):
+def _complete_llama4(model: Any) -> None:
+    """Let Llama 4 of transformers 5 run: it asks its text model's output for `image_outputs`, which that never has."""
+    if model.config.model_type != "llama4":
         return
-    per_side = math.isqrt(max_tiles)
-    changes: dict[str, Any] = {"do_image_splitting": per_side > 1}
-    tile_px = (getattr(pictures, "max_image_size", None) or {}).get("longest_edge")
-    if per_side > 1 and tile_px:
-        changes["size"] = type(pictures.size)(longest_edge=per_side * tile_px)
-    for name, value in changes.items():
-        setattr(pictures, name, value)
-        copy = {"size": "image_size"}.get(name, name)  # SmolVLM's processor goes by copies of its own
-        if hasattr(processor, copy):
-            setattr(processor, copy, value)
+
+    def add(_module: Any, _inputs: Any, output: Any) -> None:
+        if not hasattr(output, "image_outputs"):
+            output.image_outputs = None
+
+    model.language_model.register_forward_hook(add)
 
 
 def _take_likeliest(config: Any, tokenizer: Any) -> frozenset[int]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gc
+import importlib
+import importlib.util
 import json
+import sys
 import threading
 from pathlib import Path
 
@@ -17,6 +20,32 @@ from commentator_lib.settings import Settings
 from tests.commentators.vlm.tiny_vlm import lacking, make_checkpoint
 
 torch = pytest.importorskip("torch")
+
+
+def declare_torchvision_s_operators() -> bool:
+    """Let torchvision be imported where its compiled part, which is built for CUDA, does not load beside a PyTorch for
+    the CPU: it only lacks the declarations of two operators, and processors of pictures use neither. Return whether
+    that was needed."""
+    if importlib.util.find_spec("torchvision") is None:
+        return False
+    try:
+        importlib.import_module("torchvision")
+    except RuntimeError as error:
+        if "torchvision::nms does not exist" not in str(error):
+            raise
+        for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
+            del sys.modules[name]
+        library = torch.library.Library("torchvision", "DEF")
+        library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        importlib.import_module("torchvision")
+        _kept.append(library)  # the declarations go with it
+        return True
+    return False
+
+
+_kept: list = []
+TORCHVISION_DECLARED = declare_torchvision_s_operators()
 transformers = pytest.importorskip("transformers")
 
 IMAGE_SIGN = {"Qwen2_5_VLProcessor": "<|image_pad|>"}
@@ -52,8 +81,8 @@ def checkpoint(tmp_path_factory):
     made: dict[tuple, Path] = {}
 
     def find(kind="idefics3", **options):
-        if package := lacking(kind):
-            pytest.skip(f"transformers {transformers.__version__} wants {package} for {kind}")
+        if wanted := lacking(kind):
+            pytest.skip(f"transformers {transformers.__version__}: {kind} wants {wanted}")
         key = (kind, *sorted(options.items()))
         if key not in made:
             made[key] = make_checkpoint(tmp_path_factory.mktemp("vlm") / kind, kind, **options)

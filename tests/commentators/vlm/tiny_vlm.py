@@ -11,48 +11,16 @@ import importlib.util
 import json
 from pathlib import Path
 
+from tests.commentators.vlm.tiny_families import END, FAMILIES, Family
+
+# Those that every test of a comment's way goes through; all FAMILIES are drawn in test_families.py.
 KINDS = ("idefics3", "smolvlm", "qwen2_5_vl", "llava")
 
-_HIDDEN = 64
-_SPECIALS = [
-    "<|pad|>",
-    "<|start|>",
-    "<|end|>",
-    "<image>",
-    "<fake_token_around_image>",
-    "<global-img>",
-    "<end_of_utterance>",
-    *(f"<row_{row}_col_{column}>" for row in range(1, 4) for column in range(1, 4)),
-    "<|image_pad|>",
-    "<|video_pad|>",
-    "<|vision_start|>",
-    "<|vision_end|>",
-]
-_PAD, _START, _END = range(3)
-_IMAGE = dict.fromkeys(KINDS, "<image>") | {"qwen2_5_vl": "<|vision_start|><|image_pad|><|vision_end|>"}
 TEMPLATE = (
     "{% for m in messages %}<|start|>{{ m.role }}:{% for part in m.content %}{% if part.type == 'image' %}IMAGE"
     "{% else %}{{ part.text }}{% endif %}{% endfor %}<|end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|start|>assistant:{% endif %}"
 )
-_TEXT = {
-    "hidden_size": _HIDDEN,
-    "intermediate_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 4096,
-    "bos_token_id": _START,
-    "eos_token_id": _END,
-    "pad_token_id": _PAD,
-}
-_VISION = {
-    "num_hidden_layers": 1,
-    "num_attention_heads": 2,
-    "image_size": 32,
-    "patch_size": 8,
-    "hidden_size": 32,
-}
 
 
 def make_checkpoint(
@@ -63,38 +31,41 @@ def make_checkpoint(
     half: bool = False,
     template: str = TEMPLATE,
 ) -> Path:
-    """Write a checkpoint folder of one of KINDS; `tied`: one matrix for the words coming in and going out, which the
+    """Write a checkpoint folder of one of FAMILIES; `tied`: one matrix for the words coming in and going out, which the
     file then holds once; `half`: stored as bfloat16; `template` "" leaves the chat template out."""
     import torch
     from transformers import AutoConfig, AutoModelForImageTextToText
 
+    family = FAMILIES[kind]
     folder.mkdir(parents=True)
     words = [word for word in _words(says) if len(word) > 1]
-    vocabulary = _write_tokenizer(folder, kind, words)
-    settings = _config(kind, vocabulary)
+    vocabulary = _write_tokenizer(folder, family, words)
+    settings = family.config(vocabulary)
     settings["tie_word_embeddings"] = tied
     torch.manual_seed(0)
     model = AutoModelForImageTextToText.from_config(AutoConfig.for_model(**settings))
     if says:
         ids = [vocabulary[word] for word in _words(says)]
-        _make_it_say(model, [vocabulary[":"], *ids, _END])
-    model.generation_config.eos_token_id = [_END]
+        _make_it_say(model, [vocabulary[":"], *ids, END])
+    _open_eyes(model)
+    model.generation_config.eos_token_id = [END]
     if half:
         model.to(torch.bfloat16)
     model.save_pretrained(folder)
-    _write_processor(folder, kind, template.replace("IMAGE", _IMAGE[kind]))
+    _write_processor(folder, family, template.replace("IMAGE", family.mark or family.image_token))
     return folder
 
 
 def lacking(kind: str) -> str:
-    """Return the package that the installed transformers needs for this kind's processor, if it is missing, else ""."""
+    """Return what keeps the installed transformers from this family, "" for nothing: its version, or a package that it
+    wants for the family's processor."""
     import transformers
 
-    new = int(transformers.__version__.split(".")[0]) >= 5
-    wanted = {"smolvlm": ["num2words"], "qwen2_5_vl": []}.get(kind)
-    if wanted is None:
-        return ""
-    wanted = [*wanted, *["torchvision"] * new]  # their processors take videos too
+    family = FAMILIES[kind]
+    version = tuple(int(part) for part in transformers.__version__.split(".")[:2])
+    if version < family.since:
+        return f"version {family.since[0]}.{family.since[1]}"
+    wanted = [*family.packages, *(family.new_packages if version >= (5,) else ())]
     return next((name for name in wanted if importlib.util.find_spec(name) is None), "")
 
 
@@ -113,78 +84,43 @@ def _words(text: str) -> list[str]:
     return words
 
 
-def _write_tokenizer(folder: Path, kind: str, words: list[str]) -> dict[str, int]:
+def _write_tokenizer(folder: Path, family: Family, words: list[str]) -> dict[str, int]:
     """Write the tokenizer's files; return the vocabulary as {token: id}."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-    tokens = [*_SPECIALS, *sorted(pre_tokenizers.ByteLevel.alphabet()), *words]
+    specials = ["<|pad|>", "<|start|>", "<|end|>", *family.specials]  # in the order of PAD, START, END
+    tokens = [*specials, *sorted(pre_tokenizers.ByteLevel.alphabet()), *words]
     vocabulary = {token: number for number, token in enumerate(tokens)}
     tokenizer = Tokenizer(models.BPE(vocabulary, []))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in _SPECIALS])
+    tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in specials])
     tokenizer.save(str(folder / "tokenizer.json"))
     _write_json(
         folder / "tokenizer_config.json",
-        tokenizer_class="Qwen2Tokenizer" if kind == "qwen2_5_vl" else "PreTrainedTokenizerFast",
+        tokenizer_class=family.tokenizer_class,
         bos_token="<|start|>",
         eos_token="<|end|>",
         pad_token="<|pad|>",
         clean_up_tokenization_spaces=False,
-        model_max_length=4096,
+        model_max_length=16384,
         model_input_names=["input_ids", "attention_mask"],
+        **({"extra_special_tokens": family.named_tokens} if family.named_tokens else {}),
     )
-    if kind == "qwen2_5_vl":  # its tokenizer reads these, where it is not the fast one
+    if family.tokenizer_class == "Qwen2Tokenizer":  # it reads these, where it is not the fast one
         _write_json(folder / "vocab.json", **vocabulary)
         (folder / "merges.txt").write_text("#version: 0.2\n")
     return vocabulary
 
 
-def _config(kind: str, vocabulary: dict[str, int]) -> dict:
-    text = {**_TEXT, "vocab_size": len(vocabulary)}
-    if kind in ("idefics3", "smolvlm"):
-        return {
-            "model_type": kind,
-            "scale_factor": 2,
-            "image_token_id": vocabulary["<image>"],
-            "pad_token_id": _PAD,
-            "text_config": {**text, "model_type": "llama"},
-            "vision_config": {**_VISION, "intermediate_size": 32},
-        }
-    if kind == "llava":
-        return {
-            "model_type": kind,
-            "image_token_index": vocabulary["<image>"],
-            "image_seq_length": 16,
-            "vision_feature_select_strategy": "default",
-            "vision_feature_layer": -1,
-            "text_config": {**text, "model_type": "llama"},
-            "vision_config": {**_VISION, "model_type": "clip_vision_model", "intermediate_size": 32},
-        }
-    text["rope_scaling"] = {"type": "mrope", "mrope_section": [4, 6, 6]}
-    ids = {
-        name: vocabulary[f"<|{name}|>"] for name in ("image_pad", "video_pad", "vision_start", "vision_end")
-    }
-    vision = {
-        "depth": 1,
-        "hidden_size": 32,
-        "intermediate_size": 32,
-        "num_heads": 2,
-        "out_hidden_size": _HIDDEN,
-        "patch_size": 14,
-        "spatial_merge_size": 2,
-        "window_size": 56,
-        "fullatt_block_indexes": [0],
-    }
-    return {
-        "model_type": kind,
-        "image_token_id": ids["image_pad"],
-        "video_token_id": ids["video_pad"],
-        "vision_start_token_id": ids["vision_start"],
-        "vision_end_token_id": ids["vision_end"],
-        "vision_config": vision,
-        **text,
-    }
+def _open_eyes(model) -> None:
+    """Draw the weights that training starts at zero, with which a model would see nothing."""
+    import torch
+
+    with torch.no_grad():
+        for name, weights in model.named_parameters():
+            if name.endswith(("cross_attn_attn_gate", "cross_attn_mlp_gate", "mm_input_projection_weight")):
+                weights.normal_(std=0.5)
 
 
 def _make_it_say(model, ids: list[int]) -> None:
@@ -203,45 +139,12 @@ def _make_it_say(model, ids: list[int]) -> None:
         going[ids[1:]] = 4 * torch.nn.functional.normalize(coming[ids[:-1]], dim=-1)
 
 
-def _write_processor(folder: Path, kind: str, template: str) -> None:
-    pictures = {
-        "idefics3": {
-            "image_processor_type": "Idefics3ImageProcessor",
-            "size": {"longest_edge": 96},
-            "max_image_size": {"longest_edge": 32},
-            "do_image_splitting": True,
-        },
-        "qwen2_5_vl": {
-            "image_processor_type": "Qwen2VLImageProcessor",
-            "patch_size": 14,
-            "temporal_patch_size": 2,
-            "merge_size": 2,
-            "min_pixels": 28 * 28,
-            "max_pixels": 4 * 28 * 28,
-        },
-        "llava": {
-            "image_processor_type": "CLIPImageProcessor",
-            "size": {"shortest_edge": 32},
-            "crop_size": {"height": 32, "width": 32},
-        },
-    }
-    pictures["smolvlm"] = pictures["idefics3"] | {
-        "image_processor_type": "SmolVLMImageProcessor",
-        "video_sampling": {"fps": 1, "max_frames": 8, "video_size": {"longest_edge": 32}},
-    }
-    own = {
-        "idefics3": {"processor_class": "Idefics3Processor", "image_seq_len": 4},
-        "smolvlm": {"processor_class": "SmolVLMProcessor", "image_seq_len": 4},
-        "qwen2_5_vl": {"processor_class": "Qwen2_5_VLProcessor"},
-        "llava": {
-            "processor_class": "LlavaProcessor",
-            "patch_size": 8,
-            "vision_feature_select_strategy": "default",
-            "num_additional_image_tokens": 1,
-        },
-    }[kind]
-    _write_json(folder / "preprocessor_config.json", processor_class=own["processor_class"], **pictures[kind])
-    _write_json(folder / "processor_config.json", **own)
+def _write_processor(folder: Path, family: Family, template: str) -> None:
+    name = family.processor["processor_class"]
+    _write_json(folder / "preprocessor_config.json", processor_class=name, **family.pictures)
+    _write_json(folder / "processor_config.json", **family.processor)
+    if family.video:
+        _write_json(folder / "video_preprocessor_config.json", processor_class=name, **family.video)
     if template:
         _write_json(folder / "chat_template.json", chat_template=template)
 
