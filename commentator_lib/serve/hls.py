@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 IDLE_S = 30.0
 _SEGMENTS = 6  # in the playlist; FFmpeg keeps as many and one more behind them
-_READY_WITHIN_S = 15.0
+_READY_WITHIN_S = 25.0
 _NAME = re.compile(r"[a-z]+_?[0-9]*(?:_vtt)?\.(?:m3u8|ts|vtt)")
 _TYPES = {".m3u8": "application/vnd.apple.mpegurl", ".ts": "video/mp2t", ".vtt": "text/vtt"}
 _MASTER = "master.m3u8"
@@ -52,9 +52,9 @@ class HlsOutput:
                 work.start()
 
     @property
-    def has_picture(self) -> bool:
-        """Whether anything was shown yet."""
-        return self._feed.latest() is not None
+    def is_to_come(self) -> bool:
+        """Whether there is a picture, or a run that will have one."""
+        return self._feed.is_live or self._feed.latest() is not None
 
     def read(self, name: str) -> bytes | None:
         """Return a file of the folder, None where there is no such one (any more)."""
@@ -131,7 +131,7 @@ def router(hls: HlsOutput) -> APIRouter:
         """Return the playlist of the live picture with the mix and captions; the first request starts it."""
         loop = asyncio.get_running_loop()
         until_s = loop.time() + _READY_WITHIN_S
-        while hls.has_picture:
+        while hls.is_to_come:
             hls.ask()
             if (text := await asyncio.to_thread(hls.master)) is not None:
                 return Response(text, media_type=_TYPES[".m3u8"], headers={"Cache-Control": "no-cache"})

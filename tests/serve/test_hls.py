@@ -133,6 +133,20 @@ def test_it_ends_when_nobody_asks_and_begins_again(session):
     assert not [t for t in threading.enumerate() if t.name == "hls"]
 
 
+def test_player_that_comes_before_the_first_picture_waits_for_it(tmp_path):
+    session = Session(tmp_path, 20)
+    hls = HlsOutput(session.feed)
+    with serving(app_of(hls)) as host:
+        assert httpx.get(f"http://{host}/live.m3u8", timeout=LIMIT_S).status_code == 503
+        session.session.start()
+        until(lambda: session.feed.is_live, "a run")
+        answer = httpx.get(f"http://{host}/live.m3u8", timeout=LIMIT_S)
+        hls.close()
+    session.__exit__()
+    # It comes within the time that is waited, or the machine was too busy for that: then the player asks again.
+    assert answer.status_code == 200 or answer.headers["retry-after"] == "5"
+
+
 def test_close_removes_the_folder(session):
     hls = HlsOutput(session.feed)
     hls.ask()
