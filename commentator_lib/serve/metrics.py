@@ -144,6 +144,7 @@ class StateCollector(Collector):
         broadcast = self._broadcast
         session = broadcast.session
         live = session.source.live if session is not None and session.running else None
+        targets = broadcast.publisher.connections if broadcast.publisher is not None else []
         lost = broadcast.hub.dropped_frames + sum(v.dropped_frames for v in tuple(broadcast.hub.viewers))
         gauges: dict[str, tuple[str, float | None]] = {
             "running": ("1 while a run is going on, else 0.", broadcast.running),
@@ -163,6 +164,11 @@ class StateCollector(Collector):
             "viewers": ("Places for viewers that are taken: pages and streams.", broadcast.places.taken),
             "viewers_limit": ("Places for viewers that there are.", broadcast.places.most),
             "pages": ("Pages that are open.", len(broadcast.hub.viewers)),
+            "targets": ("Targets of --publish.", len(targets)),
+            "targets_on_air": (
+                "Targets of --publish that take the stream.",
+                sum(t.state == "on air" for t in targets),
+            ),
         }
         for name, (what, value) in gauges.items():
             yield GaugeMetricFamily(
@@ -174,6 +180,14 @@ class StateCollector(Collector):
             "frames_shown": ("Frames that were shown in time.", shown),
             "frames_dropped": ("Frames that came too late or did not fit into the buffer.", dropped),
             "viewer_frames_dropped": ("Frames that slow viewers' pages did not get.", lost),
+            "target_connections_lost": (
+                "Connections to targets of --publish that were lost.",
+                sum(t.lost_connections for t in targets),
+            ),
+            "target_lost_bytes": (
+                "Bytes of the stream that a target of --publish did not take in time.",
+                sum(t.lost_bytes for t in targets),
+            ),
         }
         for name, (what, value) in counts.items():
             yield CounterMetricFamily(f"commentator_{name}", what, value=value)
