@@ -53,7 +53,7 @@ class Broadcast:
         **panel: Any,
     ) -> None:
         self.feed = Feed()
-        self.hls = HlsOutput(self.feed)
+        self.hls = HlsOutput(self.feed, lambda: self.running)
         self.publisher: Publisher | None = None
         self.extra_players: list[Player] = [self.feed]
         self.on_session: list[Callable[[LiveSession], None]] = []

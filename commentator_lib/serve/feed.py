@@ -232,11 +232,6 @@ class Feed(Player):
     # --- subscribers, on any thread
 
     @property
-    def is_live(self) -> bool:
-        """Whether a run is going on, which may not have shown anything yet."""
-        return self._attached
-
-    @property
     def subscribers(self) -> int:
         """How many take something at present."""
         with self._lock:

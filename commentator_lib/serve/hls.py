@@ -11,6 +11,7 @@ import logging
 import re
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from fastapi import APIRouter, HTTPException, Response
@@ -30,11 +31,16 @@ _MASTER = "master.m3u8"
 
 
 class HlsOutput:
-    """Segments of a feed in a temporary folder, while they are asked for; `close` ends it at once."""
+    """Segments of a feed in a temporary folder, while they are asked for; `close` ends it at once.
 
-    def __init__(self, feed: Feed, idle_s: float = IDLE_S) -> None:
+    `is_running` tells whether a run is going on, which may not have shown anything yet.
+    """
+
+    def __init__(
+        self, feed: Feed, is_running: Callable[[], bool] = lambda: False, idle_s: float = IDLE_S
+    ) -> None:
         self.folder: Path | None = None  # while it runs
-        self._feed, self._idle_s = feed, idle_s
+        self._feed, self._is_running, self._idle_s = feed, is_running, idle_s
         self._lock = threading.Lock()
         self._asked_s = feed.clock()
         self._thread: threading.Thread | None = None
@@ -54,7 +60,7 @@ class HlsOutput:
     @property
     def is_to_come(self) -> bool:
         """Whether there is a picture, or a run that will have one."""
-        return self._feed.is_live or self._feed.latest() is not None
+        return self._is_running() or self._feed.latest() is not None
 
     def read(self, name: str) -> bytes | None:
         """Return a file of the folder, None where there is no such one (any more)."""

@@ -135,11 +135,11 @@ def test_it_ends_when_nobody_asks_and_begins_again(session):
 
 def test_player_that_comes_before_the_first_picture_waits_for_it(tmp_path):
     session = Session(tmp_path, 20)
-    hls = HlsOutput(session.feed)
+    runs = []
+    hls = HlsOutput(session.feed, lambda: bool(runs))
     with serving(app_of(hls)) as host:
         assert httpx.get(f"http://{host}/live.m3u8", timeout=LIMIT_S).status_code == 503
-        session.session.start()
-        until(lambda: session.feed.is_live, "a run")
+        runs.append(session.session.start())
         answer = httpx.get(f"http://{host}/live.m3u8", timeout=LIMIT_S)
         hls.close()
     session.__exit__()
