@@ -1,7 +1,7 @@
-"""What each family of image-text models needs at tiny size: its config, its processor's files, its marks of a picture.
+"""Each family of image-text models at tiny size: its config, its processor's files, its marks of a picture.
 
-The layout is the published one: a config with its text model and its vision model, `preprocessor_config.json`,
-`processor_config.json`. Only sizes are small. A family that needs a newer transformers says from which version on.
+The files are the published ones, `preprocessor_config.json` and `processor_config.json`; only sizes are small. A family
+that needs a newer transformers says from which version on. Longer than other files, since it is a table.
 """
 
 from __future__ import annotations
@@ -10,37 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-PAD, START, END = range(3)
-_HIDDEN = 64
-_PX = 32  # of a tile
-_PATCH = 8
-_TEXT = {
-    "model_type": "llama",
-    "hidden_size": _HIDDEN,
-    "intermediate_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "num_key_value_heads": 2,
-    "head_dim": 32,
-    "max_position_embeddings": 4096,
-    "bos_token_id": START,
-    "eos_token_id": END,
-    "pad_token_id": PAD,
-}
-_VISION = {
-    "hidden_size": 32,
-    "intermediate_size": 32,
-    "num_hidden_layers": 1,
-    "num_attention_heads": 2,
-    "image_size": _PX,
-    "patch_size": _PATCH,
-}
-_SQUARE = {"height": _PX, "width": _PX}
-_CLIP = {**_VISION, "model_type": "clip_vision_model"}
-_SIGLIP = {**_VISION, "model_type": "siglip_vision_model", "vision_use_head": False}
-_PIXTRAL = {**_VISION, "model_type": "pixtral", "head_dim": 16}
-# Sections of the rotary positions for time, height and width: half a head's 32 numbers.
-_MROPE = {"type": "mrope", "rope_type": "mrope", "mrope_section": [4, 6, 6], "rope_theta": 10_000.0}
+from tests.commentators.vlm import tiny_configs as configs
+from tests.commentators.vlm.tiny_configs import GRIDS, PATCH_PX, QWEN_MARKS, TILE_PX
+
+_SQUARE = {"height": TILE_PX, "width": TILE_PX}
 
 
 @dataclass(frozen=True)
@@ -75,368 +48,6 @@ class Family:
         return {name: token for token, name in self.tokens if name}
 
 
-def text(ids: dict[str, int], model_type: str = "llama", **more: Any) -> dict[str, Any]:
-    """Return a text model's config."""
-    return {**_TEXT, "model_type": model_type, "vocab_size": len(ids), **more}
-
-
-def _idefics3(ids: dict[str, int], model_type: str = "idefics3") -> dict[str, Any]:
-    return {
-        "model_type": model_type,
-        "scale_factor": 2,
-        "image_token_id": ids["<image>"],
-        "pad_token_id": PAD,
-        "text_config": text(ids),
-        "vision_config": _VISION,
-    }
-
-
-def _idefics2(ids: dict[str, int]) -> dict[str, Any]:
-    perceiver = {
-        "resampler_n_latents": 4,
-        "resampler_depth": 1,
-        "resampler_n_heads": 2,
-        "resampler_head_dim": 16,
-    }
-    return {
-        "model_type": "idefics2",
-        "image_token_id": ids["<image>"],
-        "text_config": text(ids, "mistral", sliding_window=None),
-        "vision_config": _VISION,
-        "perceiver_config": {**perceiver, "num_key_value_heads": 2, "hidden_size": _HIDDEN},
-    }
-
-
-def _llava(ids: dict[str, int], model_type: str = "llava", **more: Any) -> dict[str, Any]:
-    return {
-        "model_type": model_type,
-        "image_token_index": ids["<image>"],
-        "image_seq_length": 16,
-        "vision_feature_select_strategy": "default",
-        "vision_feature_layer": -1,
-        "text_config": text(ids),
-        "vision_config": _CLIP,
-        **more,
-    }
-
-
-_GRIDS = [[32, 64], [64, 32], [64, 64], [96, 32], [32, 96], [96, 96]]
-
-
-def _llava_next(ids: dict[str, int]) -> dict[str, Any]:
-    return _llava(ids, "llava_next", image_grid_pinpoints=_GRIDS)
-
-
-def _llava_onevision(ids: dict[str, int]) -> dict[str, Any]:
-    return {
-        "model_type": "llava_onevision",
-        "image_token_index": ids["<image>"],
-        "video_token_index": ids["<video>"],
-        "image_grid_pinpoints": [[32, 32], *_GRIDS],
-        "vision_aspect_ratio": "anyres_max_9",
-        "vision_feature_select_strategy": "full",
-        "vision_feature_layer": -1,
-        "text_config": text(ids, "qwen2"),
-        "vision_config": _SIGLIP,
-    }
-
-
-def _vipllava(ids: dict[str, int]) -> dict[str, Any]:
-    two_layers = {**_CLIP, "num_hidden_layers": 2}
-    return {
-        "model_type": "vipllava",
-        "image_token_index": ids["<image>"],
-        "image_seq_length": 16,
-        "vision_feature_layers": [-2, -1],
-        "text_config": text(ids),
-        "vision_config": two_layers,
-    }
-
-
-def _pixtral(ids: dict[str, int]) -> dict[str, Any]:
-    return {
-        "model_type": "llava",
-        "image_token_index": ids["[IMG]"],
-        "vision_feature_select_strategy": "full",
-        "vision_feature_layer": -1,
-        "text_config": text(ids, "mistral", sliding_window=None),
-        "vision_config": {**_PIXTRAL, "image_size": 256},
-    }
-
-
-def _mistral3(ids: dict[str, int]) -> dict[str, Any]:
-    return {
-        "model_type": "mistral3",
-        "image_token_index": ids["[IMG]"],
-        "spatial_merge_size": 2,
-        "vision_feature_layer": -1,
-        "text_config": text(ids, "mistral", sliding_window=None),
-        "vision_config": {**_PIXTRAL, "image_size": 256},
-    }
-
-
-def _aya_vision(ids: dict[str, int]) -> dict[str, Any]:
-    return {
-        "model_type": "aya_vision",
-        "image_token_index": ids["<|IMG_PATCH|>"],
-        "vision_feature_select_strategy": "full",
-        "vision_feature_layer": -1,
-        "downsample_factor": 2,
-        "text_config": text(ids, "cohere2"),
-        "vision_config": _SIGLIP,
-    }
-
-
-def _gemma3(ids: dict[str, int]) -> dict[str, Any]:
-    return {
-        "model_type": "gemma3",
-        "mm_tokens_per_image": 4,
-        "boi_token_index": ids["<start_of_image>"],
-        "eoi_token_index": ids["<end_of_image>"],
-        "image_token_index": ids["<image_soft_token>"],
-        "text_config": text(ids, "gemma3_text", sliding_window=512),
-        "vision_config": _SIGLIP,
-    }
-
-
-def _aria(ids: dict[str, int]) -> dict[str, Any]:
-    return {
-        "model_type": "aria",
-        "image_token_index": ids["<image>"],
-        "vision_feature_layer": -1,
-        "projector_patch_to_query_dict": {"196": 4, "49": 4},
-        "text_config": text(ids, "aria_text", moe_num_experts=2, moe_topk=1, moe_num_shared_experts=1),
-        "vision_config": {**_VISION, "model_type": "idefics3_vision", "image_size": 980, "patch_size": 70},
-    }
-
-
-def _mllama(ids: dict[str, int]) -> dict[str, Any]:
-    ratios = [[1, 1], [1, 2], [1, 3], [1, 4], [2, 1], [2, 2], [3, 1], [4, 1]]
-    words = text(ids, "mllama_text_model", cross_attention_layers=[1])
-    words["rope_scaling"] = {"rope_type": "default", "type": "default", "rope_theta": 10_000.0}
-    return {
-        "model_type": "mllama",
-        "image_token_index": ids["<|image|>"],
-        "text_config": words,
-        "vision_config": {
-            **{name: size for name, size in _VISION.items() if name != "num_attention_heads"},
-            "attention_heads": 2,
-            "num_global_layers": 1,
-            "intermediate_layers_indices": [0],
-            "vision_output_dim": 64,
-            "max_num_tiles": 4,
-            "supported_aspect_ratios": ratios,
-        },
-    }
-
-
-def _llama4(ids: dict[str, int]) -> dict[str, Any]:
-    experts = {"num_local_experts": 2, "num_experts_per_tok": 1, "intermediate_size_mlp": 64}
-    return {
-        "model_type": "llama4",
-        "boi_token_index": ids["<|image_start|>"],
-        "eoi_token_index": ids["<|image_end|>"],
-        "image_token_index": ids["<|patch|>"],
-        "text_config": text(
-            ids, "llama4_text", **experts, interleave_moe_layer_step=1, attention_chunk_size=8192
-        ),
-        "vision_config": {
-            **_VISION,
-            "intermediate_size": 128,
-            "vision_output_dim": 64,
-            "projector_input_dim": 64,
-            "projector_output_dim": 64,
-            "pixel_shuffle_ratio": 0.5,
-        },
-    }
-
-
-_QWEN_IDS = ("image_pad", "video_pad", "vision_start", "vision_end")
-
-
-def _qwen(ids: dict[str, int], model_type: str, flat: bool, **vision: Any) -> dict[str, Any]:
-    named = {name: ids[f"<|{name}|>"] for name in _QWEN_IDS}
-    words = text(ids, f"{model_type}_text", rope_scaling=_MROPE)
-    if flat:  # as in the checkpoints of the first two
-        words.pop("model_type")
-    return {
-        "image_token_id": named["image_pad"],
-        "video_token_id": named["video_pad"],
-        "vision_start_token_id": named["vision_start"],
-        "vision_end_token_id": named["vision_end"],
-        "vision_config": {"depth": 1, "num_heads": 2, "patch_size": 14, "spatial_merge_size": 2, **vision},
-        **(words if flat else {"text_config": words}),
-        "model_type": model_type,
-    }
-
-
-def _qwen2_vl(ids: dict[str, int]) -> dict[str, Any]:
-    return _qwen(ids, "qwen2_vl", True, embed_dim=32, hidden_size=_HIDDEN, mlp_ratio=1)
-
-
-def _qwen2_5_vl(ids: dict[str, int]) -> dict[str, Any]:
-    window = {"window_size": 56, "fullatt_block_indexes": [0]}
-    return _qwen(
-        ids, "qwen2_5_vl", True, hidden_size=32, intermediate_size=32, out_hidden_size=_HIDDEN, **window
-    )
-
-
-def _qwen3_vl(ids: dict[str, int]) -> dict[str, Any]:
-    more = {"num_position_embeddings": 64, "deepstack_visual_indexes": [0]}
-    sizes = {"hidden_size": 32, "intermediate_size": 32, "out_hidden_size": _HIDDEN}
-    config = _qwen(ids, "qwen3_vl", False, **sizes, **more)
-    config["text_config"]["rope_parameters"] = {**_MROPE, "rope_type": "default", "mrope_interleaved": True}
-    config["text_config"].pop("rope_scaling")
-    return config
-
-
-def _qwen3_5(ids: dict[str, int]) -> dict[str, Any]:
-    sizes = {"hidden_size": 32, "intermediate_size": 32, "out_hidden_size": _HIDDEN}
-    config = _qwen(ids, "qwen3_5", False, **sizes, num_position_embeddings=64)
-    config["text_config"] = _qwen3_5_text(ids)
-    return config
-
-
-def _qwen3_5_text(ids: dict[str, int]) -> dict[str, Any]:
-    linear = {"linear_num_key_heads": 2, "linear_num_value_heads": 2}
-    linear |= {"linear_key_head_dim": 16, "linear_value_head_dim": 16}
-    rope = {**_MROPE, "rope_type": "default", "mrope_interleaved": True, "partial_rotary_factor": 1.0}
-    layers = ["linear_attention", "full_attention"]
-    return text(ids, "qwen3_5_text", rope_parameters=rope, layer_types=layers, **linear)
-
-
-def _internvl(ids: dict[str, int]) -> dict[str, Any]:
-    return {
-        "model_type": "internvl",
-        "image_token_id": ids["<IMG_CONTEXT>"],
-        "image_seq_length": 4,
-        "downsample_ratio": 0.5,
-        "text_config": text(ids, "qwen2"),
-        "vision_config": {**_VISION, "model_type": "internvl_vision"},
-    }
-
-
-def _glm4v(ids: dict[str, int]) -> dict[str, Any]:
-    vision = {
-        "depth": 1,
-        "num_heads": 2,
-        "hidden_size": 32,
-        "intermediate_size": 32,
-        "out_hidden_size": _HIDDEN,
-    }
-    rope = {
-        "rope_type": "default",
-        "rope_theta": 10_000.0,
-        "mrope_section": [2, 3, 3],
-        "partial_rotary_factor": 0.5,
-    }
-    return {
-        "model_type": "glm4v",
-        "image_token_id": ids["<|image|>"],
-        "video_token_id": ids["<|video|>"],
-        "image_start_token_id": ids["<|begin_of_image|>"],
-        "image_end_token_id": ids["<|end_of_image|>"],
-        "video_start_token_id": ids["<|begin_of_video|>"],
-        "video_end_token_id": ids["<|end_of_video|>"],
-        "text_config": text(ids, "glm4v_text", rope_parameters=rope),
-        "vision_config": {**vision, "image_size": 336, "patch_size": 14},
-    }
-
-
-def _cohere2_vision(ids: dict[str, int]) -> dict[str, Any]:
-    return {
-        "model_type": "cohere2_vision",
-        "image_token_id": ids["<|IMG_PATCH|>"],
-        "downsample_factor": 2,
-        "alignment_intermediate_size": 64,
-        "text_config": text(ids, "cohere2"),
-        "vision_config": _SIGLIP,
-    }
-
-
-def _minicpmv(ids: dict[str, int]) -> dict[str, Any]:
-    return {
-        "model_type": "minicpmv4_6",
-        "image_token_id": ids["<|image_pad|>"],
-        "video_token_id": ids["<|video_pad|>"],
-        "image_size": 56,
-        "insert_layer_id": 0,
-        "text_config": _qwen3_5_text(ids),
-        "vision_config": {**_VISION, "num_hidden_layers": 2, "image_size": 112, "patch_size": 14},
-    }
-
-
-def _lfm2_vl(ids: dict[str, int]) -> dict[str, Any]:
-    layers = {"layer_types": ["conv", "full_attention"], "block_multiple_of": 8}
-    return {
-        "model_type": "lfm2_vl",
-        "image_token_id": ids["<image>"],
-        "projector_hidden_size": 64,
-        "text_config": text(ids, "lfm2", **layers),
-        "vision_config": {
-            **{name: size for name, size in _VISION.items() if name != "image_size"},
-            "model_type": "siglip2_vision_model",
-            "num_patches": 64,
-            "vision_use_head": False,
-        },
-    }
-
-
-def _deepseek_vl(ids: dict[str, int]) -> dict[str, Any]:
-    return {
-        "model_type": "deepseek_vl",
-        "image_token_id": ids["<image_placeholder>"],
-        "text_config": text(ids),
-        "vision_config": _SIGLIP,
-    }
-
-
-def _ovis2(ids: dict[str, int]) -> dict[str, Any]:
-    indicators = ("<IMG_START>", "<IMG_GRID>", "<IMG_COL>", "<IMG_ROW>", "<IMG_END>")
-    return {
-        "model_type": "ovis2",
-        "image_token_id": ids["<IMG_ATOM>"],
-        "visual_indicator_token_ids": [ids[token] for token in indicators],
-        "vocab_size": len(ids),
-        "hidden_size": _HIDDEN,
-        "text_config": text(ids, "qwen2"),
-        "vision_config": {
-            **_VISION,
-            "vocab_size": 64,
-            "hidden_stride": 2,
-            "num_visual_indicator_tokens": 5,
-            "rms_norm_eps": 1e-5,
-        },
-    }
-
-
-def _gemma4(ids: dict[str, int]) -> dict[str, Any]:
-    return {
-        "model_type": "gemma4",
-        "boi_token_id": ids["<start_of_image>"],
-        "eoi_token_id": ids["<end_of_image>"],
-        "image_token_id": ids["<image_soft_token>"],
-        "text_config": text(
-            ids,
-            "gemma4_text",
-            sliding_window=512,
-            layer_types=["sliding_attention", "full_attention"],
-            global_head_dim=32,
-            vocab_size_per_layer_input=len(ids),
-            hidden_size_per_layer_input=8,
-        ),
-        "vision_config": {
-            **{name: size for name, size in _VISION.items() if name != "image_size"},
-            "model_type": "gemma4_vision",
-            "num_key_value_heads": 2,
-            "head_dim": 16,
-            "position_embedding_size": 64,
-            "pooling_kernel_size": 2,
-        },
-        "audio_config": None,
-    }
-
-
 _IDEFICS_TOKENS = (
     ("<fake_token_around_image>", ""),
     ("<global-img>", ""),
@@ -445,29 +56,29 @@ _IDEFICS_TOKENS = (
 )
 _IDEFICS3_PICTURES = {
     "size": {"longest_edge": 96},
-    "max_image_size": {"longest_edge": _PX},
+    "max_image_size": {"longest_edge": TILE_PX},
     "do_image_splitting": True,
 }
 _CROPPED = {
     "image_processor_type": "CLIPImageProcessor",
-    "size": {"shortest_edge": _PX},
+    "size": {"shortest_edge": TILE_PX},
     "crop_size": _SQUARE,
 }
 _LLAVA = {
     "processor_class": "LlavaProcessor",
-    "patch_size": _PATCH,
+    "patch_size": PATCH_PX,
     "vision_feature_select_strategy": "default",
     "num_additional_image_tokens": 1,
 }
 _PIXTRAL_PICTURES = {
     "image_processor_type": "PixtralImageProcessor",
     "size": {"longest_edge": 256},
-    "patch_size": {"height": _PATCH, "width": _PATCH},
+    "patch_size": {"height": PATCH_PX, "width": PATCH_PX},
 }
 _PIXTRAL_TOKENS = (("[IMG_BREAK]", ""), ("[IMG_END]", ""))
 _PIXTRAL_PROCESSOR = {
     "processor_class": "PixtralProcessor",
-    "patch_size": _PATCH,
+    "patch_size": PATCH_PX,
     "image_token": "[IMG]",
     "image_break_token": "[IMG_BREAK]",
     "image_end_token": "[IMG_END]",
@@ -488,7 +99,7 @@ _QWEN_PICTURES = {
     "max_pixels": 4 * 28 * 28,
     "size": {"shortest_edge": 28 * 28, "longest_edge": 4 * 28 * 28},
 }
-_QWEN_TOKENS = tuple((f"<|{name}|>", "") for name in _QWEN_IDS)
+_QWEN_TOKENS = tuple((f"<|{name}|>", "") for name in QWEN_MARKS)
 _QWEN_MARK = "<|vision_start|><|image_pad|><|vision_end|>"
 _GEMMA_TOKENS = (
     ("<start_of_image>", "boi_token"),
@@ -504,28 +115,28 @@ _COHERE_TOKENS = (
 
 FAMILIES: dict[str, Family] = {
     "idefics2": Family(
-        _idefics2,
+        configs.idefics2,
         {
             "image_processor_type": "Idefics2ImageProcessor",
-            "size": {"shortest_edge": 16, "longest_edge": _PX},
+            "size": {"shortest_edge": 16, "longest_edge": TILE_PX},
         },
         {"processor_class": "Idefics2Processor", "image_seq_len": 4},
         "<image>",
         tokens=_IDEFICS_TOKENS,
     ),
     "idefics3": Family(
-        _idefics3,
+        configs.idefics3,
         {"image_processor_type": "Idefics3ImageProcessor", **_IDEFICS3_PICTURES},
         {"processor_class": "Idefics3Processor", "image_seq_len": 4},
         "<image>",
         tokens=_IDEFICS_TOKENS,
     ),
     "smolvlm": Family(
-        lambda ids: _idefics3(ids, "smolvlm"),
+        lambda ids: configs.idefics3(ids, "smolvlm"),
         {
             "image_processor_type": "SmolVLMImageProcessor",
             **_IDEFICS3_PICTURES,
-            "video_sampling": {"fps": 1, "max_frames": 8, "video_size": {"longest_edge": _PX}},
+            "video_sampling": {"fps": 1, "max_frames": 8, "video_size": {"longest_edge": TILE_PX}},
         },
         {"processor_class": "SmolVLMProcessor", "image_seq_len": 4},
         "<image>",
@@ -533,19 +144,19 @@ FAMILIES: dict[str, Family] = {
         packages=("num2words",),
         new_packages=("torchvision",),
     ),
-    "llava": Family(_llava, _CROPPED, _LLAVA, "<image>"),
+    "llava": Family(configs.llava, _CROPPED, _LLAVA, "<image>"),
     "llava_next": Family(
-        _llava_next,
-        {**_CROPPED, "image_processor_type": "LlavaNextImageProcessor", "image_grid_pinpoints": _GRIDS},
+        configs.llava_next,
+        {**_CROPPED, "image_processor_type": "LlavaNextImageProcessor", "image_grid_pinpoints": GRIDS},
         {**_LLAVA, "processor_class": "LlavaNextProcessor"},
         "<image>",
     ),
     "llava_onevision": Family(
-        _llava_onevision,
+        configs.llava_onevision,
         {
             "image_processor_type": "LlavaOnevisionImageProcessor",
             "size": _SQUARE,
-            "image_grid_pinpoints": [[32, 32], *_GRIDS],
+            "image_grid_pinpoints": [[32, 32], *GRIDS],
         },
         {
             "processor_class": "LlavaOnevisionProcessor",
@@ -556,22 +167,24 @@ FAMILIES: dict[str, Family] = {
         tokens=(("<video>", ""),),
         new_packages=("torchvision",),
     ),
-    "vipllava": Family(_vipllava, _CROPPED, _LLAVA, "<image>"),
-    "pixtral": Family(_pixtral, _PIXTRAL_PICTURES, _PIXTRAL_PROCESSOR, "[IMG]", tokens=_PIXTRAL_TOKENS),
+    "vipllava": Family(configs.vipllava, _CROPPED, _LLAVA, "<image>"),
+    "pixtral": Family(
+        configs.pixtral, _PIXTRAL_PICTURES, _PIXTRAL_PROCESSOR, "[IMG]", tokens=_PIXTRAL_TOKENS
+    ),
     "mistral3": Family(
-        _mistral3,
+        configs.mistral3,
         _PIXTRAL_PICTURES,
         {**_PIXTRAL_PROCESSOR, "spatial_merge_size": 2},
         "[IMG]",
         tokens=_PIXTRAL_TOKENS,
     ),
     "aya_vision": Family(
-        _aya_vision,
+        configs.aya_vision,
         _CUT_TO_PATCHES,
         {
             "processor_class": "AyaVisionProcessor",
-            "patch_size": _PATCH,
-            "img_size": _PX,
+            "patch_size": PATCH_PX,
+            "img_size": TILE_PX,
             "downsample_factor": 2,
         },
         "<|IMG_PATCH|>",
@@ -579,7 +192,7 @@ FAMILIES: dict[str, Family] = {
         tokens=(("<image>", ""), ("<|START_OF_IMG|>", ""), ("<|END_OF_IMG|>", "")),
     ),
     "gemma3": Family(
-        _gemma3,
+        configs.gemma3,
         {"image_processor_type": "Gemma3ImageProcessor", "size": _SQUARE},
         {"processor_class": "Gemma3Processor", "image_seq_length": 4},
         "<image_soft_token>",
@@ -587,22 +200,22 @@ FAMILIES: dict[str, Family] = {
         tokens=_GEMMA_TOKENS,
     ),
     "aria": Family(
-        _aria,
+        configs.aria,
         {"image_processor_type": "AriaImageProcessor", "max_image_size": 980, "min_image_size": 336},
         {"processor_class": "AriaProcessor", "size_conversion": {"490": 4, "980": 4}},
         "<image>",
         tokens=(("<image>", "image_token"),),
     ),
     "mllama": Family(
-        _mllama,
+        configs.mllama,
         {"image_processor_type": "MllamaImageProcessor", "size": _SQUARE, "max_image_tiles": 4},
         {"processor_class": "MllamaProcessor"},
         "<|image|>",
     ),
     "llama4": Family(
-        _llama4,
+        configs.llama4,
         {"image_processor_type": "Llama4ImageProcessorFast", "size": _SQUARE, "max_patches": 16},
-        {"processor_class": "Llama4Processor", "patch_size": _PATCH, "pixel_shuffle_ratio": 0.5},
+        {"processor_class": "Llama4Processor", "patch_size": PATCH_PX, "pixel_shuffle_ratio": 0.5},
         "<|patch|>",
         mark="<|image|>",
         tokens=tuple(
@@ -612,7 +225,7 @@ FAMILIES: dict[str, Family] = {
         packages=("torchvision",),
     ),
     "qwen2_vl": Family(
-        _qwen2_vl,
+        configs.qwen2_vl,
         _QWEN_PICTURES,
         {"processor_class": "Qwen2VLProcessor"},
         "<|image_pad|>",
@@ -622,7 +235,7 @@ FAMILIES: dict[str, Family] = {
         new_packages=("torchvision",),
     ),
     "qwen2_5_vl": Family(
-        _qwen2_5_vl,
+        configs.qwen2_5_vl,
         _QWEN_PICTURES,
         {"processor_class": "Qwen2_5_VLProcessor"},
         "<|image_pad|>",
@@ -632,7 +245,7 @@ FAMILIES: dict[str, Family] = {
         new_packages=("torchvision",),
     ),
     "qwen3_vl": Family(
-        _qwen3_vl,
+        configs.qwen3_vl,
         _QWEN_PICTURES,
         {"processor_class": "Qwen3VLProcessor"},
         "<|image_pad|>",
@@ -644,7 +257,7 @@ FAMILIES: dict[str, Family] = {
         video={"video_processor_type": "Qwen3VLVideoProcessor"},
     ),
     "qwen3_5": Family(
-        _qwen3_5,
+        configs.qwen3_5,
         _QWEN_PICTURES,
         {"processor_class": "Qwen3VLProcessor"},
         "<|image_pad|>",
@@ -656,7 +269,7 @@ FAMILIES: dict[str, Family] = {
         video={"video_processor_type": "Qwen3VLVideoProcessor"},
     ),
     "internvl": Family(
-        _internvl,
+        configs.internvl,
         _CUT_TO_PATCHES,
         {"processor_class": "InternVLProcessor", "image_seq_length": 4},
         "<IMG_CONTEXT>",
@@ -671,7 +284,7 @@ FAMILIES: dict[str, Family] = {
         video={"video_processor_type": "InternVLVideoProcessor", "size": _SQUARE},
     ),
     "glm4v": Family(
-        _glm4v,
+        configs.glm4v,
         {**_QWEN_PICTURES, "image_processor_type": "Glm4vImageProcessor"},
         {"processor_class": "Glm4vProcessor"},
         "<|image|>",
@@ -686,7 +299,7 @@ FAMILIES: dict[str, Family] = {
         video={"video_processor_type": "Glm4vVideoProcessor"},
     ),
     "cohere2_vision": Family(
-        _cohere2_vision,
+        configs.cohere2_vision,
         {**_CUT_TO_PATCHES, "image_processor_type": "Cohere2VisionImageProcessorFast", "patch_size": 2},
         {"processor_class": "Cohere2VisionProcessor"},
         "<|IMG_PATCH|>",
@@ -695,7 +308,7 @@ FAMILIES: dict[str, Family] = {
         packages=("torchvision",),
     ),
     "minicpmv4_6": Family(
-        _minicpmv,
+        configs.minicpmv,
         {
             "image_processor_type": "MiniCPMV4_6ImageProcessor",
             "scale_resolution": 56,
@@ -719,12 +332,12 @@ FAMILIES: dict[str, Family] = {
         video={"video_processor_type": "MiniCPMV4_6VideoProcessor"},
     ),
     "lfm2_vl": Family(
-        _lfm2_vl,
+        configs.lfm2_vl,
         {
             "image_processor_type": "Lfm2VlImageProcessorFast",
             "do_image_splitting": True,
-            "tile_size": _PX,
-            "encoder_patch_size": _PATCH,
+            "tile_size": TILE_PX,
+            "encoder_patch_size": PATCH_PX,
             "downsample_factor": 2,
             "min_tiles": 2,
             "max_tiles": 10,
@@ -745,7 +358,7 @@ FAMILIES: dict[str, Family] = {
         packages=("torchvision",),
     ),
     "deepseek_vl": Family(
-        _deepseek_vl,
+        configs.deepseek_vl,
         {"image_processor_type": "DeepseekVLImageProcessor", "size": _SQUARE},
         {"processor_class": "DeepseekVLProcessor", "num_image_tokens": 16},
         "<image_placeholder>",
@@ -753,7 +366,7 @@ FAMILIES: dict[str, Family] = {
         since=(4, 54),
     ),
     "ovis2": Family(
-        _ovis2,
+        configs.ovis2,
         {**_CUT_TO_PATCHES, "image_processor_type": "Ovis2ImageProcessor", "crop_to_patches": True},
         {"processor_class": "Ovis2Processor", "image_seq_length": 4},
         "<IMG_ATOM>",
@@ -765,10 +378,10 @@ FAMILIES: dict[str, Family] = {
         since=(4, 56),
     ),
     "gemma4": Family(
-        _gemma4,
+        configs.gemma4,
         {
             "image_processor_type": "Gemma4ImageProcessor",
-            "patch_size": _PATCH,
+            "patch_size": PATCH_PX,
             "pooling_kernel_size": 2,
             "max_soft_tokens": 70,
         },

@@ -11,7 +11,8 @@ import importlib.util
 import json
 from pathlib import Path
 
-from tests.commentators.vlm.tiny_families import END, FAMILIES, Family
+from tests.commentators.vlm.tiny_configs import END
+from tests.commentators.vlm.tiny_families import FAMILIES, Family
 
 # Those that every test of a comment's way goes through; all FAMILIES are drawn in test_families.py.
 KINDS = ("idefics3", "smolvlm", "qwen2_5_vl", "llava")
