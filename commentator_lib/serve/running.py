@@ -146,6 +146,11 @@ def make_server(app: Any, files: tuple[Path, Path] | None = None) -> Any:
     """Return the uvicorn Server for an app; with `files`, the paths of certificate and key, it speaks HTTPS."""
     import uvicorn
 
+    class Server(uvicorn.Server):
+        @contextlib.contextmanager
+        def capture_signals(self) -> Generator[None]:
+            yield  # a signal must end the run too: `serve` takes it
+
     logging.getLogger("uvicorn.error").addFilter(_is_fault)
     config = uvicorn.Config(
         app,
@@ -162,7 +167,7 @@ def make_server(app: Any, files: tuple[Path, Path] | None = None) -> Any:
         ssl_certfile=files and files[0],
         ssl_keyfile=files and files[1],
     )
-    return uvicorn.Server(config)
+    return Server(config)
 
 
 async def _serve(
@@ -180,8 +185,8 @@ async def _serve(
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, end)
-    # 2) The server. Its own handlers of signals would end it without the run.
-    serving = asyncio.create_task(server._serve([listener]))
+    # 2) The server, and the run.
+    serving = asyncio.create_task(server.serve([listener]))
     stopping = asyncio.create_task(ended.wait())
     try:
         while not server.started and not serving.done():

@@ -10,6 +10,8 @@ from commentator_lib.profiles import PROFILES
 from commentator_lib.serve.api import events_of
 from tests.serve.conftest import ask, broadcasting, until
 
+pytestmark = pytest.mark.realtime
+
 
 def get(app, path, **more):
     answer = ask(app, "GET", f"/api/{path}", **more)

@@ -15,6 +15,8 @@ from commentator_lib.serve import viewer as viewer_module
 from commentator_lib.serve.wire import pack, unpack
 from tests.serve.conftest import LIMIT_S, ask, serving, until
 
+pytestmark = pytest.mark.realtime
+
 
 @pytest.fixture(scope="module")
 def address(app):
