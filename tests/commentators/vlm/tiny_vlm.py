@@ -115,13 +115,16 @@ def _write_tokenizer(folder: Path, family: Family, words: list[str]) -> dict[str
 
 
 def _open_eyes(model) -> None:
-    """Draw the weights that training starts at zero, with which a model would see nothing."""
+    """Draw the weights that start at zero, with which a model would see nothing, and those of Llama 4 that
+    transformers 4.51 leaves as the memory was."""
     import torch
 
+    zero = ("cross_attn_attn_gate", "cross_attn_mlp_gate", "mm_input_projection_weight")
+    undrawn = ("experts.gate_up_proj", "experts.down_proj", "class_embedding", "positional_embedding_vlm")
     with torch.no_grad():
         for name, weights in model.named_parameters():
-            if name.endswith(("cross_attn_attn_gate", "cross_attn_mlp_gate", "mm_input_projection_weight")):
-                weights.normal_(std=0.5)
+            if name.endswith((*zero, *undrawn)):
+                weights.normal_(std=0.5 if name.endswith(zero) else 0.02)
 
 
 def _make_it_say(model, ids: list[int]) -> None:
