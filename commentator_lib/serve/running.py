@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import importlib
 import logging
 import os
 import secrets
@@ -29,6 +30,8 @@ _SHORTEST_TOKEN = 16
 # A run that is ended has this long to write what it has, and a connection to close.
 _WRITTEN_WITHIN_S = 4.0
 _CLOSED_WITHIN_S = 1
+# What writes a run's tables; it takes half a second to load, which the end does not have.
+_NEEDED_AT_THE_END = ("pandas", "pyarrow.parquet")
 # A page sends files in parts of 1 MB; connections that only wait are ended.
 _MOST_MESSAGE_BYTES = 2_000_000
 _MOST_CONNECTIONS = 512
@@ -121,6 +124,8 @@ def serve(
     begins a run at once; `browser` opens the page. Raise SettingsError for a certificate that cannot be used, and what
     ControlPanel.start raises.
     """
+    for name in _NEEDED_AT_THE_END:
+        importlib.import_module(name)
     hosts = accepted_hosts(address, allowed_hosts)
     is_made = token is None and (is_any_address(address) or not is_loopback(address))
     if is_made:
