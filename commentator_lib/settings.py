@@ -31,7 +31,7 @@ from commentator_lib.profiles import PROFILES
 from commentator_lib.redact import redact_options, redact_url
 
 # The built-in names; `commentators.factory`, `voices.factory` and `watching.factory` make them.
-COMMENTATORS = ("baseline", "minicpmo", "vlm", "openai", "realtime", "scripted")
+COMMENTATORS = ("baseline", "minicpmo", "minicpmo-duplex", "vlm", "openai", "realtime", "scripted")
 VOICES = ("hibari", "piper", "espeak-ng", "openai")
 WATCHERS = ("graphics", "shots", "sound", "motion")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")  # ISO 639, with a region or without
@@ -120,6 +120,8 @@ class Settings(BaseSettings):
     """first-token: speak where "..." is less likely than this; yes-no: where yes is at least as likely"""
     perplexity_factor: float = _timing(1.03, "PERPLEXITY_FACTOR", "times", live=True, ge=1, le=10)
     """perplexity: speak where the last comment fits the new picture worse than before by more than this"""
+    start_threshold: float = _timing(0.0, "START_THRESHOLD", "probability", live=False, ge=0, le=1)
+    """minicpmo-duplex: begin to speak where speaking is at least this likely; 0: as the model's own sampling has it"""
     change_threshold: float = _timing(5.0, "CHANGE_THRESHOLD", "of 255", live=True, ge=0, le=50)
     """a cycle with less change than this is skipped; 0 never skips"""
     change_measure: Literal["mean", "block", "compensated"] = _timing(
@@ -139,7 +141,7 @@ class Settings(BaseSettings):
     inference_timeout_s: float = _timing(60.0, "INFERENCE_TIMEOUT", "s", live=True, gt=0, le=3600)
     """longest wait for the next piece of a comment"""
     commentator: str = _words("baseline", "COMMENTATOR", live=False)
-    """the commentator: baseline, minicpmo, vlm, openai, realtime, scripted, or your own package.module:Class"""
+    """the commentator: baseline, minicpmo, minicpmo-duplex, vlm, openai, realtime, scripted, or package.module:Class"""
     profile: str = _words("general", "COMMENTATOR_PROFILE", live=True)
     """prompt profile: general, sports, security, nature, descriptive"""
     instruction: str = _words("", "INSTRUCTION", live=True)
@@ -185,7 +187,7 @@ class Settings(BaseSettings):
     sound_track: int = _sound(-1, "SOUND_TRACK", live=False, ge=-1, le=99)
     """which of a source's sound tracks is heard, counted from 0; -1: its default one"""
     hear: bool = _sound(False, "HEAR", live=False)
-    """give the programme's sound to a commentator that can hear (minicpmo, openai, realtime)"""
+    """give the programme's sound to a commentator that can hear (minicpmo, minicpmo-duplex, openai, realtime)"""
     model_path: str = _model("", "MODEL_PATH", live=False)
     """checkpoint folder or hub id; for openai the server's name of the model"""
     device: Literal["auto", "cuda", "cpu"] = _model("auto", "DEVICE", live=False)

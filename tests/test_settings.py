@@ -307,7 +307,7 @@ def test_what_a_session_is_built_from_is_fixed():
         *("watchers", "watch_fps", "duck_db", "sound_track", "hear", "reconnect_for_s", "stream_options"),
         *("stream_login_file", "image_fps"),
         *("model_path", "reference_audio_path", "vocoder_float16", "max_slice_nums", "device", "temperature"),
-        *("assets_path", "api_base_url", "api_speech", "api_timeout_s", "api_retries"),
+        *("assets_path", "api_base_url", "api_speech", "api_timeout_s", "api_retries", "start_threshold"),
     }
 
 

@@ -36,7 +36,7 @@ def find_without_download(model_path: str) -> Path:
 def read_checkpoint(settings: Settings) -> tuple[Checkpoint | None, CheckLine]:
     """Return the MiniCPM-o checkpoint that model_path names, if it does, and the line about it."""
     what = "checkpoint"
-    needed = settings.commentator in ("minicpmo", "vlm")
+    needed = settings.commentator in ("minicpmo", "minicpmo-duplex", "vlm")
     if settings.commentator in ("openai", "realtime"):
         return None, CheckLine(None, what, "it is the server's")
     if not settings.model_path:
@@ -58,7 +58,7 @@ def read_checkpoint(settings: Settings) -> tuple[Checkpoint | None, CheckLine]:
 def voice_lines(settings: Settings, checkpoint: Checkpoint | None) -> list[CheckLine]:
     """Check MiniCPM-o's own voice: its files and the recording that it imitates."""
     files, recording = "voice files", "reference recording"
-    needed = settings.commentator == "minicpmo" and settings.speech
+    needed = settings.commentator in ("minicpmo", "minicpmo-duplex") and settings.speech
     if checkpoint is None:
         return [CheckLine(None, files, "they belong to a MiniCPM-o checkpoint, and none was found")]
     try:

@@ -11,7 +11,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -60,6 +60,9 @@ def commentator_states(settings: Settings, has_key: bool | None = None) -> list[
     judges: dict[str, Callable[[], CommentatorState]] = {
         "baseline": lambda: _baseline(requirements, installed),
         "minicpmo": lambda: _minicpmo(settings.changed(commentator="minicpmo"), requirements, installed),
+        "minicpmo-duplex": lambda: _minicpmo(
+            settings.changed(commentator="minicpmo-duplex"), requirements, installed
+        ),
         "vlm": lambda: _vlm(settings.changed(commentator="vlm"), requirements, installed),
         "openai": lambda: _of_server("openai", settings, installed, has_key, ask),
         "realtime": lambda: _of_server("realtime", settings, installed, has_key, ask),
@@ -102,8 +105,9 @@ def _minicpmo(
 ) -> CommentatorState:
     if needs_gpu(settings) and not gpu_seen():  # before its packages: they would be of no use
         fix = "choose baseline, vlm, or openai with a server that has a GPU"
-        return CommentatorState("minicpmo", "no GPU", "no GPU was found", fix)
-    return _needs_extra("minicpmo", requirements, installed) or _model_state(settings)
+        return CommentatorState(settings.commentator, "no GPU", "no GPU was found", fix)
+    lacks = _needs_extra("minicpmo", requirements, installed)
+    return replace(lacks, name=settings.commentator) if lacks else _model_state(settings)
 
 
 def _vlm(

@@ -84,8 +84,8 @@ def _by_torch() -> dict:
 
 
 def needs_gpu(settings: Settings) -> bool:
-    """Return whether these settings need a GPU: minicpmo unless `device` is cpu, vlm only if `device` is cuda."""
-    if settings.commentator == "minicpmo":
+    """Return whether these settings need a GPU: minicpmo, in duplex too, unless `device` is cpu, vlm if it is cuda."""
+    if settings.commentator in ("minicpmo", "minicpmo-duplex"):
         return settings.device != "cpu"
     return settings.commentator == "vlm" and settings.device == "cuda"
 

@@ -51,7 +51,7 @@ def run_checks(settings: Settings) -> list[CheckLine]:
     """
     requirements = read_requirements()
     installed = read_versions({r.name for rs in requirements.values() for r in rs} | set(LIBRARIES))
-    minicpmo = settings.commentator == "minicpmo"
+    minicpmo = settings.commentator in ("minicpmo", "minicpmo-duplex")
     gpu = read_gpu()
     shrink = gpu.usable and can_shrink(gpu.capability)
     checkpoint, where = read_checkpoint(settings)

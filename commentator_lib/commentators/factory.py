@@ -22,6 +22,12 @@ def _minicpmo(settings: Settings) -> Commentator:
     return MiniCPMOCommentator(settings)
 
 
+def _minicpmo_duplex(settings: Settings) -> Commentator:
+    from commentator_lib.commentators.minicpmo_duplex.commentator import MiniCPMODuplexCommentator
+
+    return MiniCPMODuplexCommentator(settings)
+
+
 def _vlm(settings: Settings) -> Commentator:
     from commentator_lib.commentators.vlm.commentator import VLMCommentator
 
@@ -51,6 +57,7 @@ def _scripted(settings: Settings) -> Commentator:
 _BUILT_IN: dict[str, Callable[[Settings], Commentator]] = {
     "baseline": _baseline,
     "minicpmo": _minicpmo,
+    "minicpmo-duplex": _minicpmo_duplex,
     "vlm": _vlm,
     "openai": _openai,
     "realtime": _realtime,

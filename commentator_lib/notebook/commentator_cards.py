@@ -14,6 +14,9 @@ _FIELDS = {
     "minicpmo": (
         ("model_path", "Folder of the model", "a folder with MiniCPM-o 4.5, in BF16 or as AWQ INT4"),
     ),
+    "minicpmo-duplex": (
+        ("model_path", "Folder of the model", "a folder with MiniCPM-o 4.5, in BF16 or as AWQ INT4"),
+    ),
     "vlm": (("model_path", "Model", "a folder, or a name on the model hub"),),
     "openai": (
         ("api_base_url", "Address of the server", "usually ends in /v1"),
@@ -28,6 +31,7 @@ _FIELDS = {
 _WORDS = {
     "baseline": "Built in: sees motion, cuts, a few kinds of object and words; understands nothing. Runs everywhere.",
     "minicpmo": "MiniCPM-o 4.5 with its own streaming voice, on one GPU.",
+    "minicpmo-duplex": "MiniCPM-o 4.5 on one GPU, which decides itself each second whether it speaks.",
     "vlm": "A vision-language model of transformers, here.",
     "openai": "A model behind an OpenAI-compatible server.",
     "realtime": "A model on a realtime server, which decides itself when to speak.",

@@ -43,7 +43,8 @@ def state_of(name, **changes):
 def test_every_commentator_has_a_state_and_one_plain_line(machine):
     machine({}, gpu=False)
     states = commentator_states(settings())
-    assert [s.name for s in states][:6] == ["baseline", "minicpmo", "vlm", "openai", "realtime", "scripted"]
+    names = ["baseline", "minicpmo", "minicpmo-duplex", "vlm", "openai", "realtime", "scripted"]
+    assert [s.name for s in states][:7] == names
     for s in states:
         assert s.words and "\n" not in s.words and bool(s.fix) == (s.state != "ready")
 

@@ -105,5 +105,8 @@ def test_names_are_told_with_where_they_come_from():
     assert line == CheckLine(True, "voices", "hibari, hare (built in); owl (owls 1.2 (owls:Owl))")
     lines = {line.what: line.found for line in names_lines()}
     assert list(lines) == ["commentators", "voices", "sources", "watchers"]
-    assert "baseline, minicpmo, vlm, openai, realtime, scripted (built in)" in lines["commentators"]
+    assert (
+        "baseline, minicpmo, minicpmo-duplex, vlm, openai, realtime, scripted (built in)"
+        in lines["commentators"]
+    )
     assert "hibari" in lines["voices"] and "synthetic" in lines["sources"]

@@ -129,7 +129,7 @@ def build_engine(
         say("recording graphs", 0.58)
     room = prompt_room(settings)
     plain_writer = make_writer(PlainSequence(model.llm.model), None)
-    writer = pool and _make_captured(make_writer, model.llm.model, pool, room, _PROMPT_BUCKET, _PROMPTS_AHEAD)
+    writer = pool and make_captured(make_writer, model.llm.model, pool, room, _PROMPT_BUCKET, _PROMPTS_AHEAD)
     # 4) the voice, once the language model is small: its loading needs more memory than it keeps
     free_gpu()
     if loaded.make_vocoder is not None:
@@ -171,11 +171,11 @@ def _build_speaker(loaded: Loaded, settings: Settings, pool: GraphPool | None) -
     def make_talker(sequence: CachedSequence, pool: GraphPool | None) -> Talker:
         return Talker(tts, sequence, generator, graph_pool=pool)
 
-    talker = pool and _make_captured(make_talker, tts.model, pool, _SPEECH_ROOM, _TEXT_BUCKET)
+    talker = pool and make_captured(make_talker, tts.model, pool, _SPEECH_ROOM, _TEXT_BUCKET)
     return Speaker(talker or make_talker(PlainSequence(tts.model), None), loaded.vocoder, loaded.device)
 
 
-def _make_captured(
+def make_captured(
     make: _Make[_Part], model: Any, pool: GraphPool, length: int, bucket: int, ahead: int = 0
 ) -> _Part | None:
     """Return what `make` makes of the layers of `model` and CUDA graphs; None, after a warning, where it fails."""

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 _WARM_RUNS = 2
-_MAX_SHAPES = 8
+_MAX_SHAPES = 16
 
 
 class GraphPool:
@@ -60,7 +60,7 @@ def capture_graph(run: Callable[[], object], graph_pool: GraphPool) -> CapturedG
 class GraphedFunction:
     """`run(*tensors)`, which returns a tuple of tensors, replayed from a CUDA graph for each set of input shapes.
 
-    While `graph_pool` is set, new shapes are captured, at most 8 of them; all other calls run without a graph. `tf32`:
+    While `graph_pool` is set, new shapes are captured, at most 16 of them; all other calls run without a graph. `tf32`:
     float32 products are captured on tensor cores, with 10 bits of each factor.
     """
 

@@ -77,12 +77,16 @@ class LogMel:
         self._range = float(getattr(extractor, "dynamic_range_db", 8.0))
         self._floor = float(getattr(extractor, "log_floor_db", -10.0))
 
-    def __call__(self, samples: Tensor) -> Tensor:
-        """Return the log-mel frames (80, N / 160) of samples (N,) float32; N is a multiple of 160."""
+    def log10(self, samples: Tensor) -> Tensor:
+        """Return log10 of the mel frames' power (80, N / 160) of samples (N,) float32; N is a multiple of 160."""
         fft = len(self._window)
         spectrum = torch.stft(samples, fft, _HOP_SAMPLES, window=self._window, return_complex=True)
         power = spectrum[:, :-1].abs() ** 2  # (n_fft / 2 + 1, N / 160)
-        log = (self._filters @ power).clamp(min=1e-10).log10()  # (80, N / 160)
+        return (self._filters @ power).clamp(min=1e-10).log10()  # (80, N / 160)
+
+    def __call__(self, samples: Tensor) -> Tensor:
+        """Return the log-mel frames (80, N / 160) of samples (N,) float32; N is a multiple of 160."""
+        log = self.log10(samples)
         log = log.clamp(min=self._floor) if self._has_fixed_floor else log.maximum(log.amax() - self._range)
         return (log + 4) / 4
 

@@ -67,7 +67,7 @@ class Loaded:
     """A loaded model. Its vocoder is loaded later, by `load_voice`, when there is room for it on the GPU.
 
     `model` and `processor` are objects of the checkpoint's own code (MiniCPMO, MiniCPMOProcessor). `make_vocoder` is
-    None for a model that does not speak.
+    None for a model that does not speak; `reference` (N,) float32 at 16 kHz is the recording of its voice.
     """
 
     model: Any
@@ -75,6 +75,7 @@ class Loaded:
     device: torch.device
     make_vocoder: Callable[[], Vocoder] | None = None
     vocoder: Vocoder | None = None
+    reference: np.ndarray | None = None
 
     def load_voice(self) -> None:
         """Load the vocoder, unless it is loaded or the model does not speak. Raise what `load_vocoder` raises."""
@@ -112,7 +113,7 @@ def load(
             f"the GPU's memory is too small for {checkpoint.folder}: {first_line(error)}"
         ) from None
     make_vocoder = partial(load_vocoder, model, *voice, vocoder_float16) if voice else None
-    return Loaded(model, processor, where, make_vocoder)
+    return Loaded(model, processor, where, make_vocoder, reference=voice[1] if voice else None)
 
 
 @contextlib.contextmanager

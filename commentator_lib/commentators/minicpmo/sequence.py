@@ -43,9 +43,27 @@ class CachedSequence(Protocol):
         """Count the `steps` that were run; below 0: forget the last ones."""
         ...
 
+    def forget(self, start: int, count: int) -> None:
+        """Forget `count` positions from `start` on; what comes behind them moves up, and its keys are turned to that.
+
+        The method is that of StreamingLLM (Xiao et al., arXiv 2309.17453) as the model's own code has it: positions are
+        places in the cache. Raise ValueError for positions that were not taken in.
+        """
+        ...
+
     def capture_new_shapes(self) -> None:
         """Capture graphs for what is new; forgets everything."""
         ...
+
+
+def turn_back(keys: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Return keys (..., d) as they would be some positions earlier; `cos` and `sin` (d,) are of that many positions.
+
+    Computed in float32: a key that is moved again and again is rounded once each time.
+    """
+    wide = keys.float()
+    low, high = wide.chunk(2, dim=-1)
+    return (wide * cos.float() - torch.cat([-high, low], dim=-1) * sin.float()).to(keys.dtype)
 
 
 class PlainSequence:
@@ -72,6 +90,22 @@ class PlainSequence:
     def advance(self, steps: int) -> None:
         if steps < 0:
             self._cache.crop(steps)
+
+    @torch.inference_mode()
+    def forget(self, start: int, count: int) -> None:
+        used = self._cache.get_seq_length()
+        _check_span(start, count, used)
+        positions = torch.tensor([[count]], device=self._model.device)
+        cos, sin = self._model.rotary_emb(self._model.norm.weight, positions)  # (1, 1, d) each
+        kept = DynamicCache()
+        for number, (keys, values) in enumerate(_layers_of(self._cache)):
+            moved = turn_back(keys[:, :, start + count :], cos[0, 0], sin[0, 0])
+            kept.update(
+                torch.cat([keys[:, :, :start], moved], dim=2),
+                torch.cat([values[:, :, :start], values[:, :, start + count :]], dim=2),
+                number,
+            )
+        self._cache = kept
 
     def capture_new_shapes(self) -> None:
         """Do nothing but forget everything: transformers' modules are not captured."""
@@ -169,6 +203,18 @@ class LayeredSequence:
             self._position.fill_(self._used)
 
     @torch.inference_mode()
+    def forget(self, start: int, count: int) -> None:
+        used = self._used
+        _check_span(start, count, used)
+        cos, sin = self._cos[count], self._sin[count]  # (d,) each
+        for keys, values in zip(
+            self._keys, self._values, strict=True
+        ):  # layer by layer: the copies stay small
+            keys[:, start : used - count] = turn_back(keys[:, start + count : used], cos, sin)
+            values[:, start : used - count] = values[:, start + count : used].clone()
+        self.advance(-count)
+
+    @torch.inference_mode()
     def capture_new_shapes(self) -> None:
         if self._graph_pool is not None:
             # the largest first, so that the memory of its graph serves the others too
@@ -216,6 +262,18 @@ class LayeredSequence:
             )
             x, delta = self._ops.after_attention(x, attended, layer, self._shape)
         return layers.rms_norm(x + delta, self._norm, self._shape.norm_epsilon)
+
+
+def _check_span(start: int, count: int, used: int) -> None:
+    if start < 0 or count < 1 or start + count > used:
+        raise ValueError(f"{count} positions from {start} on, and {used} were taken in")
+
+
+def _layers_of(cache: Any) -> list[tuple[Tensor, Tensor]]:
+    """Return the keys and values (1, kv_heads, n, d) of each layer of a DynamicCache, of transformers 4 or 5."""
+    if hasattr(cache, "layers"):
+        return [(layer.keys, layer.values) for layer in cache.layers]
+    return list(zip(cache.key_cache, cache.value_cache, strict=True))
 
 
 def _operations(device: torch.device, shape: layers.Shape) -> Any:

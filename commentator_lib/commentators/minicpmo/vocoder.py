@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import io
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from commentator_lib.commentators.minicpmo.token2wav import (
 SAMPLE_RATE_HZ = 24_000
 # The first chunk is short, so that the voice begins early: 0.4 s, and the next is ready before it is over.
 FIRST_TOKENS = 10
-_SILENCE_TOKEN = 4218
+SILENCE_TOKEN = 4218
 # After this many chunks all caches have reached their final length.
 _CHUNKS_UNTIL_STEADY = 4
 _PADDING_SAMPLES = 3840
@@ -74,8 +74,12 @@ class Vocoder:
         self._caches: Any = clone(caches)  # they are views of the buffers that the next chunk is written into
 
     @torch.inference_mode()
-    def enable_cuda_graphs(self, graph_pool: GraphPool) -> None:
+    def enable_cuda_graphs(
+        self, graph_pool: GraphPool, first_tokens: Sequence[int] = (FIRST_TOKENS,)
+    ) -> None:
         """Replace Token2wav's encoder, flow and HiFT by versions captured in `graph_pool`.
+
+        `first_tokens`: the lengths that a first chunk may have; all others have 25 tokens.
 
         Only for parts that are known: those of stepaudio2, in float32. Raise what PyTorch raises where they cannot be
         captured; then everything is as before.
@@ -102,7 +106,7 @@ class Vocoder:
             flow.encoder.forward_chunk = _replace_forward_chunk(own_encode, encode)
             token2wav.hift = speak
             cache["estimator_att_cache"] = solver.reference_places
-            self._capture_all_shapes([solver.graphed, encode, speak], graph_pool)
+            self._capture_all_shapes([solver.graphed, encode, speak], graph_pool, first_tokens)
         except Exception:
             # 3) on failure put the old parts back
             for part in (flow.decoder, flow.encoder):
@@ -116,17 +120,20 @@ class Vocoder:
             raise
         torch.cuda.empty_cache()  # else the next small tensor would keep the freed memory allocated
 
-    def _capture_all_shapes(self, parts: list[GraphedFunction], graph_pool: GraphPool) -> None:
-        """Speak a comment in which all lengths of chunk and cache occur, and capture them.
+    def _capture_all_shapes(
+        self, parts: list[GraphedFunction], graph_pool: GraphPool, first_tokens: Sequence[int]
+    ) -> None:
+        """Speak comments in which all lengths of chunk and cache occur, and capture them.
 
-        Its last chunk is as long as a last chunk can be, so that any other last chunk can be padded to it.
+        Their last chunk is as long as a last chunk can be, so that any other last chunk can be padded to it.
         """
-        self.begin()
         for part in parts:
             part.graph_pool = graph_pool
-        for _ in range(FIRST_TOKENS + (_CHUNKS_UNTIL_STEADY + 1) * CHUNK_TOKENS - 1):
-            self.push(_SILENCE_TOKEN)
-        list(self.finish())
+        for first in first_tokens:
+            self.begin()
+            for count in (first, *[CHUNK_TOKENS] * _CHUNKS_UNTIL_STEADY):
+                self.sound([SILENCE_TOKEN] * (count + LOOKAHEAD_TOKENS), last=False)
+            self.sound([SILENCE_TOKEN] * (CHUNK_TOKENS + LOOKAHEAD_TOKENS - 1), last=True)
         for part in parts:
             part.graph_pool = None
         self.begin()
@@ -134,7 +141,7 @@ class Vocoder:
     def begin(self) -> None:
         """Forget the comment before."""
         self._token2wav.stream_cache, self._token2wav.hift_cache_dict = clone(self._caches)
-        self._tokens: list[int] = [_SILENCE_TOKEN] * LOOKAHEAD_TOKENS
+        self._tokens: list[int] = [SILENCE_TOKEN] * LOOKAHEAD_TOKENS
         self._empty = True
         # audio tokens that are sound by now; below 0 for the silence in front
         self.spoken_tokens = -LOOKAHEAD_TOKENS
@@ -150,7 +157,7 @@ class Vocoder:
         if len(self._tokens) < wanted + LOOKAHEAD_TOKENS:
             return None
         first = self.spoken_tokens < 0
-        sound = self._sound(self._tokens, last=False)
+        sound = self.sound(self._tokens, last=False)
         self._tokens = self._tokens[wanted:]
         self.spoken_tokens += wanted
         return _trim_padding(sound) if first else sound
@@ -158,10 +165,14 @@ class Vocoder:
     def finish(self) -> Iterator[np.ndarray]:
         """Yield the rest of the comment, float32 (N,) at 24 kHz, if there is any."""
         if not self._empty:
-            yield self._sound(self._tokens, last=True)
+            yield self.sound(self._tokens, last=True)
         self._tokens = []
 
-    def _sound(self, tokens: list[int], last: bool) -> np.ndarray:
+    def sound(self, tokens: list[int], last: bool) -> np.ndarray:
+        """Return the sound, float32 (N,) at 24 kHz, of a chunk of audio tokens; `last` ends the comment.
+
+        A chunk that is not the last looks ahead: its last 3 tokens begin the next one too.
+        """
         with torch.inference_mode():
             samples = self._token2wav.stream(list(tokens), None, last_chunk=last, return_waveform=True)
         return np.ascontiguousarray(np.asarray(samples, dtype=np.float32).reshape(-1))

@@ -1,10 +1,5 @@
 """A realtime server in duplex as a commentator: the model itself decides when to speak.
 
-Every other commentator is asked for a comment and gives one. Here a session goes on beside the run: the model gets a
-picture and a second of sound each second, decides after each whether it listens or speaks, and its speech comes back at
-the speed at which it is heard. A cycle asks what it has decided: "..." while it listens, else its words and sound until
-it listens again. So set `speak_when=interval`: with `change` a still picture would keep its speech from being heard.
-
 The server is told what was really heard of each response, since a model that remembers words that nobody heard goes on
 from them.
 
@@ -18,17 +13,10 @@ from __future__ import annotations
 import logging
 import time
 import weakref
-from collections import OrderedDict
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-from commentator_lib.commentators.base import (
-    NOTHING_TO_SAY,
-    Commentator,
-    CommentatorError,
-    CommentChunk,
-    CommentRequest,
-)
+from commentator_lib.commentators.base import CommentatorError
 from commentator_lib.commentators.openai.client import key_reader, open_client, read_key
 from commentator_lib.commentators.openai.login import (
     KEY_VARIABLE,
@@ -40,27 +28,22 @@ from commentator_lib.commentators.openai.login import (
 )
 from commentator_lib.commentators.openai.models import choose_model, model_names
 from commentator_lib.commentators.realtime.connection import Connection, connect
+from commentator_lib.commentators.realtime.deciding import DecidingCommentator, Session
 from commentator_lib.commentators.realtime.protocol import (
     RealtimeError,
     http_base,
     realtime_url,
     session_update,
 )
-from commentator_lib.commentators.realtime.responses import Response, joined
-from commentator_lib.media import Frame
+from commentator_lib.commentators.realtime.responses import Response
 from commentator_lib.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 _OPEN_S = 10.0
-_SLICE_S = 0.2  # so often a comment that waits can be cancelled
-_WORDS_WAIT_S = 0.05  # a server sends the words of a piece right behind its sound
-# A response that nobody took for this long is about pictures that are past.
-_STALE_S = 2.5
-_REMEMBERED = 32  # comments whose end is still to be told
 
 
-class RealtimeCommentator(Commentator):
+class RealtimeCommentator(DecidingCommentator):
     """The model `model_path` on the realtime server beside `api_base_url`.
 
     `api_key` replaces the environment's OPENAI_API_KEY; no text and no repr of this object shows it.
@@ -69,11 +52,11 @@ class RealtimeCommentator(Commentator):
     Raise CommentatorError for an invalid URL, a recording that is not there, and where a package is missing.
     """
 
-    has_voice = True  # until it turns out to send words alone
-    answers_questions = False  # a session in duplex takes sound and pictures, no text
+    _timeout_hint = " (api_timeout_s): is it a server in duplex?"
 
     def __init__(self, settings: Settings, api_key: str | None = None) -> None:
         _check_packages()
+        super().__init__()
         # The settings themselves are not kept: their URL may hold a password.
         self._base, self._login = split_login(http_base(settings.api_base_url))
         self._model = settings.model_path
@@ -84,10 +67,8 @@ class RealtimeCommentator(Commentator):
         self._key_is_given = bool(api_key and api_key.strip())
         self._read_key = key_reader(api_key) if api_key and api_key.strip() else read_key
         self.hears = settings.hear
-        self._shown: Callable[[str], str] = hider([])
-        self._connection: Connection | None = None
+        self._hide: Callable[[str], str] = hider([])
         self._instructions = ""
-        self._said: OrderedDict[int, tuple[Connection, Response]] = OrderedDict()
         self._finalizer: weakref.finalize | None = None
 
     @property
@@ -101,7 +82,7 @@ class RealtimeCommentator(Commentator):
         Raise CommentatorError where nothing answers, the key is missing or refused, the model is not there, or the
         server opens no session.
         """
-        if self._connection is not None and not self._connection.responses.closed:
+        if self._session is not None and not self._session.responses.closed:
             return
         self.say_loading("asking the server", 0.0)
         self._find_model()
@@ -121,102 +102,10 @@ class RealtimeCommentator(Commentator):
         self._said.clear()
         self._close_session()
 
-    def see(self, frame: Frame) -> None:
-        if (connection := self._connection) is not None:
-            connection.see(frame)
+    # --- the session
 
-    def heard(self, number: int, heard_s: float) -> None:
-        said = self._said.pop(number, None)
-        if said is not None and said[0] is self._connection:
-            said[0].acknowledge(said[1], heard_s)
-
-    def comment(self, request: CommentRequest) -> Iterator[CommentChunk]:
-        """Yield what the model says now, or "..." when it decides to listen.
-
-        While it decides, empty chunks come, so that the comment can be cancelled; a response that is cancelled is ended
-        at the server too. Raise RealtimeError where the server fails or says nothing for `api_timeout_s`.
-        """
-        # 1) The session, with what is new.
-        connection = self._session(request.standing or request.prompt)
-        with connection.changed:
-            listens = connection.responses.listens
-        connection.see(request.frames[-1])
-        if self.hears and request.sound is not None:
-            connection.hear(request.frames, request.sound)
-        # 2) What it decides.
-        try:
-            response = yield from self._decision(connection, listens)
-        except RealtimeError:
-            connection.cancel()  # what came before the error is not said in the next comment
-            raise
-        if response is None:
-            yield CommentChunk(NOTHING_TO_SAY, None, 1)
-            return
-        # 3) What it says.
-        self._said[request.number] = (connection, response)
-        while len(self._said) > _REMEMBERED:
-            self._said.popitem(last=False)
-        finished = False
-        try:
-            yield from self._words_and_sound(connection, response)
-            finished = True
-            self._note_voice(response)
-        finally:
-            if not finished and connection.responses.current is response:
-                connection.cancel()
-
-    def _decision(
-        self, connection: Connection, listens: int
-    ) -> Generator[CommentChunk, None, Response | None]:
-        """Wait until the model speaks, or has listened more often than `listens`; return its response, if any."""
-        began_s = time.monotonic()
-        responses = connection.responses
-        while True:
-            now_s = time.monotonic()
-            with connection.changed:
-                self._check(connection)
-                current = responses.current
-                stale = current is not None and now_s - current.begun_s > _STALE_S
-                if current is not None and not stale and (current.parts or not current.ended):
-                    return current
-                if responses.listens > listens:
-                    return None
-            if stale:
-                connection.cancel()  # it began while nobody asked, and is about pictures that are past
-            if now_s - began_s > self._timeout_s:
-                raise RealtimeError(
-                    f"the model neither spoke nor listened for {self._timeout_s:g} s (api_timeout_s): "
-                    "is it a server in duplex?"
-                )
-            yield CommentChunk("")
-            with connection.changed:
-                if responses.listens == listens and responses.current is current:
-                    connection.changed.wait(_SLICE_S)
-
-    def _words_and_sound(self, connection: Connection, response: Response) -> Iterator[CommentChunk]:
-        """Yield a response's words with their sound until it ends."""
-        last_s = time.monotonic()
-        while True:
-            with connection.changed:
-                self._check(connection)
-                if not response.parts and not response.ended:
-                    connection.changed.wait(_SLICE_S)
-                if response.parts and not response.ended and not any(text for text, _ in response.parts):
-                    connection.changed.wait(_WORDS_WAIT_S)
-                text, sound = joined(response.parts)
-                ended = response.ended and not response.parts
-                problem, sound_problem = response.problem, response.sound_problem
-            if text or sound is not None:
-                last_s = time.monotonic()
-            yield CommentChunk(text, sound, 1 if text else 0, problem=sound_problem)
-            if ended and problem:
-                raise RealtimeError(self._shown(f"the response ended early: {problem}"))
-            if ended:
-                return
-            if time.monotonic() - last_s > self._timeout_s:
-                raise RealtimeError(
-                    f"the model stopped in mid-answer for {self._timeout_s:g} s (api_timeout_s)"
-                )
+    def _shown(self, text: str) -> str:
+        return self._hide(text)
 
     def _note_voice(self, response: Response) -> None:
         """Leave the speaking to the embedded voice once the server turns out to send words alone."""
@@ -224,18 +113,8 @@ class RealtimeCommentator(Commentator):
             logger.warning("%s sends words without sound: the embedded voice speaks them", self._base)
             self.has_voice = False
 
-    def _check(self, connection: Connection) -> None:
-        """Raise RealtimeError for an error that the server has sent, and where the session is over."""
-        responses = connection.responses
-        error, responses.error = responses.error, ""
-        if error or responses.closed:
-            raise RealtimeError(self._shown(error or responses.closed))
-
-    # --- the session
-
-    def _session(self, instructions: str) -> Connection:
-        """Return the open session with these instructions; one with others, or one that is over, is opened anew."""
-        connection = self._connection
+    def _open_session(self, instructions: str) -> Session:
+        connection = self._session
         if (
             connection is None
             or connection.responses.closed
@@ -249,7 +128,7 @@ class RealtimeCommentator(Commentator):
         """Open a session in place of the present one. Raise RealtimeError, its secrets hidden, where there is none."""
         self._close_session()
         key = self._read_key()
-        self._shown = hider(secrets_of(key, self._login))
+        self._hide = hider(secrets_of(key, self._login))
         url = realtime_url(self._base)
         try:
             headers = _headers(key, self._login)
@@ -259,8 +138,8 @@ class RealtimeCommentator(Commentator):
             fix = f"; {self._key_fix()}" if " 401" in words or " 403" in words else ""
             raise RealtimeError(f"{words}{fix}") from None
         session = session_update(self._model, instructions, self._speech, self._temperature, self._voice_wav)
-        connection = Connection(socket, session, self._shown)
-        self._connection, self._instructions = connection, instructions
+        connection = Connection(socket, session, self._hide)
+        self._session, self._instructions = connection, instructions
         self._finalizer = weakref.finalize(self, connection.close)
         end_s = time.monotonic() + min(_OPEN_S, self._timeout_s)
         with connection.changed:
@@ -277,14 +156,14 @@ class RealtimeCommentator(Commentator):
     def _close_session(self) -> None:
         if self._finalizer is not None:
             self._finalizer()  # closes it, once
-        self._connection = self._finalizer = None
+        self._session = self._finalizer = None
 
     def _find_model(self) -> None:
         """Set the model to ask for. Raise CommentatorError where that is not known, or nothing answers."""
         import httpx
 
         key = self._read_key()
-        self._shown = hider(secrets_of(key, self._login))
+        self._hide = hider(secrets_of(key, self._login))
         with open_client(self._base, key, self._login, min(_OPEN_S, self._timeout_s)) as client:
             try:
                 answer = client.get(f"{self._base}/models")

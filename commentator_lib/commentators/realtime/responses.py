@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from commentator_lib.commentators.base import StageTimes
 from commentator_lib.commentators.openai.received_sound import ReceivedSound, SoundError
 from commentator_lib.commentators.realtime.protocol import ACK, CANCEL, OUTPUT_RATE_HZ, ServerEvent
 from commentator_lib.media import AudioChunk
@@ -21,7 +22,11 @@ _LONGEST_S = 120.0
 
 @dataclass(slots=True)
 class Response:
-    """One response: what came of it and was not taken yet. `begun_s` is when its first word or sound came."""
+    """One response: what came of it and was not taken yet. `begun_s` is when its first word or sound came.
+
+    `tokens`: how many of its text's tokens came and were not taken yet, None where that is not known. `note` and
+    `times` are what the run log has of it: a remark, and the seconds of each stage.
+    """
 
     id: str
     begun_s: float
@@ -31,10 +36,18 @@ class Response:
     sound_problem: str = ""  # why its sound cannot be read; its words go on
     sound_s: float = 0.0  # of all its sound so far
     words: int = 0  # how many pieces of text came
+    tokens: int | None = None
+    note: str = ""
+    times: StageTimes | None = None
     decoder: ReceivedSound = field(default_factory=ReceivedSound)
     transcript: bool | None = (
         None  # its words are a transcript, or text beside the sound; None before the first
     )
+
+    def take_tokens(self) -> int:
+        """Return how many tokens of its text are new, and count them as taken."""
+        count, self.tokens = self.tokens or 0, 0
+        return count
 
 
 class Responses:
@@ -43,6 +56,7 @@ class Responses:
     def __init__(self) -> None:
         self.current: Response | None = None  # the newest that was begun and not dropped
         self.listens = 0  # decisions to listen so far
+        self.listen_note = ""  # what the run log has of the newest of them
         self.error = ""  # of the session, not yet raised
         self.closed = ""
         self.acknowledges = True  # until the server refuses it

@@ -195,7 +195,10 @@ def load_random(
             write_token2wav(Path(name) / "token2wav")
             return load_vocoder(model, Path(name), recording(), vocoder_float16)
 
-    return Loaded(model, processor, torch.device(device), make_vocoder if speech else None)
+    reference = recording() if speech else None
+    return Loaded(
+        model, processor, torch.device(device), make_vocoder if speech else None, reference=reference
+    )
 
 
 # --- as a checkpoint folder

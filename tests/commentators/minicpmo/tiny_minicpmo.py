@@ -28,6 +28,16 @@ _SPECIALS = [
     "</image>",
     "<|audio_start|>",
     "<|audio_end|>",
+    "<unit>",
+    "</unit>",
+    "<slice>",
+    "</slice>",
+    "<|listen|>",
+    "<|speak|>",
+    "<|chunk_eos|>",
+    "<|chunk_tts_eos|>",
+    "<|turn_eos|>",
+    "<|tts_pad|>",
 ]
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _TEMPLATE = (

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from commentator_lib.commentators.base import CommentRequest
-from commentator_lib.commentators.realtime import commentator, connection
+from commentator_lib.commentators.realtime import connection, deciding
 from commentator_lib.commentators.realtime.commentator import RealtimeCommentator
 from commentator_lib.media import Frame
 from commentator_lib.settings import load_settings
@@ -20,7 +20,7 @@ def faster(monkeypatch):
     """Let a unit's second pass in a fiftieth of it, and nothing be late: nothing here judges how long it takes."""
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     monkeypatch.setattr(connection, "UNIT_S", 0.02)
-    monkeypatch.setattr(commentator, "_STALE_S", 60.0)
+    monkeypatch.setattr(deciding, "_STALE_S", 60.0)
 
 
 def settings_for(url, **changes):

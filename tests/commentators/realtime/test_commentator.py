@@ -66,7 +66,7 @@ def test_it_listens_and_speaks_as_the_model_decides(beta, at_once):
 
 @pytest.mark.parametrize("cuts_odd", [False, True])
 def test_words_come_with_their_sound_and_it_is_the_models(cuts_odd, monkeypatch):
-    monkeypatch.setattr("commentator_lib.commentators.realtime.commentator._WORDS_WAIT_S", 10.0)
+    monkeypatch.setattr("commentator_lib.commentators.realtime.deciding._WORDS_WAIT_S", 10.0)
     with realtime_server(at_once=False, turns=[list(WORDS)], cuts_odd=cuts_odd) as server:
         commentator = asked(server)
         chunks = [chunk for chunk in next(iter(comments(commentator, 1))) if chunk.text or chunk.audio]
@@ -158,7 +158,7 @@ def test_a_server_that_refuses_to_be_told_is_not_told_again():
         first, second, *_ = (k for k, text in said.items() if text == TEXT)
         commentator.heard(first, 0.5)
         server.wait_for("playback.ack")
-        wait_until(lambda: not commentator._connection.responses.acknowledges)
+        wait_until(lambda: not commentator._session.responses.acknowledges)
         commentator.heard(second, 0.5)
         assert text_of(commentator.comment(request(50, 500.0))) in (TEXT, "...")
         commentator.close()
@@ -194,15 +194,15 @@ def test_speech_that_began_while_nobody_asked_is_heard_if_it_is_new_and_dropped_
     with realtime_server(turns=[LISTEN, list(WORDS)]) as server:
         commentator = asked(server)
         comments(commentator, 1)
-        wait_until(lambda: commentator._connection.responses.current is not None)
+        wait_until(lambda: commentator._session.responses.current is not None)
         (new,) = comments(commentator, 1, from_s=20.0)
         commentator.close()
     assert text_of(new) == TEXT
-    monkeypatch.setattr("commentator_lib.commentators.realtime.commentator._STALE_S", 0.0)
+    monkeypatch.setattr("commentator_lib.commentators.realtime.deciding._STALE_S", 0.0)
     with realtime_server(turns=[LISTEN, [f"{k} " for k in range(1000)]], at_once=False) as server:
         commentator = asked(server)
         comments(commentator, 1)
-        wait_until(lambda: commentator._connection.responses.current is not None)
+        wait_until(lambda: commentator._session.responses.current is not None)
         (old,) = comments(commentator, 1, from_s=20.0)
         server.wait_for("response.cancel")
         commentator.close()

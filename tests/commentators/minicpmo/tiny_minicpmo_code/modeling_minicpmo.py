@@ -110,6 +110,14 @@ class MiniCPMO(Qwen3PreTrainedModel):
             embeds[0, start:end] = picture
         return embeds, [pictures]
 
+    def get_vision_embedding(self, data):
+        weight = self.llm.model.embed_tokens.weight
+        tiles = []
+        for picture, sizes in zip(data["pixel_values"][0], data["tgt_sizes"][0], strict=True):
+            patches = picture.reshape(3, _PATCH, -1, _PATCH).permute(2, 0, 1, 3).flatten(1)
+            tiles.append(self.resampler(self.vpm(patches.to(weight.dtype))[None], sizes[None])[0])
+        return [torch.stack(tiles)]
+
     def init_tts(self, streaming=False, model_dir=None, enable_float16=False, n_timesteps=10):
         if not streaming:
             raise ImportError("please install another vocoder")

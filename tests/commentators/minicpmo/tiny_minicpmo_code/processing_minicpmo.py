@@ -19,6 +19,11 @@ class MiniCPMOBatchFeature(BatchFeature):
         return MiniCPMOBatchFeature({key: move(value) for key, value in self.items()})
 
 
+class ImageProcessor:
+    def get_sliced_grid(self, size, max_slice_nums):
+        return None
+
+
 class MiniCPMOProcessor(ProcessorMixin):
     attributes = ["tokenizer"]
     tokenizer_class = "AutoTokenizer"
@@ -26,6 +31,17 @@ class MiniCPMOProcessor(ProcessorMixin):
     def __init__(self, tokenizer=None, **kwargs):
         super().__init__(tokenizer)
         self.audio_processor = WhisperFeatureExtractor()
+        self.image_processor = ImageProcessor()
+
+    def process_image(self, images, max_slice_nums=1):
+        pixels, sizes = zip(*[self._patches(image) for image in images], strict=True)
+        return MiniCPMOBatchFeature({"pixel_values": [list(pixels)], "tgt_sizes": [torch.stack(sizes)]})
+
+    def _patches(self, image):
+        wide = image.convert("RGB").resize((4 * _PATCH, 3 * _PATCH))
+        values = torch.from_numpy(np.asarray(wide, dtype=np.float32) / 127.5 - 1).permute(2, 0, 1)
+        patches = values.unfold(1, _PATCH, _PATCH).unfold(2, _PATCH, _PATCH)  # 3, h, w, 14, 14
+        return patches.permute(0, 3, 1, 2, 4).reshape(3, _PATCH, -1), torch.tensor([3, 4])
 
     def __call__(
         self,
@@ -42,11 +58,9 @@ class MiniCPMOProcessor(ProcessorMixin):
         placeholder = "<image>" + "<unk>" * _QUERIES + "</image>"
         pixels, sizes = [], []
         for image in images[0]:
-            wide = image.convert("RGB").resize((4 * _PATCH, 3 * _PATCH))
-            values = torch.from_numpy(np.asarray(wide, dtype=np.float32) / 127.5 - 1).permute(2, 0, 1)
-            patches = values.unfold(1, _PATCH, _PATCH).unfold(2, _PATCH, _PATCH)  # 3, h, w, 14, 14
-            pixels.append(patches.permute(0, 3, 1, 2, 4).reshape(3, _PATCH, -1))
-            sizes.append(torch.tensor([3, 4]))
+            patches, size = self._patches(image)
+            pixels.append(patches)
+            sizes.append(size)
         whole = text[0].replace("<image>./</image>", placeholder)
         ids = torch.tensor([self.tokenizer.encode(whole, add_special_tokens=False)])
         start = self.tokenizer.convert_tokens_to_ids("<image>")
