@@ -28,7 +28,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from commentator_lib.errors import named_first_line
-from commentator_lib.redact import redact_text, redact_url
+from commentator_lib.redact import HIDDEN, redact_text, redact_url
 from commentator_lib.serve.feed import HOLD_S, Feed
 from commentator_lib.serve.live_video import LiveVideo, subscribe_to_all
 from commentator_lib.settings import SettingsError
@@ -90,6 +90,8 @@ def parse_target(text: str) -> Target:
         return _file_target(text)
     shown = redact_url(text)
     muxer = _MUXERS.get(scheme.lower())
+    if muxer == "rtsp":  # who publishes may have a key in the path, as with RTMP
+        shown = re.sub(r"^(\w+://[^/]+)/.+", rf"\1/{HIDDEN}", shown)
     try:
         host, _ = urlsplit(text).hostname, urlsplit(text).port
     except ValueError:
