@@ -38,7 +38,7 @@ _MIX_EVERY_S = 0.04  # mixing in larger pieces costs less
 _LATEST_S = 1.5
 # Pictures come ahead of their time by the lead of the slowest player, far less than these.
 _PENDING_PICTURES, _PENDING_WORDS = 100, 500
-# What waits for one subscriber: ten seconds of sound, and the words of some minutes.
+# What waits for one subscriber: twenty seconds of sound, and the words of some minutes.
 _WAITING_SOUNDS, _WAITING_WORDS = 500, 200
 _DUCK_DB, _FPS = 12.0, 25.0
 
