@@ -239,7 +239,7 @@ class MiniCPMOCommentator(Commentator):
         """Yield text with its sound, as the voice gets on; the voice works while the next tokens come."""
         import torch
 
-        from commentator_lib.commentators.minicpmo.sampling import TEXT_CHUNK
+        from commentator_lib.commentators.minicpmo.sampling import FIRST_TEXT_CHUNK, TEXT_CHUNK
 
         speaker = self.engine.speaker
         assert speaker is not None  # _comment has looked
@@ -266,10 +266,13 @@ class MiniCPMOCommentator(Commentator):
                     hiddens.append(hidden)
                 last = token is None
                 waiting = len(hiddens) - sent
-                if waiting and (last or waiting % TEXT_CHUNK == 0):
+                chunk = TEXT_CHUNK if sent else FIRST_TEXT_CHUNK
+                if waiting and (last or waiting % chunk == 0):
                     has_words = has_words or self._has_words(ids)
                     if has_words:
                         speaker.say(ids[sent : len(hiddens)], torch.cat(hiddens[sent:], dim=1), last)
+                        if not sent:
+                            speaker.wait_for_first_sound()
                         sent = len(hiddens)
                 # 3) count the token, and give out what has been spoken, with its text
                 if token is not None:

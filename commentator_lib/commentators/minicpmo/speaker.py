@@ -91,6 +91,7 @@ class Speaker:
         self._inbox: queue.SimpleQueue[_TextChunk | None] = queue.SimpleQueue()
         self._outbox: queue.SimpleQueue[SpokenPiece | None] = queue.SimpleQueue()
         self._cancelled = threading.Event()
+        self._begun = threading.Event()  # the first sound is there, or the voice waits for more text
         self._over = False
         thread = threading.Thread(target=self._run, args=(clock,), name="speech", daemon=True)
         thread.start()
@@ -114,6 +115,13 @@ class Speaker:
             ready = torch.cuda.Event()
             ready.record()
         self._inbox.put(_TextChunk(ids, hidden, last, ready))
+
+    def wait_for_first_sound(self) -> None:
+        """Wait until the first sound is there, the first chunk of text gives none, or the voice has failed.
+
+        The language model has seconds for its next chunk then, and beside it the voice takes half as long again.
+        """
+        self._begun.wait()
 
     def ready(self) -> Iterator[SpokenPiece]:
         """Yield what has been spoken by now, without waiting."""
@@ -143,6 +151,7 @@ class Speaker:
             self._outbox.put(SpokenPiece(0, None, f"voice: {named_first_line(error)[:200]}"))
         finally:
             self._outbox.put(None)
+            self._begun.set()
 
     def _speak(self, clock: StageClock) -> None:
         """Turn chunks of text into sound until the last one, or until the comment is cancelled."""
@@ -170,6 +179,8 @@ class Speaker:
                 if samples is not None:
                     said = count_said_tokens(spans, self.vocoder.spoken_tokens)
                     self._outbox.put(SpokenPiece(said, samples))
+                    self._begun.set()
+            self._begun.set()
         if self._cancelled.is_set():
             return
         # 3) the rest of the sound

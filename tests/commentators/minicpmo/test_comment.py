@@ -27,6 +27,7 @@ pytest.importorskip("transformers")
 
 from commentator_lib.commentators.minicpmo import decode, sampling  # noqa: E402
 from commentator_lib.commentators.minicpmo.prompt import _chat_text, embed_request  # noqa: E402
+from commentator_lib.commentators.minicpmo.sampling import FIRST_TEXT_CHUNK, TEXT_CHUNK  # noqa: E402
 from commentator_lib.commentators.minicpmo.sequence import LayeredSequence, PlainSequence  # noqa: E402
 from commentator_lib.commentators.minicpmo.stage_clock import StageClock  # noqa: E402
 
@@ -154,6 +155,28 @@ def test_closing_the_iterator_cancels_between_tokens_and_ends_the_voice(loaded):
         chunks.close()
         assert not speech_threads()
         assert sum(c.output_tokens for c in loaded.comment(request(5, speech))) == 5  # and it goes on
+
+
+def test_the_writer_waits_until_the_first_sound_is_there(loaded, monkeypatch):
+    engine, written, written_at_sound = loaded.engine, [], []
+    own_generate, own_push = engine.writer.generate, engine.speaker.vocoder.push
+
+    def generate(*args, **options):
+        for token in own_generate(*args, **options):
+            written.append(token)
+            yield token
+
+    def push(token):
+        sound = own_push(token)
+        if sound is not None:
+            written_at_sound.append(len(written))
+        return sound
+
+    monkeypatch.setattr(engine.writer, "generate", generate)
+    monkeypatch.setattr(engine.speaker.vocoder, "push", push)
+    chunks = list(loaded.comment(request(60)))
+    assert len(written) > 3 * TEXT_CHUNK and sound_s(chunks) > 1
+    assert written_at_sound[0] <= FIRST_TEXT_CHUNK + 1  # the hidden state of a token comes with the next one
 
 
 @pytest.mark.parametrize("part", ["talker", "vocoder"])
