@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +16,12 @@ from commentator_lib.commentators.base import CommentatorError, CommentRequest
 from commentator_lib.commentators.plain_text import without_marks
 from commentator_lib.commentators.torch_tools import quietly
 from commentator_lib.commentators.vlm.tiling import TileLimits, limit_tiles
+from commentator_lib.commentators.weights import first_sentence
 
 if TYPE_CHECKING:
     import torch
+
+logger = logging.getLogger(__name__)
 
 EXAMPLES = "HuggingFaceTB/SmolVLM2-500M-Video-Instruct or Qwen/Qwen2.5-VL-3B-Instruct"
 
@@ -28,6 +32,7 @@ class Loaded:
 
     `template` is used where the processor has none of its own; `image_token` is the id that stands for pictures in a
     prompt, None where the config does not tell it; `tiles` is how far a picture is taken apart.
+    `takes_system`: its template has a place for a system message.
     """
 
     model: Any
@@ -37,6 +42,7 @@ class Loaded:
     image_token: int | None
     end_tokens: frozenset[int]
     tiles: TileLimits
+    takes_system: bool = False
 
     def inputs(self, request: CommentRequest) -> dict[str, Any]:
         """Return the request as the model's inputs, `input_ids` (1, n) among them.
@@ -47,8 +53,11 @@ class Loaded:
 
         frames = [self.tiles.scaled(Image.fromarray(frame.image)) for frame in request.frames]
         pictures = [{"type": "image", "image": frame} for frame in frames]
-        words = without_marks(request.prompt, self.processor.tokenizer)
+        tokenizer = self.processor.tokenizer
+        role = without_marks(request.role, tokenizer) if self.takes_system else ""
+        words = without_marks(request.task if role else request.prompt, tokenizer)
         content = [*pictures, {"type": "text", "text": words}]
+        system = [system_message(role)] if role else []
         apply = self.processor.apply_chat_template
         options = dict(self.template_options)
         if self.tiles.call_options:
@@ -58,7 +67,7 @@ class Loaded:
             )  # newer versions want them apart
             options |= {"processor_kwargs": for_pictures} if nested else for_pictures
         inputs = apply(
-            [{"role": "user", "content": content}],
+            [*system, {"role": "user", "content": content}],
             chat_template=self.template,
             add_generation_prompt=True,
             tokenize=True,
@@ -115,7 +124,27 @@ def load(folder: Path, device: str, max_tiles: int) -> Loaded:
     _complete_llama4(model)
     ends = _take_likeliest(model.generation_config, processor.tokenizer)
     thinking = {"enable_thinking": False} if "enable_thinking" in in_use else {}
-    return Loaded(model, processor, template, thinking, image_token, ends, tiles)
+    system = takes_system(processor, template)
+    return Loaded(model, processor, template, thinking, image_token, ends, tiles, system)
+
+
+def system_message(words: str) -> dict[str, Any]:
+    """Return a system message in the form that all processors of pictures know, a list of parts."""
+    return {"role": "system", "content": [{"type": "text", "text": words}]}
+
+
+def takes_system(processor: Any, template: str | None) -> bool:
+    """Return whether a chat template writes what a system message says: some refuse it, some leave it out."""
+    words = "Be brief."
+    user = {"role": "user", "content": [{"type": "text", "text": "Hello."}]}
+    try:
+        text = processor.apply_chat_template(
+            [system_message(words), user], chat_template=template, tokenize=False
+        )
+    except Exception as error:  # a template is a program, and raises what it likes
+        logger.info("the chat template takes no system message: %s", first_sentence(error))
+        return False
+    return words in text and f"'{words}'" not in text  # not the list of parts as Python writes it
 
 
 def float_type(device: str) -> torch.dtype:

@@ -269,3 +269,27 @@ def test_loading_tells_its_stages_in_their_order(commentator):
     assert shares == sorted(shares) and shares[0] == 0.0 and shares[-1] == 0.9
     made.warm_up()
     assert len(told) == len(words)
+
+
+# Templates with and without a place for a system message; all write the turns of users and pictures alike.
+_PARTS = "{% for part in m.content %}{% if part.type == 'image' %}IMAGE{% else %}{{ part.text }}{% endif %}{% endfor %}"
+_TURN = "<|start|>{{ m.role }}:" + _PARTS + "<|end|>\n"
+_NO_SYSTEM = {
+    "refuses it": "{% if m.role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}" + _TURN,
+    "leaves it out": "{% if m.role == 'user' %}" + _TURN + "{% endif %}",
+    "writes the list": "{% if m.role == 'system' %}{{ m.content }}{% else %}" + _TURN + "{% endif %}",
+}
+
+
+@pytest.mark.parametrize("turn", [None, *_NO_SYSTEM], ids=str)
+def test_the_role_is_a_system_message_where_the_template_has_a_place_for_it(commentator, turn):
+    template = TEMPLATE if turn is None else "{% for m in messages %}" + _NO_SYSTEM[turn] + "{% endfor %}"
+    made = commentator(template=template)
+    made.warm_up()
+    loaded, role = made._loaded, "You are a commentator."
+    asked = dataclasses.replace(request(), prompt=f"{role}\nWhat is new?", role=role)
+    text = loaded.processor.tokenizer.decode(loaded.inputs(asked)["input_ids"][0])
+    assert loaded.takes_system == (turn is None) and text.count(role) == 1
+    before, _, after = text.partition("user:")
+    assert role in (before if turn is None else after) and "What is new?" in after
+    assert after.index("What is new?") > (0 if turn is None else after.index(role))
