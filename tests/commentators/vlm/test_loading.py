@@ -275,7 +275,8 @@ def test_loading_tells_its_stages_in_their_order(commentator):
 _PARTS = "{% for part in m.content %}{% if part.type == 'image' %}IMAGE{% else %}{{ part.text }}{% endif %}{% endfor %}"
 _TURN = "<|start|>{{ m.role }}:" + _PARTS + "<|end|>\n"
 _NO_SYSTEM = {
-    "refuses it": "{% if m.role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}" + _TURN,
+    "refuses it": "{% if m.role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+    + _TURN,
     "leaves it out": "{% if m.role == 'user' %}" + _TURN + "{% endif %}",
     "writes the list": "{% if m.role == 'system' %}{{ m.content }}{% else %}" + _TURN + "{% endif %}",
 }
