@@ -11,6 +11,7 @@ programme's own sound is stereo at 48 kHz from the source on.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,7 +48,7 @@ class AudioChunk:
 
 def is_silent(samples: np.ndarray) -> bool:
     """Return whether all samples are 0; at once where they share one sample, as those of `silence` do."""
-    return not (samples[:1] if samples.strides[0] == 0 else samples).any()
+    return not (np.count_nonzero(samples[:1]) if samples.strides[0] == 0 else samples.any())
 
 
 def to_int16(samples: np.ndarray) -> np.ndarray:
@@ -55,7 +56,8 @@ def to_int16(samples: np.ndarray) -> np.ndarray:
     if samples.dtype == np.int16:
         return samples
     if is_silent(samples):
-        return np.zeros(samples.shape, np.int16)
+        shared = samples.ndim == 1 and samples.strides[0] == 0
+        return _zeros(len(samples), np.int16) if shared else np.zeros(samples.shape, np.int16)
     finite = np.nan_to_num(np.asarray(samples, dtype=np.float32), posinf=1.0, neginf=-1.0)
     return np.rint(np.clip(finite, -1.0, 1.0) * 32767.0).astype(np.int16)
 
@@ -147,6 +149,17 @@ def trim_silence(
 
 def silence(duration_s: float, sample_rate_hz: int) -> AudioChunk:
     """Return `duration_s` seconds of silence; the samples share one zero and take no memory."""
-    return AudioChunk(
-        np.broadcast_to(np.float32(0), (max(0, round(duration_s * sample_rate_hz)),)), sample_rate_hz
-    )
+    return AudioChunk(_zeros(max(0, round(duration_s * sample_rate_hz)), np.float32), sample_rate_hz)
+
+
+def _zeros(count: int, kind: type[np.generic]) -> np.ndarray:
+    """Return (count,) zeros that share one, which cannot be written to."""
+    return _many_zeros(kind)[:count] if count <= _MANY else np.broadcast_to(kind(0), (count,))
+
+
+_MANY = 1 << 24
+
+
+@functools.cache  # making a view of such an array takes ten times as long as taking a part of it
+def _many_zeros(kind: type[np.generic]) -> np.ndarray:
+    return np.broadcast_to(kind(0), (_MANY,))

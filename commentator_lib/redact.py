@@ -71,6 +71,8 @@ def redact_text(text: str) -> str:
     >>> redact_text("no answer from http://me:secret@h/x, password=secret")
     'no answer from http://***@h/x, password=***'
     """
+    if not text:  # asked for again and again where nothing is wrong
+        return text
     parts, at = [], 0
     while scheme := _SCHEME.search(text, at):
         parts.append(_redact_words(text[at : scheme.start()]))

@@ -27,7 +27,7 @@ import weakref
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -323,8 +323,7 @@ class Looks:
         return compensated_change(new, old)
 
 
-@dataclass(frozen=True, slots=True)
-class _Numbered:
+class _Numbered(NamedTuple):
     """A frame of a clip whose pictures are numbered."""
 
     captured_at_s: float
@@ -332,8 +331,9 @@ class _Numbered:
     number: int
 
 
-# Of the pictures of a clip so many features stay in memory, 70 kB each, and so many measured changes, 0.2 kB each.
-_FEATURES_KEPT, _CHANGES_KEPT = 512, 1 << 16
+# Of the pictures of a clip so many features stay in memory, 70 kB each, and so many measured changes, 0.2 kB each. Of
+# ten minutes a window of two frames a second takes 1200 pictures: kept for the next run, which asks for the same.
+_FEATURES_KEPT, _CHANGES_KEPT = 2048, 1 << 17
 
 
 class ClipPictures:

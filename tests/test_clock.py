@@ -62,6 +62,31 @@ def test_sleeping_into_the_past_takes_no_time():
     assert virtually(main) == pytest.approx(5.0)
 
 
+def test_timers_of_one_moment_go_off_in_their_order_and_cancelled_ones_move_no_clock():
+    async def main():
+        loop, seen = asyncio.get_running_loop(), []
+        for name in "abc":
+            loop.call_at(2.0, seen.append, name)
+        loop.call_at(1.0, seen.append, "cancelled").cancel()
+        last = loop.call_at(90.0, seen.append, "too late")
+        await asyncio.sleep(2.0)
+        last.cancel()
+        return seen, loop.time()
+
+    assert virtually(main) == (["a", "b", "c"], 2.0)
+
+
+def test_fault_of_a_callback_is_told_and_the_loop_goes_on():
+    async def main():
+        loop, told = asyncio.get_running_loop(), []
+        loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
+        loop.call_soon(int, "x")
+        await asyncio.sleep(1.0)
+        return told
+
+    assert [type(error) for error in virtually(main)] == [ValueError]
+
+
 def test_standing_still_is_an_error_and_not_a_hang(monkeypatch):
     import selectors
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -60,7 +60,8 @@ class Piece:
     text: str
     offset_s: float  # of its sound in the comment's
     sound_s: float
-    word_ends_s: tuple[float, ...] = ()  # when each of its words ends, in seconds of the comment's sound
+    # when each of its words ends, in seconds of the piece's sound: looked for only where the comment must give way
+    word_ends_s: Callable[[], Sequence[float]] = tuple
 
 
 @dataclass(slots=True)
@@ -159,8 +160,12 @@ class Comment:
 
     def word_end_after(self, heard_s: float) -> float | None:
         """Return when the word heard at `heard_s` ends, in seconds of its sound; None where that is not known."""
-        ends_s = (end_s for piece in self.pieces for end_s in piece.word_ends_s)
-        return next((end_s for end_s in ends_s if end_s >= heard_s - 1e-6), None)
+        for piece in self.pieces:
+            if piece.offset_s + piece.sound_s >= heard_s - 1e-6:
+                ends_s = (piece.offset_s + end_s for end_s in piece.word_ends_s())
+                if (found := next((end_s for end_s in ends_s if end_s >= heard_s - 1e-6), None)) is not None:
+                    return found
+        return None
 
     # --- transitions
 
@@ -197,14 +202,13 @@ class Comment:
 
     # --- changes within a state
 
-    def add(self, text: str, sound_s: float, word_ends_s: Sequence[float] = ()) -> Piece:
+    def add(self, text: str, sound_s: float, word_ends_s: Callable[[], Sequence[float]] = tuple) -> Piece:
         """Add a piece of text whose sound is `sound_s` seconds long; return it.
 
-        `word_ends_s`: when its words end, in seconds from the piece's beginning.
+        `word_ends_s` returns when its words end, in seconds from the piece's beginning.
         """
         self._must_not_have_ended("grow")
-        ends_s = tuple(self.sent_s + end_s for end_s in word_ends_s)
-        piece = Piece(text, self.sent_s, sound_s, ends_s)
+        piece = Piece(text, self.sent_s, sound_s, word_ends_s)
         self.pieces.append(piece)
         self.sent_s += sound_s
         return piece

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 from collections.abc import Callable
+from functools import partial
 
 from commentator_lib.commentary.comment import Comment, StaleComment, State
 from commentator_lib.commentary.record_keeper import RecordKeeper
@@ -100,8 +100,8 @@ class Delivery:
             comment.record.first_text_s = self._clock.time() - self._epoch_s
         offset_s = comment.sent_s
         if piece.text or seconds:
-            ends_s = word_ends(piece.text, piece.pcm) if piece.pcm is not None and seconds else ()
-            comment.add(piece.text, seconds, ends_s)
+            ends = partial(word_ends, piece.text, piece.pcm) if piece.pcm is not None and seconds else tuple
+            comment.add(piece.text, seconds, ends)
         # Sound starts a comment; where there is none, its text does: at once in text mode, at the end
         # where a voice should have spoken and did not.
         shown_only = comment.pieces and not seconds and (not self.settings.speech or piece.last)
@@ -219,9 +219,9 @@ class Delivery:
             return None
         if not comment.has_sound:
             return now - comment.start_s
-        heard_s = self.playback(comment).heard_s(now)
-        begun = heard_s > 0 or self.playback(comment).begun(now)
-        return heard_s if begun else None
+        playback = self.playback(comment)
+        heard_s = playback.heard_s(now)
+        return heard_s if heard_s > 0 or playback.begun(now) else None
 
     def _show_captions(self, comment: Comment, shown: int, position_s: float) -> int:
         """Show the words of each piece whose sound was reached, from piece `shown` on; return how many are shown."""
@@ -269,5 +269,5 @@ def _wait_s(comment: Comment, shown: int, position_s: float | None, now: float) 
         goals_s.append(comment.pieces[shown].offset_s)
     if not goals_s:
         return LOOK_AGAIN_S
-    next_s = min((goal_s - position_s for goal_s in goals_s if goal_s > position_s), default=math.inf)
-    return min(LOOK_AGAIN_S, max(0.01, next_s)) if next_s < math.inf else 0.05
+    left_s = [goal_s - position_s for goal_s in goals_s if goal_s > position_s]
+    return min(LOOK_AGAIN_S, max(0.01, min(left_s))) if left_s else 0.05

@@ -121,14 +121,14 @@ class Generation:
         self, pieces: Generator[SpeechPiece, None, None], timeout_s: float
     ) -> SpeechPiece | None:
         """Return the next piece, None after the last. Raise NoAnswer after `timeout_s`."""
-        call = asyncio.ensure_future(self._worker.call(next_or_end, pieces))
+        timeout = asyncio.timeout(timeout_s)
         try:
-            await asyncio.wait({call}, timeout=timeout_s)
-            if not call.done():
-                raise NoAnswer(f"the commentator gave no answer for {timeout_s:g} s")
-            piece = call.result()
-        finally:
-            call.cancel()
+            async with timeout:
+                piece = await self._worker.call(next_or_end, pieces)
+        except TimeoutError:
+            if not timeout.expired():  # the commentator's own
+                raise
+            raise NoAnswer(f"the commentator gave no answer for {timeout_s:g} s") from None
         return piece if isinstance(piece, SpeechPiece) else None  # else it is clock.END
 
     def _measure_idle_memory(self, record: CycleRecord) -> None:

@@ -92,6 +92,8 @@ def clean(text: str) -> str:
 
     So do joiners, which Persian, Indian scripts and emoji are written with, and the direction marks of one character.
     """
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(c if c in _KEPT or unicodedata.category(c)[0] != "C" else " " for c in text)
 
 
@@ -252,8 +254,9 @@ class _GrowingComment:
                 self._held_pcm.append(self._levelled(self._resampler.push(chunk.audio)))
             except Exception as error:  # the sound is broken, the text is not
                 self._problem = f"voice: {named_first_line(error)}"
-        enough = len(self._text.strip()) > HOLD_BACK_CHARACTERS and not is_nothing(self._text)
-        self._released = self._released or (enough and not self._may_be_repeat())
+        if not self._released:
+            enough = len(self._text.strip()) > HOLD_BACK_CHARACTERS and not is_nothing(self._text)
+            self._released = enough and not self._may_be_repeat()
 
     def _add(self, text: str) -> None:
         self._text += text

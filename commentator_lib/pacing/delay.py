@@ -68,8 +68,9 @@ class PictureDelay:
     no picture could jump, so the delay is still set freely: with playout the picture starts with its first frame as
     soon as the first latency is known.
 
-    `catch_up` is called before anything here is asked for or changed. Where frames are not shown one by one, it calls
-    `due_all` for those whose time to be sent has come.
+    `catch_up` is called before anything here is changed, and before anything is asked for that frames change. Where
+    frames are not shown one by one, it calls `due_all` for those whose time to be sent has come. While the delay rests
+    they change nothing.
     """
 
     def __init__(
@@ -114,13 +115,15 @@ class PictureDelay:
     @property
     def applied_s(self) -> float:
         """The delay of the last frame that was given its time."""
-        self.catch_up()
+        if not self.rests:
+            self.catch_up()
         return self._applied_s
 
     @property
     def started(self) -> bool:
         """Whether a frame has been given its time."""
-        self.catch_up()
+        if self._last_captured_s is None:
+            self.catch_up()
         return self._last_captured_s is not None
 
     def first_frame(self, captured_at_s: float) -> None:
@@ -169,9 +172,9 @@ class PictureDelay:
     @property
     def rests(self) -> bool:
         """Whether the next frames are due by the delay that is applied now, until something changes it."""
-        return self._last_captured_s is not None and (
-            slewed(self._applied_s, self.wanted_s, 1.0, self._slew_max) == self._applied_s
-        )
+        if self._last_captured_s is None or self._applied_s == self.wanted_s:
+            return self._last_captured_s is not None
+        return slewed(self._applied_s, self.wanted_s, 1.0, self._slew_max) == self._applied_s
 
     def due_all(self, captured_s: Sequence[float]) -> list[float]:
         """Return when the next frames are due, and move the delay on: as `due` does, one after another, but faster."""
@@ -201,7 +204,8 @@ class PictureDelay:
     def due_of(self, captured_at_s: float) -> float:
         """Return when a frame is or was due; one that has no time yet, by the delay that is wanted now."""
         # 1) A frame that has its time, or lies between two that have theirs.
-        self.catch_up()
+        if not self.rests:
+            self.catch_up()
         from_s = self._last_captured_s
         if from_s is not None and captured_at_s <= from_s:
             for captured_s, due_s in reversed(self._given):

@@ -167,7 +167,9 @@ class PlaybackClock:
 
     def track(self, comment_id: int) -> CommentPlayback:
         """Return the playback of a comment; the same one each time, until it is forgotten."""
-        return self._comments.setdefault(comment_id, CommentPlayback(self))
+        if (known := self._comments.get(comment_id)) is None:
+            known = self._comments[comment_id] = CommentPlayback(self)
+        return known
 
     def forget_before(self, comment_id: int) -> None:
         """Drop what is known of comments older than this one."""

@@ -23,6 +23,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import operator
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ import numpy as np
 
 from commentator_lib.events import Event
 from commentator_lib.files import encodable, write_then_replace
+from commentator_lib.media import is_silent
 from commentator_lib.runs.claim import HEADER_NAME, Claim, is_claimed
 from commentator_lib.runs.reader import load_run, read_journal
 from commentator_lib.runs.record import (
@@ -60,6 +62,8 @@ _JOURNALS = (
 
 
 _CYCLE_COLUMNS = tuple(field.name for field in dataclasses.fields(CycleRecord))
+_values_of = operator.attrgetter(*_CYCLE_COLUMNS)
+_STORABLE_TYPES = frozenset((type(None), bool, int))
 
 
 def _storable(row: dict[str, Any]) -> dict[str, Any]:
@@ -67,7 +71,10 @@ def _storable(row: dict[str, Any]) -> dict[str, Any]:
 
     A model, a user or a stream may say anything, also half of a surrogate pair, which neither a file nor pandas takes.
     """
-    return {k: _storable_value(v) for k, v in row.items()}
+    return {
+        k: v if (kind := type(v)) in _STORABLE_TYPES else round(v, 6) if kind is float else _storable_value(v)
+        for k, v in row.items()
+    }
 
 
 def _storable_value(value: Any) -> Any:
@@ -139,7 +146,7 @@ class RunLog:
 
     def cycle(self, record: CycleRecord) -> None:
         """Write the row of a cycle that has ended."""
-        row = _storable({name: getattr(record, name) for name in _CYCLE_COLUMNS})
+        row = _storable(dict(zip(_CYCLE_COLUMNS, _values_of(record), strict=True)))
         self.cycle_rows.append(row)
         self._write_row("cycles.jsonl", row)
         if record.outcome == "failed":
@@ -209,7 +216,7 @@ class RunLog:
         if not self._files:
             return
         at_sample = None  # silence is not stored: a what-if run has hours of it
-        if samples.any():
+        if not is_silent(samples):
             self._write("voice.pcm", np.ascontiguousarray(samples).tobytes(), flush=True)
             at_sample = self._pcm_samples
             self._pcm_samples += len(samples)

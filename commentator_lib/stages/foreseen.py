@@ -37,6 +37,8 @@ from commentator_lib.stages.watching import Watching
 
 logger = logging.getLogger(__name__)
 
+# Where nobody asks, the samples and frames of so many seconds are made up for at once.
+_LOOK_EVERY_S = 10.0
 # A frame that is sent within this time counts as sent now: its time is a sum, with rounding errors.
 _MOMENT_S = 1e-9
 
@@ -51,6 +53,7 @@ class FramesAhead:
         self.pts_s: list[float] = foreseen.pts_s.tolist()
         self.captured_s: list[float] = (self.from_s + foreseen.pts_s - foreseen.pts_s[0]).tolist()
         self._announced = 1
+        self._made: Frame | None = None  # the one that was asked for last, and often is again
         self._thread = threading.get_ident()
 
     def __len__(self) -> int:
@@ -70,9 +73,11 @@ class FramesAhead:
 
     def frame(self, index: int) -> Frame:
         """Return a frame by its number."""
-        foreseen = self.foreseen
-        image = foreseen.clip.pictures[foreseen.numbers[index]]
-        return Frame(index, self.pts_s[index], self.captured_s[index], image)
+        if self._made is None or self._made.index != index:
+            foreseen = self.foreseen
+            image = foreseen.clip.pictures[foreseen.numbers[index]]
+            self._made = Frame(index, self.pts_s[index], self.captured_s[index], image)
+        return self._made
 
     def newest_first(self) -> Iterator[Frame]:
         """Return the frames that have come, the newest first."""
@@ -163,8 +168,8 @@ class ForeseenWindow(SlidingWindow):
 
     @property
     def newest(self) -> Frame | None:
-        self.catch_up()
-        return super().newest
+        come = self._frames.come()
+        return super().newest if come == self._offered else self._frames.frame(come - 1)
 
     def take(self, count: int, stride: int, newest: Frame | None = None) -> list[Frame]:
         self.catch_up()
@@ -287,10 +292,12 @@ class ForeseenDisplay:
         self.catch_up()
 
     async def sample(self, sampler: Sampler) -> None:
-        """Take the samples of the seconds that have passed whenever something happens, until cancelled."""
+        """Take the samples of the seconds that have passed, now and then, until cancelled."""
         self._sampler = sampler
         try:
-            await asyncio.Event().wait()
+            while True:
+                await asyncio.sleep(_LOOK_EVERY_S)
+                self.catch_up()
         finally:
             self.catch_up()
 

@@ -192,7 +192,8 @@ def build_parts(
     headless = HeadlessPlayer(shown.drawn, shown.sounded, shown.captioned)
     players = PlayerGroup([headless, *given.players], on_player_failure)
     players.log_row("run", _run_row(given, settings, epoch_s))
-    given.log.on_row = players.log_row
+    if given.players:  # the headless one takes no rows
+        given.log.on_row = players.log_row
     # 3) The commentary, and the stages around it.
     programme = None
     if given.source.info.has_sound:

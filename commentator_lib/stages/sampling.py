@@ -99,9 +99,16 @@ class Sampler:
             self._on_log_lost()
 
 
+_NO_LIVE_COLUMNS: dict[str, float | int | str | None] = dict.fromkeys(
+    ("source_age_s", "source_fps", "source_dropped", "source_corrupt", "source_reconnects", "source_away")
+)
+
+
 def _live_columns(source: Source) -> dict[str, float | int | str | None]:
     """Return how a live source does, as columns of a sample; without values for any other source."""
     stats = source.live
+    if stats is None and not source.away:
+        return _NO_LIVE_COLUMNS
     return {
         "source_age_s": stats and stats.newest_age_s,
         "source_fps": stats and stats.fps,

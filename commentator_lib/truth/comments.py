@@ -32,25 +32,33 @@ class Comment:
     text: str
 
 
+def column(cycles, name: str) -> np.ndarray:
+    """Return a column of numbers, float64 (N,), of a run's table or of its log's rows; NaN where one is missing."""
+    if hasattr(cycles, "columns"):
+        return cycles[name].to_numpy(float, na_value=np.nan)
+    return np.array([row[name] for row in cycles], float)
+
+
 def heard_comments(cycles, source_from_s: float = 0.0) -> list[Comment]:
-    """Return the comments of a run's table `cycles` that were heard or shown, in order.
+    """Return the comments of a run, its table `cycles` or the rows of its log, that were heard or shown, in order.
 
     `source_from_s`: when the clip's first frame was captured, on the log's clock.
     """
-    heard = cycles[cycles.heard_from_s.notna()].sort_values("heard_from_s")
+    table = hasattr(cycles, "columns")
+    from_s, to_s = column(cycles, "heard_from_s"), column(cycles, "heard_to_s")
     # In a log of version 0.1 the picture on screen followed from two other columns.
-    followed = heard.frame_newest_captured_s + heard.sync_error_s
-    known = heard.on_screen_captured_s if "on_screen_captured_s" in heard else followed
-    heard = heard.assign(on_screen_captured_s=known.fillna(followed))
+    shown_s = column(cycles, "frame_newest_captured_s") + column(cycles, "sync_error_s")
+    if not table or "on_screen_captured_s" in cycles:
+        known_s = column(cycles, "on_screen_captured_s")
+        shown_s = np.where(np.isnan(known_s), shown_s, known_s)
+    texts = cycles["heard_text"].tolist() if table else [row["heard_text"] for row in cycles]
+    heard = np.flatnonzero(~np.isnan(from_s))
+    heard = heard[np.argsort(from_s[heard], kind="stable")]
+    viewer_s = shown_s - source_from_s
+    columns = (viewer_s, viewer_s + to_s - from_s, from_s - source_from_s, to_s - source_from_s)
+    rows = zip(*(times_s[heard].tolist() for times_s in columns), heard, strict=True)
     return [
-        Comment(
-            row.on_screen_captured_s - source_from_s,
-            row.on_screen_captured_s - source_from_s + row.heard_to_s - row.heard_from_s,
-            row.heard_from_s - source_from_s,
-            row.heard_to_s - source_from_s,
-            row.heard_text,
-        )
-        for row in heard.itertuples()
+        Comment(start, end, heard_from, heard_to, texts[k]) for start, end, heard_from, heard_to, k in rows
     ]
 
 

@@ -87,4 +87,9 @@ def _own_words(kind: str) -> re.Pattern[str]:
 
 def scores_named(text: str) -> list[tuple[int, int]]:
     """Return the scores that a comment names: two numbers of at most two digits joined by a hyphen or dash."""
-    return [(int(home), int(away)) for home, away in _SCORE.findall(text)]
+    return list(_scores_named(text))
+
+
+@lru_cache(4096)  # as above
+def _scores_named(text: str) -> tuple[tuple[int, int], ...]:
+    return tuple((int(home), int(away)) for home, away in _SCORE.findall(text))

@@ -5,9 +5,12 @@ with one seed differed, the plots of a sweep would show chance. So the wall time
 logs of the two runs are compared byte for byte (without the header, which holds the date).
 
 How: virtual time, a scripted commentator with sampled costs, a synthetic source at 25 frames a second. The result
-has both wall times, and the ratio of the source's length to the longer one; the processor is printed.
+has both wall times, and the ratio of the source's length to the longer one; the processor is printed. `--length` runs
+programmes of other lengths once each, and tells the processor's seconds for each minute of them, which should be the
+same for all.
 
     python -m experiments.bench_programme --minutes 90
+    python -m experiments.bench_programme --length 1 --length 10 --length 60 --length 480
 
 The last line on stdout is one JSON object.
 """
@@ -19,7 +22,7 @@ import json
 import tempfile
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from tqdm import tqdm
@@ -52,6 +55,14 @@ def run_once(folder: Path, minutes: float, seed: int) -> tuple[float, str, int]:
     return wall_s, digest.hexdigest(), len(session.log.cycle_rows)
 
 
+def processor_s(minutes: float, seed: int) -> float:
+    """Do one run of `minutes`; return the seconds of processor that it took, of all threads."""
+    with tempfile.TemporaryDirectory() as temporary:
+        before_s = time.process_time()
+        run_once(Path(temporary) / "run", minutes, seed)
+        return time.process_time() - before_s
+
+
 app = new_app()
 
 
@@ -59,8 +70,9 @@ app = new_app()
 def main(
     minutes: Annotated[float, typer.Option(help="Length of the playlist, min.")] = 90.0,
     seed: Annotated[int, typer.Option(help="Seed of all draws.")] = 0,
+    length: Annotated[list[float] | None, typer.Option(help="Another length to run once, min.")] = None,
 ) -> None:
-    if minutes <= 0:
+    if min([minutes, *(length or [])]) <= 0:
         raise UserError("the source must be longer than 0 minutes")
     with tempfile.TemporaryDirectory() as temporary:
         runs = [
@@ -68,13 +80,17 @@ def main(
             for k in tqdm(range(2), desc="runs", disable=None)
         ]
     wall_s = [wall for wall, _, _ in runs]
-    result = {
+    result: dict[str, Any] = {
         "programme_min": minutes,
         "wall_s": [round(w, 2) for w in wall_s],
         "times_real_time": round(60 * minutes / max(wall_s), 1),
         "same_log": runs[0][1] == runs[1][1],
         "cycles": runs[0][2],
     }
+    for other in length or []:
+        used_s = processor_s(other, seed)
+        result.setdefault("processor_s", {})[f"{other:g}"] = round(used_s, 3)
+        print(f"{other:g} minutes: {used_s:.2f} s of processor, {1000 * used_s / other:.1f} ms a minute")
     logs = "equal" if result["same_log"] else "DIFFERENT"
     print(f"{minutes:g} minutes in {max(wall_s):.1f} s, {result['times_real_time']:.0f}× real time (virtual)")
     print(f"{runs[0][2]} cycles, the two logs are {logs}; {hardware()['processor']}")

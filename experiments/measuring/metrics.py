@@ -17,7 +17,7 @@ import re
 
 import numpy as np
 
-from commentator_lib.truth.comments import Comment, heard_comments, recall
+from commentator_lib.truth.comments import Comment, column, heard_comments, recall
 from commentator_lib.truth.speech import (
     coverage,
     covered_s,
@@ -54,9 +54,9 @@ def measure(
 ) -> dict[str, float]:
     """Return every measure of one run as a flat row.
 
-    `cycles`, `samples`: the run log's tables. `shown` (N, 4): index, captured, due, shown (s), as from `read_shown`;
-    without it the picture's columns are NaN. `source_from_s`: when the clip's first frame was captured, on the log's
-    clock.
+    `cycles`, `samples`: the run log's tables; for `cycles` the rows of the log do too, and are faster. `shown` (N, 4):
+    index, captured, due, shown (s), as from `read_shown`; without it the picture's columns are NaN. `source_from_s`:
+    when the clip's first frame was captured, on the log's clock.
 
     The picture/sound error is the log's `sync_error_s`, first sound heard − the time at which the picture that it is
     about was due, as mean and p95 of its absolute value; staleness is first sound heard − newest frame captured.
@@ -104,13 +104,13 @@ def _event_measures(comments: list[Comment], truth: Truth) -> dict[str, float]:
 
 
 def _speech_measures(cycles, comments: list[Comment], truth: Truth) -> dict[str, float]:
-    shortfall = cycles.shortfall_s.dropna()
     speech = [(c.from_s, c.to_s) for c in comments]
     heard = [(c.heard_from_s, c.heard_to_s) for c in comments]
     starts = [c.from_s for c in comments]
     gaps = gaps_s(heard)
     speak, silent = speak_silent_f1(speech, truth.stretches, truth.duration_s)
-    whole = cycles[(cycles.outcome == "spoken") & cycles.generated_s.notna() & (cycles.speech_s > 0)]
+    speech_s, compute_s = column(cycles, "speech_s"), _compute_s(cycles)
+    whole = (_outcomes(cycles) == "spoken") & ~np.isnan(column(cycles, "generated_s")) & (speech_s > 0)
     return {
         "comments_per_min": per_minute(len(comments), truth.duration_s),
         "speak_f1": speak,
@@ -123,24 +123,26 @@ def _speech_measures(cycles, comments: list[Comment], truth: Truth) -> dict[str,
         "gap_mean_s": float(gaps.mean()) if len(gaps) else NAN,
         "gap_median_s": quantile(gaps, 0.5),
         "gap_p95_s": quantile(gaps, 0.95),
-        "shortfall_median_s": quantile(shortfall, 0.5),
+        "shortfall_median_s": quantile(_known(column(cycles, "shortfall_s")), 0.5),
         "overlap_s": overlap_s(heard),
         "words_per_s": words_per_s([c.text for c in comments], sum(e - s for s, e in heard)),
-        "speech_realtime_factor": speech_realtime_factor(whole.generated_s - whole.infer_s, whole.speech_s),
+        "speech_realtime_factor": speech_realtime_factor(list(compute_s[whole]), list(speech_s[whole])),
         "repetition": repetition([c.text for c in comments]),
     }
 
 
 def _picture_measures(cycles, shown: np.ndarray | None, fps: float) -> dict[str, float]:
-    heard = cycles[cycles.sync_error_s.notna()]
-    error = heard.sync_error_s.abs().to_numpy(float)
-    staleness = (heard.heard_from_s - heard.frame_newest_captured_s).to_numpy(float)
+    sync_error_s = column(cycles, "sync_error_s")
+    heard = ~np.isnan(sync_error_s)
+    error = np.abs(sync_error_s[heard])
+    staleness = (column(cycles, "heard_from_s") - column(cycles, "frame_newest_captured_s"))[heard]
+    delays_s = column(cycles, "delay_applied_s")[heard]
     row = {
         "sync_error_mean_s": float(error.mean()) if len(error) else NAN,
         "sync_error_p95_s": quantile(error, 0.95),
         "staleness_median_s": quantile(staleness, 0.5),
-        "first_sound_latency_median_s": quantile(cycles.first_sound_latency_s.dropna(), 0.5),
-        "delay_end_s": float(heard.delay_applied_s.iloc[-1]) if len(heard) else NAN,
+        "first_sound_latency_median_s": quantile(_known(column(cycles, "first_sound_latency_s")), 0.5),
+        "delay_end_s": float(delays_s[-1]) if len(delays_s) else NAN,
         "slew_max": NAN,
         "frozen_s": NAN,
         "repeated_frames": NAN,
@@ -157,32 +159,53 @@ def _cost_measures(cycles, samples, duration_s: float) -> dict[str, float]:
 
     `busy_share` is Σ (generated − infer) ÷ the clip's length; `discarded_token_share` is ÷ tokens generated.
     """
-    asked = cycles[cycles.infer_s.notna()]
-    tokens = float(asked.output_tokens.sum())
+    asked = ~np.isnan(column(cycles, "infer_s"))
+    tokens = float(column(cycles, "output_tokens")[asked].sum())
+    discarded = float(column(cycles, "discarded_tokens")[asked].sum())
+    image_tokens = _known(column(cycles, "image_tokens")[asked])
     cpu, shown_fps = _values_of(samples, "cpu_core_share"), _values_of(samples, "shown_fps")
 
-    def peak(table, column: str) -> float:
-        return quantile(_values_of(table, column), 1.0)
+    def peak(table, name: str) -> float:
+        return quantile(_values_of(table, name), 1.0)
+
+    def peak_of_cycles(name: str) -> float:
+        return quantile(_known(column(cycles, name)), 1.0)
 
     return {
-        "cycles_per_min": per_minute(len(asked), duration_s),
-        "skipped_share": float((cycles.outcome == "unchanged").mean()) if len(cycles) else NAN,
-        "busy_share": float((asked.generated_s - asked.infer_s).sum()) / duration_s,
+        "cycles_per_min": per_minute(int(asked.sum()), duration_s),
+        "skipped_share": float((_outcomes(cycles) == "unchanged").mean()) if len(cycles) else NAN,
+        "busy_share": float(np.nansum(_compute_s(cycles)[asked])) / duration_s,
         "output_tokens_per_min": per_minute(tokens, duration_s),
-        "image_tokens_per_min": per_minute(asked.image_tokens.astype(float).sum(min_count=1), duration_s),
-        "discarded_token_share": float(asked.discarded_tokens.sum()) / tokens if tokens else NAN,
+        "image_tokens_per_min": per_minute(image_tokens.sum() if len(image_tokens) else NAN, duration_s),
+        "discarded_token_share": discarded / tokens if tokens else NAN,
         "shown_fps": quantile(shown_fps[shown_fps > 0], 0.5),  # over the seconds with a running picture
         "cpu_core_share": float(cpu.mean()) if len(cpu) else NAN,
         "peak_rss_bytes": peak(samples, "rss_bytes"),
         "peak_vram_bytes": max(
-            peak(samples, "vram_used_bytes"), peak(cycles, "vram_peak_bytes"), key=lambda v: (v == v, v)
+            peak(samples, "vram_used_bytes"), peak_of_cycles("vram_peak_bytes"), key=lambda v: (v == v, v)
         ),
-        "idle_vram_bytes": peak(cycles, "vram_idle_bytes"),
+        "idle_vram_bytes": peak_of_cycles("vram_idle_bytes"),
     }
 
 
-def _values_of(table, column: str) -> np.ndarray:
+def _outcomes(cycles) -> np.ndarray:
+    return np.array(
+        cycles["outcome"] if hasattr(cycles, "columns") else [row["outcome"] for row in cycles], str
+    )
+
+
+def _compute_s(cycles) -> np.ndarray:
+    """Return the seconds of computing of each cycle (N,): generated − infer; NaN without both."""
+    return column(cycles, "generated_s") - column(cycles, "infer_s")
+
+
+def _known(values: np.ndarray) -> np.ndarray:
+    """Return the values that are not missing."""
+    return values[~np.isnan(values)]
+
+
+def _values_of(table, name: str) -> np.ndarray:
     """Return the values (N,) of a column that are not missing; (0,) without the table or the column."""
-    if table is None or column not in table:
+    if table is None or name not in table:
         return np.array([])
-    return table[column].dropna().to_numpy(float)
+    return table[name].dropna().to_numpy(float)

@@ -37,7 +37,7 @@ def run_what_if(job: Job) -> dict[str, Any]:
     from experiments.measuring.metrics import measure
 
     session, truth = what_if_session(job)
-    return measure(session.log.cycles, truth, source_from_s=session.log.header["source_from_s"])
+    return measure(list(session.log.cycle_rows), truth, source_from_s=session.log.header["source_from_s"])
 
 
 def what_if_session(job: Job) -> tuple[LiveSession, Truth]:

@@ -94,6 +94,7 @@ class Spotter(Commentator):
         self._traits = traits
         self._seed = seed
         self._named: set[int] = set()
+        self._until_s = [event.t_s + max(event.visible_s, 0.5) for event in truth.events]
         self._fillers_said = 0
 
     def warm_up(self) -> None:
@@ -127,7 +128,9 @@ class Spotter(Commentator):
         """Return what the spotter says: the events that it sees, then filler up to the length that it samples."""
         # 1) what it sees; NOTHING_TO_SAY where that is nothing
         traits, events = self._traits, self._truth.events
-        seen = [k for k, event in enumerate(events) if k not in self._named and self._sees(k, event, request)]
+        from_s, to_s = request.frames[0].pts_s, request.frames[-1].pts_s
+        shown = [k for k, event in enumerate(events) if event.t_s <= to_s and from_s <= self._until_s[k]]
+        seen = [k for k in shown if k not in self._named and self._sees(k, events[k], request)]
         misread = rng.random() < traits.misread
         told = [
             line for event in request.facts.happened if (line := told_line(event, self._truth.teams, rng))
@@ -157,11 +160,8 @@ class Spotter(Commentator):
 
     def _sees(self, k: int, event: Event, request: CommentRequest) -> bool:
         """Return whether one of the frames shows the event, and the spotter recognises it there."""
-        until_s = event.t_s + max(event.visible_s, 0.5)
-        if until_s < request.frames[0].pts_s or request.frames[-1].pts_s < event.t_s:
-            return False
         for frame in request.frames:
-            if event.t_s <= frame.pts_s <= until_s:
+            if event.t_s <= frame.pts_s <= self._until_s[k]:
                 if random.Random(f"{self._seed}/{k}/{frame.index}").random() < self._traits.recognise:
                     return True
         return False

@@ -182,6 +182,13 @@ def test_a_run_worked_by_hand():
     assert math.isnan(row["slew_max"]) and math.isnan(row["peak_vram_bytes"])
 
 
+def test_rows_of_the_log_give_the_same_as_its_table():
+    truth = Truth(30.0, (Event("goal", 10.0, team="RED"), Event("cut", 20.0)), STRETCHES, ("RED", "BLU"))
+    rows = TWO_COMMENTS.astype(object).where(TWO_COMMENTS.notna(), None).to_dict("records")
+    table = metrics.measure(TWO_COMMENTS, truth, source_from_s=0.25)
+    assert metrics.measure(rows, truth, source_from_s=0.25) == pytest.approx(table, rel=0, abs=0, nan_ok=True)
+
+
 def test_a_kind_of_another_sport_is_measured_by_its_own_words():
     truth = Truth(30.0, (Event("pass", 23.0), Event("slam dunk", 12.0)), STRETCHES, ("RED", "BLU"))
     row = metrics.measure(TWO_COMMENTS, truth)
