@@ -1,7 +1,7 @@
 """In duplex, each second is what the model's own code makes of it: `streaming_prefill` and `streaming_generate`.
 
-Runs where MINICPMO_CODE_DIR names the model's own code; what is heard also needs the voice's packages. The language
-model is drawn so that all decisions occur.
+Runs where MINICPMO_CODE_DIR names the model's own code. Its language model is drawn so that all decisions occur; the
+vocoder is a stand-in for both.
 """
 
 from __future__ import annotations
@@ -11,17 +11,16 @@ import sys
 import numpy as np
 import pytest
 
-from tests.commentators.minicpmo.conftest import real_vocoder_runs_on_a_cpu
-from tests.commentators.minicpmo.tiny_minicpmo import REAL, make_checkpoint
+from tests.commentators.minicpmo.tiny_minicpmo import REAL, VOICE_FILES, make_checkpoint
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 if not REAL:
     pytest.skip("needs the model's own code: MINICPMO_CODE_DIR", allow_module_level=True)
 
-from commentator_lib.commentators.minicpmo import loading  # noqa: E402
 from commentator_lib.commentators.minicpmo.hearing import Hearing  # noqa: E402
-from commentator_lib.commentators.minicpmo.vocoder import clone  # noqa: E402
+from commentator_lib.commentators.minicpmo.token2wav import write_wav  # noqa: E402
+from commentator_lib.commentators.minicpmo.vocoder import Vocoder, clone  # noqa: E402
 from commentator_lib.commentators.minicpmo_duplex.build import build_model  # noqa: E402
 from commentator_lib.commentators.minicpmo_duplex.commentator import MiniCPMODuplexCommentator  # noqa: E402
 from commentator_lib.commentators.minicpmo_duplex.decoder import UnitDecoder, Window  # noqa: E402
@@ -180,45 +179,54 @@ def test_decisions_and_words_are_those_of_the_own_code(silent, monkeypatch, mode
     assert own.decoder._sliding_event_count > 1
 
 
-@pytest.mark.timeout(900)  # the full vocoder on a CPU
-def test_sound_is_that_of_the_own_code(tmp_path, monkeypatch):
-    monkeypatch.setattr(loading, "FLOW_STEPS", 2)
-    with real_vocoder_runs_on_a_cpu():
-        folder = make_checkpoint(tmp_path / "tiny", seed=1)
-        loaded = load_real(folder)
-        loaded.load_voice()
-        tokens = duplex_tokens(loaded.processor.tokenizer)
-        # a turn of three seconds: its start, its middle, its end
-        turn = [tokens.speak, 101, 102, 103, tokens.chunk_end, tokens.go_on, 104, tokens.chunk_end]
-        turn += [tokens.go_on, 105, tokens.turn_end, tokens.chunk_end]
-        given, heard = seconds(3), []
-        token2wav, stream = loaded.vocoder._token2wav, loaded.vocoder._token2wav.stream
+class SameSound:
+    """A Token2wav of which each audio token becomes 40 ms of its number; notes the pieces that it is given."""
 
-        def noted(pieces, *args, **options):
-            torch.manual_seed(len(heard))  # HiFT's noise
-            heard.append(list(pieces))
-            return stream(pieces, *args, **options)
+    def __init__(self):
+        self.pieces, self.stream_cache, self.hift_cache_dict = [], None, {}
 
-        monkeypatch.setattr(token2wav, "stream", noted, raising=False)
-        with monkeypatch.context() as patch:
-            own = own_duplex(folder, loaded, patch, True, WINDOW)
-            draw_as_we_do(own, patch)
-            left = iter(turn)
-            patch.setattr(own.decoder, "decode", lambda **_options: torch.tensor([next(left)]))
-            theirs = own_units(own, given, patch, "greedy")
-        their_pieces = list(heard)
-        heard.clear()
+    def set_stream_cache(self, _path):
+        return {"flow": torch.zeros(1)}, {"hift": torch.zeros(1)}
+
+    def stream(self, tokens, _prompt=None, last_chunk=False, return_waveform=False, prompt_wav=None):
+        self.pieces.append((list(tokens), last_chunk))
+        samples = np.repeat(np.float32(tokens if last_chunk else tokens[:-3]) / 8192, 960)
+        return samples[None] if return_waveform else (samples * 32768).astype("<i2").tobytes()
+
+
+def test_audio_tokens_and_their_pieces_are_those_of_the_own_code(tmp_path, monkeypatch):
+    folder = make_checkpoint(tmp_path / "tiny", assets=False, seed=1)
+    write_wav(tmp_path / "voice.wav", (0.3 * np.sin(np.arange(32_000) / 12)).astype(np.float32))
+    for name in VOICE_FILES:
+        (folder / "assets" / "token2wav").mkdir(parents=True, exist_ok=True)
+        (folder / "assets" / "token2wav" / name).write_text("not read here")
+    loaded = load_real(folder, reference_audio_path=str(tmp_path / "voice.wav"))
+    sound = loaded.model.tts.audio_tokenizer = SameSound()
+    loaded.vocoder = Vocoder(sound, loaded.reference)
+    tokens = duplex_tokens(loaded.processor.tokenizer)
+    # a turn of three seconds: its start, its middle, its end
+    turn = [tokens.speak, 101, 102, 103, tokens.chunk_end, tokens.go_on, 104, tokens.chunk_end]
+    turn += [tokens.go_on, 105, tokens.turn_end, tokens.chunk_end]
+    given = seconds(3)
+    with monkeypatch.context() as patch:
+        own = own_duplex(folder, loaded, patch, True, WINDOW)
+        draw_as_we_do(own, patch)
         left = iter(turn)
+        patch.setattr(own.decoder, "decode", lambda **_options: torch.tensor([next(left)]))
+        theirs = own_units(own, given, patch, "greedy")
+    their_pieces = list(sound.pieces)
+    sound.pieces.clear()
+    again = iter(turn)
 
-        def take(decoder, _in_turn):
-            token = next(left)
-            decoder.force(token)
-            return token
+    def take(decoder, _in_turn):
+        token = next(again)
+        decoder.force(token)
+        return token
 
-        monkeypatch.setattr(UnitDecoder, "pick", take)
-        ours = our_units(loaded, given, WINDOW, 0.0)
-    assert heard == their_pieces and len(heard) == 4
-    for (listens, ids, ends, sound, used), unit in zip(theirs, ours, strict=True):
+    monkeypatch.setattr(UnitDecoder, "pick", take)
+    ours = our_units(loaded, given, WINDOW, 0.0)
+    assert sound.pieces == their_pieces and [last for _, last in their_pieces] == [False, False, False, True]
+    for (listens, ids, ends, heard, used), unit in zip(theirs, ours, strict=True):
         assert (listens, ids, ends, used) == (unit.listens, list(unit.ids), unit.ends_turn, unit.used)
         # theirs went through 16 bits
-        assert len(sound) == len(unit.sound) and np.abs(sound - np.clip(unit.sound, -1, 1)).max() < 1e-3
+        assert len(heard) == len(unit.sound) and np.abs(heard - unit.sound).max() < 1e-3
