@@ -130,7 +130,7 @@ def test_the_entry_point_serves_is_healthy_and_ends_with_everything_written(buil
         )
     try:
         # 1) healthy by the image's own check, ready, and closed to who has no token
-        give_up = time.monotonic() + 240
+        give_up = time.monotonic() + 600
 
         def wait_for(condition, what):
             while not condition():
@@ -143,13 +143,13 @@ def test_the_entry_point_serves_is_healthy_and_ends_with_everything_written(buil
             lambda: subprocess.run(checking, env=environment, capture_output=True).returncode == 0, "health"
         )
         address = f"http://127.0.0.1:{port}"
-        wait_for(lambda: httpx.get(f"{address}/readyz").json()["reason"] == "running", "readyz")
-        assert httpx.get(f"{address}/metrics").status_code == 401
+        wait_for(lambda: httpx.get(f"{address}/readyz", timeout=60).json()["reason"] == "running", "readyz")
+        assert httpx.get(f"{address}/metrics", timeout=60).status_code == 401
         signed = {"Authorization": f"Bearer {TOKEN}"}
         wait_for(
             lambda: (
                 'cycles_total{outcome="spoken"} 0.0'
-                not in httpx.get(f"{address}/metrics", headers=signed).text
+                not in httpx.get(f"{address}/metrics", headers=signed, timeout=60).text
             ),
             "a comment",
         )
