@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
@@ -55,17 +56,21 @@ def read_config(model: Path) -> tuple[int, str]:
         raise VoiceError(f"voice=piper: {model}.json is no description of a Piper voice") from None
 
 
+def _piper() -> Any:
+    """Return the package; by its name, since type checkers take `piper` for this file where it is not installed."""
+    return import_module("piper")
+
+
 def _load_engine(model: Path) -> Any:
     """Return the engine with a model file, on one thread: with more it waits for cores that capture and display use."""
     import onnxruntime
-    from piper import PiperConfig
-    from piper import PiperVoice as Engine
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
     config = json.loads(Path(f"{model}.json").read_text(encoding="utf-8"))
-    return Engine(session=session, config=PiperConfig.from_dict(config))
+    piper = _piper()
+    return piper.PiperVoice(session=session, config=piper.PiperConfig.from_dict(config))
 
 
 class PiperVoice(Voice):
@@ -102,14 +107,13 @@ class PiperVoice(Voice):
     def speak(self, text: str) -> Iterator[AudioChunk]:
         if not any(c.isalnum() for c in text):
             return
-        from piper import SynthesisConfig
-
         if self._engine is None:
             self._engine = _load_engine(self._model)
         faster, gain_db = excitement(self._importance)
         scale = self._engine.config.length_scale / (self._speed * faster)
         first = True
-        for piece in self._engine.synthesize(text, SynthesisConfig(length_scale=scale, volume=_QUIETER)):
+        settings = _piper().SynthesisConfig(length_scale=scale, volume=_QUIETER)
+        for piece in self._engine.synthesize(text, settings):
             sound = AudioChunk(louder(piece.audio_float_array, gain_db), self.sample_rate_hz)
             sound = trim_silence(sound)
             if len(sound.samples) == 0:

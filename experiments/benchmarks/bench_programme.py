@@ -72,7 +72,7 @@ def main(
     seed: Annotated[int, typer.Option(help="Seed of all draws.")] = 0,
     length: Annotated[list[float] | None, typer.Option(help="Another length to run once, min.")] = None,
 ) -> None:
-    if min([minutes, *(length or [])]) <= 0:
+    if any(wanted <= 0 for wanted in (minutes, *(length or ()))):
         raise UserError("the source must be longer than 0 minutes")
     with tempfile.TemporaryDirectory() as temporary:
         runs = [
