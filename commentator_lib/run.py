@@ -10,6 +10,7 @@ import contextlib
 import gc
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -31,8 +32,9 @@ from commentator_lib.stages.sampling import Counts, Progress, Sampler
 
 logger = logging.getLogger(__name__)
 
-# Seconds that the end waits for a blocking call that does not return, before it leaves its thread behind.
-_STOP_WAIT_S = 5.0
+# Seconds that the end waits for blocking calls that do not return, before it leaves their threads behind: a server that
+# is told to end must have written all within 5 s.
+_STOP_WAIT_S = 2.5
 
 
 class LiveRun:
@@ -312,8 +314,9 @@ class LiveRun:
         for worker in (capture_worker, inference_worker):
             worker.close()
         # Closing does not wait; a call that hangs keeps its daemon thread and is reported.
+        until_s = time.monotonic() + _STOP_WAIT_S
         for worker, name in ((capture_worker, "source"), (inference_worker, "commentator")):
-            if not worker.join(_STOP_WAIT_S):
+            if not worker.join(max(0.0, until_s - time.monotonic())):
                 self._notes.append(f"the {name} did not return within {_STOP_WAIT_S:g} s")
 
     def _finish_log(self) -> None:
