@@ -52,7 +52,15 @@ def test_role_and_task_make_up_the_prompt(language):
     frames, facts = (), Facts()
     first = comment_request(frames, facts, settings, "sports", "Who wins?", "", "normal", language=language)
     second = comment_request(
-        frames, facts, settings, "sports", "Who leads?", "A goal.", "brief", language=language, question="Why?"
+        frames,
+        facts,
+        settings,
+        "sports",
+        "Who leads?",
+        "A goal.",
+        "brief",
+        language=language,
+        question="Why?",
     )
     assert first.role == second.role and "exactly ..." in first.role
     assert ("French" in first.role) == (language == "fr")
@@ -61,7 +69,9 @@ def test_role_and_task_make_up_the_prompt(language):
     assert "A goal." in second.task and "A goal." not in second.role
 
 
-@pytest.mark.parametrize(("rule", "has_role"), [("first-token", True), ("perplexity", True), ("yes-no", False)])
+@pytest.mark.parametrize(
+    ("rule", "has_role"), [("first-token", True), ("perplexity", True), ("yes-no", False)]
+)
 def test_a_judged_request_has_a_role_where_its_prompt_has_one(rule, has_role):
     settings = load_settings(environment={})
     request = judged_request(rule, (), Facts(), settings, "sports", "Who wins?", "A goal.", "normal")
