@@ -33,16 +33,26 @@ def lines(text):
 def test_each_line_is_an_object_with_the_time_in_utc(all_logs, capsys, tmp_path):
     show_log(0, tmp_path / "log.txt", as_json=True)
     before = datetime.now(UTC)
-    logging.getLogger("commentator_lib.session").info("two\nlines, “quoted”, \ud800 and %d %%", 5)
+    logging.getLogger("commentator_lib.session").info("two\nlines, “quoted” and %d %%", 5)
     logging.getLogger("commentator_lib.session").debug("too much")
     out, err = capsys.readouterr()
     assert out == "" and err == (tmp_path / "log.txt").read_text()
     (line,) = lines(err)
     assert line.keys() == {"time", "level", "logger", "message"}
-    assert line["message"] == "two\nlines, “quoted”, \ud800 and 5 %" and line["level"] == "INFO"
+    assert line["message"] == "two\nlines, “quoted” and 5 %" and line["level"] == "INFO"
     assert line["time"].endswith("Z") and line["logger"] == "commentator_lib.session"
     at = datetime.fromisoformat(line["time"])
     assert at.utcoffset().total_seconds() == 0 and abs((at - before).total_seconds()) < 60
+
+
+def test_half_a_character_is_written_as_ascii(all_logs):
+    before = logging.getLogger().handlers[:]
+    show_log(0, None, as_json=True)
+    (handler,) = (one for one in logging.getLogger().handlers if one not in before)
+    text = handler.format(
+        logging.makeLogRecord({"msg": "half \ud800", "levelname": "INFO"})
+    )  # pytest keeps logged ones
+    assert text.isascii() and json.loads(text)["message"] == "half \ud800"
 
 
 def test_other_packages_and_warnings_write_objects_too(all_logs, capsys):
