@@ -187,7 +187,7 @@ def test_a_voice_that_fails_leaves_the_text(loaded, monkeypatch, part):
         raise RuntimeError("the voice is broken")
 
     target = loaded.engine.speaker.talker._loop if part == "talker" else loaded.engine.speaker.vocoder
-    monkeypatch.setattr(target, "take" if part == "talker" else "_sound", breaks)
+    monkeypatch.setattr(target, "take" if part == "talker" else "sound", breaks)
     chunks = list(loaded.comment(request(speech=True)))
     assert text_of(chunks) == whole
     problems = [chunk.problem for chunk in chunks if chunk.problem]
