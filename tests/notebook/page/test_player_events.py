@@ -97,7 +97,7 @@ def test_chip_and_marks_come_with_their_picture_and_only_marks_outlive_a_reload(
         title = page.locator(f".live-player .mark[data-importance='{importance}']").get_attribute("title")
         at, said = title.split(" ", 1)
         minutes, seconds = at.split(":")
-        assert said.startswith(words) and abs(int(minutes) * 60 + int(seconds) - times["due_s"]) <= 1.5
+        assert said.startswith(words) and abs(int(minutes) * 60 + int(seconds) - times["due_s"]) <= 3
     assert page.locator(".live-player .chips b").count() == 0
     lane, box = page.locator(".live-player .marks").bounding_box(), mark.bounding_box()
     assert lane["x"] < box["x"] < lane["x"] + lane["width"]
