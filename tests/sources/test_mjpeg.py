@@ -231,7 +231,9 @@ def test_damaged_pictures_are_left_out_and_many_end_the_source():
     with opened(camera(lambda n: part(bad) + part(jpeg(n)), every_s=0.01)) as found:
         assert len(first_levels(found, 5)) == 5
     with (
-        opened(camera(lambda n: part(bad), every_s=0.01, count=3000)) as found,  # those that wait are left out
+        opened(
+            camera(lambda n: part(bad), every_s=0.01, count=3000)
+        ) as found,  # those that wait are left out
         pytest.raises(ValueError, match="cannot be decoded"),
     ):
         list(found.pictures())
