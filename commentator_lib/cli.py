@@ -131,6 +131,16 @@ _Set = Annotated[
     typer.Option("--set", "-s", help="A setting, name=value; repeatable. See `commentator settings`."),
 ]
 
+_Profile = Annotated[
+    str | None, typer.Option(help="Prompt profile: general (the default), sports, security, …")
+]
+_Instruction = Annotated[
+    str | None, typer.Option("--instruction", "-i", help="What to watch for. Default: the profile's own.")
+]
+_Speech = Annotated[
+    bool | None, typer.Option("--speech/--text-only", help="Speak (the default), or captions only.")
+]
+
 
 def _gather_settings(
     file: Path | None, preset: str | None, assignments: list[str] | None, **more: object
@@ -165,15 +175,9 @@ def run(
     settings: _SettingsFile = None,
     preset: _Preset = None,
     assignments: _Set = None,
-    profile: Annotated[
-        str | None, typer.Option(help="Prompt profile: general (the default), sports, security, …")
-    ] = None,
-    instruction: Annotated[
-        str | None, typer.Option("--instruction", "-i", help="What to watch for. Default: the profile's own.")
-    ] = None,
-    speech: Annotated[
-        bool | None, typer.Option("--speech/--text-only", help="Speak (the default), or captions only.")
-    ] = None,
+    profile: _Profile = None,
+    instruction: _Instruction = None,
+    speech: _Speech = None,
     mode: Annotated[
         str, typer.Option(help="live (real time), replay (virtual time), what-if (nothing computed).")
     ] = "live",
@@ -344,15 +348,9 @@ def serve(
     settings: _SettingsFile = None,
     preset: _Preset = None,
     assignments: _Set = None,
-    profile: Annotated[
-        str | None, typer.Option(help="Prompt profile: general (the default), sports, security, …")
-    ] = None,
-    instruction: Annotated[
-        str | None, typer.Option("--instruction", "-i", help="What to watch for. Default: the profile's own.")
-    ] = None,
-    speech: Annotated[
-        bool | None, typer.Option("--speech/--text-only", help="Speak (the default), or captions only.")
-    ] = None,
+    profile: _Profile = None,
+    instruction: _Instruction = None,
+    speech: _Speech = None,
     verbose: _Verbose = 0,
     log_file: _LogFile = None,
     log_json: Annotated[
