@@ -22,7 +22,7 @@ from commentator_lib.runs.reader import SavedRun, read_shown
 from commentator_lib.runs.timeline import timeline
 
 _LEAST_CUE_S = 1.0  # a caption stays at least this long
-SENTENCE_ENDS = ".!?…。！？؟।"
+_SENTENCE_ENDS = ".!?…。！？؟।"
 _COLUMNS_PER_S = 18.0  # that are read: three English words, nine Chinese characters
 
 _TTML = "http://www.w3.org/ns/ttml"
@@ -85,17 +85,26 @@ def _grown_pieces(events: list[dict[str, Any]]) -> list[tuple[float, int, str]]:
             continue
         cycle, text = event["cycle"], event["text"]
         seen = before.get(cycle, "")
-        new = text[len(seen) :] if text.startswith(seen) else text
+        new = added_words(text, seen)
         before[cycle] = text
         if not new.strip():
             continue
         own = pieces.setdefault(cycle, [])
-        joined = own[-1][1] + new if own else ""
-        if own and columns(joined) <= LINE_COLUMNS and own[-1][1][-1] not in SENTENCE_ENDS:
-            own[-1] = (own[-1][0], joined)
+        if own and joins_line(own[-1][1], new):
+            own[-1] = (own[-1][0], own[-1][1] + new)
         else:
             own.append((event["at_s"], new.strip()))
     return sorted((at_s, cycle, text) for cycle, own in pieces.items() for at_s, text in own)
+
+
+def added_words(text: str, seen: str) -> str:
+    """Return what a comment's words add to those that were seen of it; all where their beginning has changed."""
+    return text[len(seen) :] if text.startswith(seen) else text
+
+
+def joins_line(shown: str, new: str) -> bool:
+    """Return whether an addition joins the caption that stands there: on its line, and in its sentence."""
+    return bool(shown) and columns(shown + new) <= LINE_COLUMNS and shown[-1] not in _SENTENCE_ENDS
 
 
 def reading_s(text: str) -> float:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from commentator_lib.runs.captions import SENTENCE_ENDS, reading_s
-from commentator_lib.runs.line_breaks import LINE_COLUMNS, caption_parts, columns
+from commentator_lib.runs.captions import added_words, joins_line, reading_s
+from commentator_lib.runs.line_breaks import caption_parts
 from commentator_lib.serve.feed import Words
 
 
@@ -36,13 +36,11 @@ class LiveCaptions:
         """Take all words of a comment that were heard by now."""
         if words.comment_id != self._comment_id:
             self._comment_id, self._seen, self._joined = words.comment_id, "", ""
-        new = words.text[len(self._seen) :] if words.text.startswith(self._seen) else words.text
+        new = added_words(words.text, self._seen)
         self._seen = words.text
         if not new.strip():
             return
-        joined = self._joined + new
-        joins = self._joined and columns(joined) <= LINE_COLUMNS and self._joined[-1] not in SENTENCE_ENDS
-        self._joined = joined if joins else new.strip()
+        self._joined = self._joined + new if joins_line(self._joined, new) else new.strip()
         self._parts = _timed(caption_parts(self._joined), words.at_s, words.voice_end_s)
 
     def text_at(self, at_s: float) -> str:

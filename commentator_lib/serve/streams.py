@@ -17,6 +17,7 @@ from fastapi import APIRouter, HTTPException, Response
 from fastapi.responses import StreamingResponse
 
 from commentator_lib.media import PLAYBACK_RATE_HZ, to_int16, to_mono
+from commentator_lib.runs.captions import added_words
 from commentator_lib.serve.feed import Cycle, Feed, Item, Picture, Sound, Words
 from commentator_lib.serve.limits import Places
 
@@ -144,7 +145,7 @@ class GrowingText:
         """Return what follows what was known of this comment, or all of it if its beginning has changed."""
         seen = self._seen if words.comment_id == self._comment_id else ""
         self._comment_id, self._seen = words.comment_id, words.text
-        return words.text[len(seen) :] if words.text.startswith(seen) else words.text
+        return added_words(words.text, seen)
 
 
 def cycle_end(cycle: Cycle) -> dict[str, Any] | None:
