@@ -20,10 +20,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from commentator_lib.commentators.base import Commentator, CommentatorError, CommentChunk, CommentRequest
-from commentator_lib.commentators.minicpmo.preflight import CheckpointLoader, check_and_make_loader
+from commentator_lib.commentators.minicpmo.preflight import check_and_make_loader, load_and_tell
 from commentator_lib.commentators.minicpmo.speaker import SpokenPiece
 from commentator_lib.commentators.minicpmo.stage_clock import StageClock
-from commentator_lib.commentators.reading_weights import telling_bytes_read
 from commentator_lib.commentators.text_stream import TextStream
 from commentator_lib.commentators.torch_tools import free_gpu
 from commentator_lib.media import AudioChunk, Frame
@@ -114,16 +113,9 @@ class MiniCPMOCommentator(Commentator):
             ) from None
 
     def _load_engine(self) -> None:
-        from commentator_lib.commentators.minicpmo.memory import limit_cublas_workspace
+        loaded = load_and_tell(self, self._load)
+        from commentator_lib.commentators.minicpmo.engine import build_engine
 
-        self.say_loading("starting PyTorch", 0.0)
-        limit_cublas_workspace()  # before PyTorch multiplies anything
-        from commentator_lib.commentators.minicpmo.engine import READ_SHARE, build_engine
-
-        load = self._load
-        files = load.files if self.on_loading is not None and isinstance(load, CheckpointLoader) else []
-        with telling_bytes_read(files, self.say_loading, READ_SHARE):
-            loaded = load()
         self._engine = build_engine(loaded, self._settings, self._graphs, self.say_loading)
 
     def _make_first_comments(self) -> None:

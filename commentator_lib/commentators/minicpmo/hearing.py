@@ -191,11 +191,8 @@ class Hearing:
         attends = can_attend(x.shape[1], (length + 1) // 2, self._chunk)
         for layer in apm.layers:
             x = x + _attend(layer.self_attn, layer.self_attn_layer_norm(x), attends)
-            x = x + layer.fc2(layer.activation_fn(layer.fc1(layer.final_layer_norm(x))))
-            if x.dtype == torch.float16:  # too large for it in some layers of Whisper
-                x = x.clamp(-65_504, 65_504)
-        x = model.audio_projection_layer(apm.layer_norm(x))  # (1, n, H)
-        return model.audio_avg_pooler(x.transpose(1, 2)).transpose(1, 2)[0]
+            x = feed_forward(layer, x)
+        return to_embeddings(model, x)
 
 
 def _fill(inputs: Tensor, samples: np.ndarray, length: Tensor, count: int) -> None:
@@ -205,16 +202,33 @@ def _fill(inputs: Tensor, samples: np.ndarray, length: Tensor, count: int) -> No
     length.fill_(count)
 
 
+def feed_forward(layer: Any, x: Tensor) -> Tensor:
+    """Return what the second half of one of Whisper's layers makes of x (1, n, D)."""
+    x = x + layer.fc2(layer.activation_fn(layer.fc1(layer.final_layer_norm(x))))
+    if x.dtype == torch.float16:  # too large for it in some layers of Whisper
+        x = x.clamp(-65_504, 65_504)
+    return x
+
+
+def to_embeddings(model: Any, x: Tensor) -> Tensor:
+    """Return the language model's embeddings (n / pool step, H) of the encoder's states x (1, n, D)."""
+    x = model.audio_projection_layer(model.apm.layer_norm(x))  # (1, n, H)
+    return model.audio_avg_pooler(x.transpose(1, 2)).transpose(1, 2)[0]
+
+
+def project_heads(attention: Any, x: Tensor) -> tuple[Tensor, ...]:
+    """Return query, key and value (1, heads, n, D / heads) of Whisper's attention for x (1, n, D)."""
+    return tuple(
+        project(x).unflatten(2, (attention.num_heads, -1)).transpose(1, 2)
+        for project in (attention.q_proj, attention.k_proj, attention.v_proj)
+    )
+
+
 def _attend(attention: Any, x: Tensor, attends: Tensor) -> Tensor:
     """Return Whisper's attention on x (1, n, D) by PyTorch's fused kernel.
 
     `attends` (n, n) bool has a row for each query.
     """
-    heads = attention.num_heads
-    # (1, heads, n, D / heads) each
-    query, key, value = (
-        project(x).unflatten(2, (heads, -1)).transpose(1, 2)
-        for project in (attention.q_proj, attention.k_proj, attention.v_proj)
-    )
+    query, key, value = project_heads(attention, x)
     attended = F.scaled_dot_product_attention(query, key, value, attn_mask=attends)
     return attention.out_proj(attended.transpose(1, 2).flatten(2))  # (1, n, D)

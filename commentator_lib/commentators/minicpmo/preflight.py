@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from commentator_lib.commentators.base import CommentatorError
+from commentator_lib.commentators.base import Commentator, CommentatorError
 from commentator_lib.commentators.minicpmo.assets import (
     find_assets,
     find_reference_audio,
@@ -21,6 +22,7 @@ from commentator_lib.commentators.minicpmo.checkpoint import (
 )
 from commentator_lib.commentators.minicpmo.known_model import shortened
 from commentator_lib.commentators.minicpmo.memory_budget import can_shrink, explain_missing_memory
+from commentator_lib.commentators.reading_weights import telling_bytes_read
 from commentator_lib.commentators.weights import find_checkpoint, weight_files
 from commentator_lib.settings import Settings
 
@@ -108,3 +110,16 @@ def check_and_make_loader(settings: Settings) -> CheckpointLoader:
         device = "cuda"
 
     return CheckpointLoader(checkpoint, device, settings)
+
+
+def load_and_tell(commentator: Commentator, load: Callable[[], Loaded]) -> Loaded:
+    """Return what `load` returns; the commentator says how far it is. Raise what `load` raises."""
+    from commentator_lib.commentators.minicpmo.memory import limit_cublas_workspace
+
+    commentator.say_loading("starting PyTorch", 0.0)
+    limit_cublas_workspace()  # before PyTorch multiplies anything
+    from commentator_lib.commentators.minicpmo.engine import READ_SHARE
+
+    files = load.files if commentator.on_loading is not None and isinstance(load, CheckpointLoader) else []
+    with telling_bytes_read(files, commentator.say_loading, READ_SHARE):
+        return load()

@@ -39,15 +39,15 @@ class TalkerSampling:
     repetition_penalty: float = 1.05
 
 
-def penalise(logits: Tensor, said: Tensor, count: Tensor, penalty: float) -> Tensor:
+def penalise(logits: Tensor, said: Tensor, count: Tensor, penalty: float, start: Tensor | int = 0) -> Tensor:
     """Return `logits` (V,) in which a token that was said n times recently is penalised by penalty^n.
 
-    Of the ids `said` (max_tokens,) the first `count` (1,) are real.
+    Of the ids `said` (max_tokens,) the first `count` (1,) are real, and those before `start` (1,) do not count.
     """
     places = count - 1 - torch.arange(_PENALTY_WINDOW, device=logits.device)  # (W,)
     recent = said.gather(0, places.clamp(min=0))  # (W,)
     # (V,)
-    times = torch.zeros_like(logits).index_add_(0, recent, (places >= 0).to(logits.dtype))
+    times = torch.zeros_like(logits).index_add_(0, recent, (places >= start).to(logits.dtype))
     factor = penalty**times
     return torch.where(logits < 0, logits * factor, logits / factor)
 

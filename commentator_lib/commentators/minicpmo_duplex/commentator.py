@@ -15,9 +15,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from commentator_lib.commentators.base import CommentatorError
-from commentator_lib.commentators.minicpmo.preflight import CheckpointLoader, check_and_make_loader
+from commentator_lib.commentators.minicpmo.preflight import check_and_make_loader, load_and_tell
 from commentator_lib.commentators.minicpmo_duplex.session import DuplexSession
-from commentator_lib.commentators.reading_weights import telling_bytes_read
 from commentator_lib.commentators.realtime.deciding import DecidingCommentator, Session
 from commentator_lib.commentators.torch_tools import free_gpu
 from commentator_lib.settings import Settings
@@ -98,17 +97,9 @@ class MiniCPMODuplexCommentator(DecidingCommentator):
         free_gpu()
 
     def _load_model(self) -> None:
-        from commentator_lib.commentators.minicpmo.memory import limit_cublas_workspace
-
-        self.say_loading("starting PyTorch", 0.0)
-        limit_cublas_workspace()  # before PyTorch multiplies anything
-        from commentator_lib.commentators.minicpmo.engine import READ_SHARE
+        loaded = load_and_tell(self, self._load)
         from commentator_lib.commentators.minicpmo_duplex.build import build_model
 
-        load = self._load
-        files = load.files if self.on_loading is not None and isinstance(load, CheckpointLoader) else []
-        with telling_bytes_read(files, self.say_loading, READ_SHARE):
-            loaded = load()
         self._model = build_model(loaded, self._settings, self._graphs, self.say_loading)
 
     def _open_session(self, instructions: str) -> Session:

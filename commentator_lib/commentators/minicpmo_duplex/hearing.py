@@ -16,7 +16,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from commentator_lib.commentators.minicpmo.graphs import GraphedFunction, GraphPool
-from commentator_lib.commentators.minicpmo.hearing import RATE_HZ, LogMel
+from commentator_lib.commentators.minicpmo.hearing import (
+    RATE_HZ,
+    LogMel,
+    feed_forward,
+    project_heads,
+    to_embeddings,
+)
 
 UNIT_SAMPLES = RATE_HZ  # 1 s
 # The first second needs 1.03 s of sound: two frames more, and half a window behind them.
@@ -141,26 +147,19 @@ class StreamingHearing:
 
     def _layers(self, x: Tensor, places: Tensor, visible: Tensor) -> tuple[Tensor]:
         """Return embeddings (10, H) of states x (50, D), which go to `places` (50,); `visible` (length,) are seen."""
-        apm, model = self._model.apm, self._model
+        apm = self._model.apm
         x = (x + apm.embed_positions.weight[places])[None]  # (1, 50, D) from here on
         for layer, keys, values in zip(apm.layers, self._keys, self._values, strict=True):
             x = x + _attend(layer.self_attn, layer.self_attn_layer_norm(x), keys, values, places, visible)
-            x = x + layer.fc2(layer.activation_fn(layer.fc1(layer.final_layer_norm(x))))
-            if x.dtype == torch.float16:  # too large for it in some layers of Whisper
-                x = x.clamp(-65_504, 65_504)
-        x = model.audio_projection_layer(apm.layer_norm(x))  # (1, 50, H)
-        return (model.audio_avg_pooler(x.transpose(1, 2)).transpose(1, 2)[0],)
+            x = feed_forward(layer, x)
+        return (to_embeddings(self._model, x),)
 
 
 def _attend(
     attention: Any, x: Tensor, keys: Tensor, values: Tensor, places: Tensor, visible: Tensor
 ) -> Tensor:
     """Return Whisper's attention on x (1, n, D), whose keys and values are put into (heads, length, D / heads)."""
-    # (1, heads, n, D / heads) each
-    query, key, value = (
-        project(x).unflatten(2, (attention.num_heads, -1)).transpose(1, 2)
-        for project in (attention.q_proj, attention.k_proj, attention.v_proj)
-    )
+    query, key, value = project_heads(attention, x)  # (1, heads, n, D / heads) each
     keys.index_copy_(1, places, key[0])
     values.index_copy_(1, places, value[0])
     attended = F.scaled_dot_product_attention(

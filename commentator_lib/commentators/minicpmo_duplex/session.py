@@ -9,58 +9,42 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from commentator_lib.commentators.base import StageTimes
+from commentator_lib.commentators.realtime.deciding import Session
 from commentator_lib.commentators.realtime.responses import Response, Responses
-from commentator_lib.commentators.realtime.units import UNIT_S, Units
+from commentator_lib.commentators.realtime.units import UNIT_S
 from commentator_lib.commentators.torch_tools import free_gpu, out_of_memory
 from commentator_lib.errors import named_first_line
-from commentator_lib.media import AudioChunk, Frame
+from commentator_lib.media import AudioChunk
 
 if TYPE_CHECKING:
     from commentator_lib.commentators.minicpmo_duplex.model import DuplexModel, Unit
 
 logger = logging.getLogger(__name__)
 
-# Where nothing is to be seen for this long the units stop.
-_IDLE_S = 10.0
 _LOOK_AGAIN_S = 0.1  # for the first picture after such a time
 _CLOSE_S = 10.0
 _RATE_HZ = 24_000
 
 
-class DuplexSession:
-    """A session of `model` with these instructions; a realtime/deciding.py `Session`. `close` ends its thread.
+class DuplexSession(Session):
+    """A session of `model` with these instructions. `close` ends its thread.
 
     `changed` is notified after each unit; hold it to read `responses`.
     """
 
     def __init__(self, model: DuplexModel, instructions: str) -> None:
-        self.changed = threading.Condition()
-        self.responses = Responses()
+        super().__init__()
         self._model, self._instructions = model, instructions
-        self._units = Units()
-        self._seen_s: float | None = None  # when `see` was called last
         self._cancelled = False  # the turn in which the model is
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="duplex", daemon=True)
         self._thread.start()
 
     # --- from any thread
-
-    def see(self, frame: Frame) -> None:
-        """Take a frame for the next unit, if it is newer than those before; return at once."""
-        with self.changed:
-            self._units.see(frame)
-            self._seen_s = time.monotonic()
-
-    def hear(self, frames: Sequence[Frame], sound: AudioChunk) -> None:
-        """Take the sound from the oldest frame to the newest, at 16 kHz, for the next units."""
-        with self.changed:
-            self._units.hear(frames, sound)
 
     def cancel(self) -> None:
         """End the current response with the present unit; what still comes of it is passed over."""
@@ -100,16 +84,14 @@ class DuplexSession:
         due_s = time.monotonic()
         while not self._stop.wait(max(0.0, due_s - time.monotonic())):
             now_s = time.monotonic()
-            if self._is_idle(now_s):
+            with self.changed:
+                is_idle = self.is_idle(now_s)
+            if is_idle:
                 due_s = now_s + _LOOK_AGAIN_S
                 continue
             self._one_unit()
             # a unit that is late by more than its length is not made good
             due_s = max(due_s, now_s - UNIT_S) + UNIT_S
-
-    def _is_idle(self, now_s: float) -> bool:
-        with self.changed:
-            return self._seen_s is None or now_s - self._seen_s > _IDLE_S
 
     def _one_unit(self) -> None:
         with self.changed:

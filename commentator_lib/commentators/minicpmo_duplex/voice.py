@@ -20,11 +20,12 @@ from torch.nn import functional as F
 
 from commentator_lib.commentators.minicpmo.graphs import GraphPool
 from commentator_lib.commentators.minicpmo.sequence import CachedSequence
+from commentator_lib.commentators.minicpmo.talker import penalise
 from commentator_lib.commentators.minicpmo.token2wav import CHUNK_TOKENS, LOOKAHEAD_TOKENS
 from commentator_lib.commentators.minicpmo.token_loop import TokenLoop
 from commentator_lib.commentators.minicpmo.vocoder import SAMPLE_RATE_HZ, SILENCE_TOKEN, Vocoder
 
-_TEMPERATURE, _PENALTY, _PENALTY_WINDOW = 0.8, 1.05, 16
+_TEMPERATURE, _PENALTY = 0.8, 1.05
 # Audio tokens of one turn, more than an hour.
 _MAX_TOKENS = 100_000
 # The shortest piece that is made into sound at a turn's start.
@@ -53,7 +54,7 @@ class TurnTalker:
             self._end_ban = torch.zeros(1, device=head.device)
 
         def pick_next(logits: Tensor, said: Tensor, count: Tensor, noise: Tensor) -> Tensor:
-            logits = penalise_since(logits, said, count, self._chunk_start)
+            logits = penalise(logits, said, count, _PENALTY, self._chunk_start)
             logits[self._end_id] += self._end_ban[0]
             return (logits.softmax(dim=-1) / noise).argmax(dim=-1, keepdim=True)
 
@@ -109,19 +110,6 @@ class TurnTalker:
         self._loop.retract()  # the token that is not given out
         self._said += len(tokens)
         return tokens
-
-
-def penalise_since(logits: Tensor, said: Tensor, count: Tensor, start: Tensor) -> Tensor:
-    """Return `logits` (V,) in which a token is penalised by 1.05^n that was said n times since `start` (1,).
-
-    The last 16 tokens count.
-    Of the ids `said` (max_tokens,) the first `count` (1,) are real.
-    """
-    places = count - 1 - torch.arange(_PENALTY_WINDOW, device=logits.device)  # (W,)
-    recent = said.gather(0, places.clamp(min=0))  # (W,)
-    times = torch.zeros_like(logits).index_add_(0, recent, (places >= start).to(logits.dtype))  # (V,)
-    factor = _PENALTY**times
-    return torch.where(logits < 0, logits * factor, logits / factor)
 
 
 class TurnSound:

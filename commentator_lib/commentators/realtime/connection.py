@@ -11,10 +11,11 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from commentator_lib.commentators.openai.messages import jpeg_of
+from commentator_lib.commentators.realtime.deciding import Session
 from commentator_lib.commentators.realtime.protocol import (
     RealtimeError,
     acknowledge,
@@ -23,52 +24,35 @@ from commentator_lib.commentators.realtime.protocol import (
     close_session,
     read_event,
 )
-from commentator_lib.commentators.realtime.responses import Response, Responses
-from commentator_lib.commentators.realtime.units import UNIT_S, Units
-from commentator_lib.media import AudioChunk, Frame
+from commentator_lib.commentators.realtime.responses import Response
+from commentator_lib.commentators.realtime.units import UNIT_S
 
 logger = logging.getLogger(__name__)
 
-# Where nothing is to be seen for this long the units stop: a source that is away costs the server nothing.
-_IDLE_S = 10.0
 _LOOK_AGAIN_S = 0.1  # for the first picture after such a time
 _CLOSE_S = 2.0
 _LONGEST_MESSAGE_BYTES = 32_000_000  # two minutes of sound in one message, and more
 
 
-class Connection:
-    """An open session. `changed` is notified whenever something came; hold it to read `responses`.
+class Connection(Session):
+    """An open session on a server.
 
     `socket` is an open WebSocket connection of the websockets package; `session` the event that opens the session. It
     is closed by `close`, by the server, or by an error.
     """
 
     def __init__(self, socket: Any, session: dict[str, Any], shown: Callable[[str], str]) -> None:
-        self.changed = threading.Condition()
-        self.responses = Responses()
+        super().__init__()
         self.opened = threading.Event()
         self.duplex = False  # the server has said that its model decides when to speak
         self._socket = socket
         self._shown = shown
-        self._units = Units()
-        self._seen_s = 0.0  # when `see` was called last
         self._stop = threading.Event()
         self._send(session)
         self._thread = threading.Thread(target=self._run, name="realtime", daemon=True)
         self._thread.start()
 
     # --- from any thread
-
-    def see(self, frame: Frame) -> None:
-        """Take a frame for the next unit, if it is newer than those before; return at once."""
-        with self.changed:
-            self._units.see(frame)
-            self._seen_s = time.monotonic()
-
-    def hear(self, frames: Sequence[Frame], sound: AudioChunk) -> None:
-        """Take the sound from the oldest frame to the newest, at 16 kHz, for the next units."""
-        with self.changed:
-            self._units.hear(frames, sound)
 
     def cancel(self) -> None:
         """End the current response, if it has not ended; what still comes of it is passed over."""
@@ -154,7 +138,7 @@ class Connection:
             return False
         while True:
             with self.changed:
-                if not self._seen_s or now_s - self._seen_s > _IDLE_S:
+                if self.is_idle(now_s):
                     return False
                 samples, frames = self._units.make()
                 number, more = self._units.made, self._units.waiting_s >= UNIT_S

@@ -10,48 +10,60 @@ from __future__ import annotations
 
 import threading
 import time
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Generator, Iterator, Sequence
 from functools import partial
-from typing import Protocol
 
 from commentator_lib.commentators.base import NOTHING_TO_SAY, Commentator, CommentChunk, CommentRequest
 from commentator_lib.commentators.realtime.protocol import RealtimeError
 from commentator_lib.commentators.realtime.responses import Response, Responses, joined
+from commentator_lib.commentators.realtime.units import Units
 from commentator_lib.media import AudioChunk, Frame
 
 _SLICE_S = 0.2  # so often a comment that waits can be cancelled
 _WORDS_WAIT_S = 0.05  # a server sends the words of a piece right behind its sound
 # A response that nobody took for this long is about pictures that are past.
 _STALE_S = 2.5
+# A source that is away for this long costs the model nothing.
+_IDLE_S = 10.0
 _REMEMBERED = 32  # comments whose end is still to be told
 
 
-class Session(Protocol):
-    """A model that lives beside the comments.
+class Session(ABC):
+    """A model that lives beside the comments, second by second. Write `cancel` and `acknowledge`.
 
-    `changed` is notified whenever something came; hold it to read `responses`.
+    `changed` is notified whenever something came; hold it to read `responses`, and for `is_idle` and `_units`.
     """
 
-    changed: threading.Condition
-    responses: Responses
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.responses = Responses()
+        self._units = Units()
+        self._seen_s = float("-inf")  # when `see` was called last
 
     def see(self, frame: Frame) -> None:
-        """Take a frame for the next second, if it is newer than those before; return at once."""
-        ...
+        """Take a frame for the next unit, if it is newer than those before; return at once."""
+        with self.changed:
+            self._units.see(frame)
+            self._seen_s = time.monotonic()
 
     def hear(self, frames: Sequence[Frame], sound: AudioChunk) -> None:
-        """Take the sound from the oldest frame to the newest, at 16 kHz, for the next seconds."""
-        ...
+        """Take the sound from the oldest frame to the newest, at 16 kHz, for the next units."""
+        with self.changed:
+            self._units.hear(frames, sound)
 
+    def is_idle(self, now_s: float) -> bool:
+        """Return whether nothing was to be seen for a while at `now_s`, by the monotonic clock: then the units stop."""
+        return now_s - self._seen_s > _IDLE_S
+
+    @abstractmethod
     def cancel(self) -> None:
         """End the current response, if it has not ended; what still comes of it is passed over."""
-        ...
 
+    @abstractmethod
     def acknowledge(self, response: Response, heard_s: float) -> None:
         """Note how much of a response was heard, once no more of it will be."""
-        ...
 
 
 class DecidingCommentator(Commentator):

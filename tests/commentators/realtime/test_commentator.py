@@ -105,7 +105,7 @@ def test_each_unit_has_sound_and_each_picture_is_sent_once():
 
 
 def test_units_stop_where_there_is_nothing_new_to_see(monkeypatch):
-    monkeypatch.setattr("commentator_lib.commentators.realtime.connection._IDLE_S", 1.0)
+    monkeypatch.setattr("commentator_lib.commentators.realtime.deciding._IDLE_S", 1.0)
     with realtime_server(turns=[]) as server:
         commentator = asked(server)
         comments(commentator, 1)
