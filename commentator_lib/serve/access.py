@@ -31,6 +31,9 @@ COOKIE = "commentator"
 LINK_VALID_S = 600.0
 # Answered without the token: that the process lives, and whether it is ready, for who watches over it.
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+# What players open by its address: they ask their user for a password where they are told that Basic is taken. The page
+# is not told so: a browser's own question would stand before its words.
+_FOR_PLAYERS = ("/live", "/api/mjpeg", "/api/audio-stream")
 _MOST_LINKS = 100
 _NO_TOKEN = "Open the link that was printed where the server was started, or send its token."
 
@@ -213,5 +216,7 @@ async def refuse(scope: dict[str, Any], send: Any, status: int, words: str) -> N
     ]
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
+        if scope["path"].startswith(_FOR_PLAYERS):
+            headers.append((b"www-authenticate", b'Basic realm="Live commentary", charset="UTF-8"'))
     await send({"type": f"{kind}.start", "status": status, "headers": headers})
     await send({"type": f"{kind}.body", "body": body})

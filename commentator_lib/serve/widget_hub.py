@@ -127,11 +127,12 @@ class WidgetHub:
     def _said(self, comm_id: str, content: dict[str, Any], buffers: list[Any]) -> None:
         """Take a widget's own message: for all pages, or for the one that it names."""
         page = content.get("page")
-        if content.get("kind") == "film":
+        is_part = content.get("kind") == "film"
+        if is_part:
             self._wait_for_room(comm_id, str(page))
         message = {"comm": comm_id, "msg": "custom", "content": content}
         if page is not None:
-            self._send_page((comm_id, str(page)), message, buffers)
+            self._send_page((comm_id, str(page)), message, buffers, is_part)
         else:
             seq = int(content["seq"]) if content.get("kind") == "frame" else None
             self._send_all(message, buffers, seq)
@@ -145,10 +146,22 @@ class WidgetHub:
         ):
             time.sleep(0.02)
 
-    def _send_page(self, page: tuple[str, str], message: dict[str, Any], buffers: list[Any]) -> None:
-        if self.viewers:
-            data = pack(message, buffers)
-            self._on_loop(lambda: [v.put(data) for v in self.viewers if page in v.pages])
+    def _send_page(
+        self, page: tuple[str, str], message: dict[str, Any], buffers: list[Any], wait: bool
+    ) -> None:
+        """Send a message to one page; `wait` until it is counted with what waits for its viewer."""
+        if not self.viewers:
+            return
+        data, is_put = pack(message, buffers), threading.Event()
+
+        def deliver() -> None:
+            for viewer in self.viewers:
+                if page in viewer.pages:
+                    viewer.put(data)
+            is_put.set()
+
+        if self._on_loop(deliver) and wait:
+            is_put.wait(STALLED_S)
 
     def _send_all(
         self,
@@ -171,10 +184,15 @@ class WidgetHub:
 
         self._on_loop(deliver)
 
-    def _on_loop(self, act: Any) -> None:
-        if self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # the server has ended meanwhile
-                self._loop.call_soon_threadsafe(act)
+    def _on_loop(self, act: Callable[[], None]) -> bool:
+        """Have the server's loop do something. Return False where there is none any more."""
+        if self._loop is None:
+            return False
+        try:
+            self._loop.call_soon_threadsafe(act)
+        except RuntimeError:  # the server has ended meanwhile
+            return False
+        return True
 
     # --- the viewers' side, on the server's loop
 

@@ -36,7 +36,7 @@ import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import httpx
 import numpy as np
@@ -51,9 +51,13 @@ from experiments.errors import UserError
 from experiments.tools.browser import chromium
 from experiments.tools.command_line import chosen_parts, help_text, new_app, run_app
 
+if TYPE_CHECKING:
+    from playwright.sync_api import CDPSession
+
 PARTS = ("headless", "protocol", "pages", "stuck", "end")
 MEASURES = ("first_sound_latency_s", "shortfall_s", "sync_error_s")
 CLIP = package_data("clips") / "match.mp4"
+_DRAWN = "document.querySelector('.live-player')?.dataset.drawn ?? 0"
 _START_S, _LATE_S = 120.0, 120.0
 
 
@@ -174,20 +178,22 @@ def protocol_viewers(served: Served, count: int) -> Generator[Callable[[], list[
 
 @contextlib.contextmanager
 def page_viewers(served: Served, count: int) -> Generator[Callable[[], list[int]]]:
-    """Open pages in one Chromium; yield what returns how many frames each has drawn."""
+    """Open pages in one Chromium, each in a window of its own; yield what returns how many frames each has drawn.
+
+    Of the pages in one window, Chromium draws the one in front and holds back the others. And a page that Playwright
+    has opened costs more than a viewer's: each message that it gets goes to Playwright as well. So these are opened
+    beside it.
+    """
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright, chromium(playwright) as browser:
-        context = browser.new_context(viewport={"width": 1300, "height": 1100})
-        pages = [context.new_page() for _ in range(count)]
-        for page in pages:
-            page.set_default_timeout(1000 * _START_S)
-            page.goto(f"http://{served.address}/")
-            page.wait_for_selector(".live-player")
+        pages = [
+            UnseenPage(browser.new_browser_cdp_session(), f"http://{served.address}/") for _ in range(count)
+        ]
 
         def read() -> list[int]:
-            pages[0].wait_for_timeout(1500)  # a page shows its counts once a second
-            return [int(p.locator(".live-player").get_attribute("data-drawn") or 0) for p in pages]
+            time.sleep(1.5)  # a page shows its counts once a second
+            return [int(page.evaluate(_DRAWN)) for page in pages]
 
         def drawn() -> list[int]:
             before, now = read(), read()
@@ -196,6 +202,42 @@ def page_viewers(served: Served, count: int) -> Generator[Callable[[], list[int]
             return now
 
         yield drawn
+
+
+class UnseenPage:
+    """A page in a window and a profile of its own that Playwright does not follow, by Chromium's own protocol."""
+
+    def __init__(self, session: CDPSession, address: str) -> None:
+        self._session = session
+        self._target = self._open(address)
+
+    def _open(self, address: str) -> str:
+        profile = self._session.send("Target.createBrowserContext")["browserContextId"]
+        where = {
+            "url": address,
+            "browserContextId": profile,
+            "newWindow": True,
+            "width": 1070,
+            "height": 760,
+        }
+        return self._session.send("Target.createTarget", where)["targetId"]
+
+    def evaluate(self, expression: str) -> Any:
+        """Return the value of a JavaScript expression."""
+        answers: list[Any] = []
+        self._session.once(
+            "Target.receivedMessageFromTarget", lambda event: answers.append(json.loads(event["message"]))
+        )
+        own = self._session.send("Target.attachToTarget", {"targetId": self._target, "flatten": False})[
+            "sessionId"
+        ]
+        asked = {"id": 1, "method": "Runtime.evaluate", "params": {"expression": expression}}
+        self._session.send("Target.sendMessageToTarget", {"sessionId": own, "message": json.dumps(asked)})
+        give_up = time.monotonic() + _START_S
+        while not answers and time.monotonic() < give_up:
+            self._session.send("Browser.getVersion")  # events come while something is asked
+        self._session.send("Target.detachFromTarget", {"sessionId": own})
+        return answers[0]["result"]["result"]["value"]
 
 
 @contextlib.contextmanager

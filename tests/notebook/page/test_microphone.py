@@ -84,8 +84,10 @@ def check_sound(told):
     # A busy machine loses some of its test device's sound; what comes after it has its right time all the same.
     assert np.median(seams_s) < 0.001 and np.count_nonzero(seams_s > 0.02) <= 2
     assert 0.08 < counts.mean() / 48_000 < 0.15
-    frames_s = told["frames"][-1][0] - told["frames"][0][0]
+    # The first picture may come before the first sound: a graph of audio nodes takes a moment to begin.
+    frames_s = told["frames"][-1][0] - max(told["frames"][0][0], from_s[0])
     assert counts.sum() / 48_000 == pytest.approx(frames_s, abs=0.5)
+    assert from_s[0] < told["frames"][0][0] + 2.0
 
 
 def test_beeps_of_the_browsers_test_device_arrive(lab, browser):
