@@ -1,14 +1,22 @@
 """The results folder of a sweep: its header (sweep.json) and its journal (runs.jsonl).
 
 Each finished run is one line, written at once, so that a sweep that was killed loses no run and can go on.
+
+Sweeps of the same runs may share a folder, also from several machines on a network file system that has locks (NFS 4,
+for example). Each claims a run before it starts it. A claim is a lock on one byte of the file claims.lock, whose place
+is the run's key: the operating system gives it up when its process ends, however it ends, so no claim outlives its
+machine and nothing compares clocks. Rows are written under a lock on the journal.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
 import os
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,53 +32,150 @@ if TYPE_CHECKING:
     from commentator_lib.runs.reader import SavedRun
 
 FORMAT_VERSION = 1
+_HEADER, _JOURNAL, _CLAIMS, _TABLE = "sweep.json", "runs.jsonl", "claims.lock", "runs.parquet"
+_OUR_FILES = {name + end for name in (_HEADER, _JOURNAL, _CLAIMS, _TABLE) for end in ("", ".part")}
+_IN_USE_BYTE = (
+    1 << 62
+)  # of claims.lock: every open journal shares a lock on it; claims have the places before it
+
+_open_here: set[Path] = set()  # a lock does not keep out its own process
 
 
 class Journal:
-    """The rows of a sweep's folder; one sweep at a time may add rows.
+    """The rows of a sweep's folder, and the claims on its runs.
 
-    Opening it removes an incomplete last line, which a kill can leave; all other lines stay as they are. Raises
-    SweepError where the folder holds something else, is of another version, or is in use.
+    `done` holds the keys of the sweep's runs that need not be done: those that have succeeded, and those that have got
+    a row, also a failed one, from anybody since this journal was opened.
+
+    An incomplete line, which a kill can leave, is removed; all other lines stay as they are. Raises SweepError where
+    the folder holds something else, is of another version, or is in use by a sweep of other runs or of this process.
     """
 
     def __init__(self, folder: Path, sweep: Sweep) -> None:
-        header = folder / "sweep.json"
-        self.path = folder / "runs.jsonl"
+        self._folder = folder
+        self._header = _header(sweep)
+        self._keys = frozenset(self._header["keys"])
+        self._offset = 0  # bytes of the journal that have been read
+        self._opened = False
+        self._thread_lock = threading.RLock()
+        self.done: set[str] = set()
         if folder.exists() and not folder.is_dir():
             raise SweepError(f"{folder} is a file: choose another folder with --out")
+        if folder.resolve() in _open_here:
+            raise SweepError(f"another sweep is writing to {folder}: wait for it, or choose --out")
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            if not header.exists() and any(folder.iterdir()):
+            if not (folder / _HEADER).exists() and {p.name for p in folder.iterdir()} - _OUR_FILES:
                 raise SweepError(f"{folder} holds files but no sweep.json: choose an empty folder with --out")
-            if header.exists():
+            if (folder / _HEADER).exists():
                 read_header(folder)
-            self._file = open(self.path, "a+b")  # noqa: SIM115 - held open, and locked, for the whole sweep
+            self._file = open(folder / _JOURNAL, "a+b")  # noqa: SIM115 - held open for the whole sweep
+            self._claims = open(folder / _CLAIMS, "a+b")  # noqa: SIM115 - closing it gives up every claim
         except OSError as error:
             raise SweepError(f"cannot write {folder}: {error.strerror}; choose another with --out") from None
+        _open_here.add(folder.resolve())
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._file.close()
-            raise SweepError(f"another sweep is writing to {folder}: wait for it, or choose --out") from None
-        self._cut_half_line()
-        self.rows = {row["key"]: row for row in read_journal(self.path)}
-        write_header(folder, sweep)
+            with self._locked():
+                self._share_folder()
+            self._opened = True
+        except BaseException:
+            self.close()
+            raise
 
-    def _cut_half_line(self) -> None:
-        self._file.seek(0)
-        whole = self._file.read().rfind(b"\n") + 1
-        self._file.truncate(whole)
-        self._file.seek(0, os.SEEK_END)
+    def _share_folder(self) -> None:
+        """Write the header, or see that the sweeps that are writing here have the same runs."""
+        if _try_lock(self._claims, _IN_USE_BYTE):  # nobody else is here
+            write_then_replace(
+                self._folder / _HEADER, json.dumps(self._header, indent=1, ensure_ascii=False) + "\n"
+            )
+        elif read_header(self._folder).get("keys") != self._header["keys"]:
+            raise SweepError(
+                f"another sweep is writing other runs to {self._folder}: wait for it, or choose --out"
+            )
+        fcntl.lockf(self._claims, fcntl.LOCK_SH, 1, _IN_USE_BYTE)
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep all others from the journal, and read what they have written."""
+        with self._thread_lock:
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+            try:
+                self._read_new_rows()
+                yield
+            finally:
+                fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def _read_new_rows(self) -> None:
+        descriptor = self._file.fileno()
+        new = os.pread(descriptor, os.fstat(descriptor).st_size - self._offset, self._offset)
+        whole = new.rfind(b"\n") + 1
+        if whole < len(new):  # its writer is dead, or it would hold the lock
+            os.truncate(descriptor, self._offset + whole)
+        self._offset += whole
+        for line in new[:whole].splitlines():
+            try:
+                row = json.loads(line)
+                key, failed = row["key"], row["error"]
+            except (ValueError, KeyError, TypeError):
+                raise SweepError(f"{self._folder / _JOURNAL} is damaged: {line[:60]!r} is no row") from None
+            if failed and not self._opened:
+                self.done.discard(key)  # is tried again
+            elif key in self._keys:
+                self.done.add(key)
+
+    def claim(self, key: str) -> bool:
+        """Return whether this sweep is to do a run: it is not done, and nobody else is doing it."""
+        with self._locked():
+            return key not in self.done and _try_lock(self._claims, _claimed_byte(key))
 
     def append(self, row: dict[str, Any]) -> None:
-        """Write one line at once. Raise OSError when the disk is full."""
+        """Write one line at once, and give up the claim on its run. Raise OSError when the disk is full."""
         row = {k: None if v != v else round(v, 6) if isinstance(v, float) else v for k, v in row.items()}
-        self._file.write((json.dumps(row, ensure_ascii=False) + "\n").encode())
-        self._file.flush()
-        self.rows[row["key"]] = row
+        with self._locked():
+            self._file.write((json.dumps(row, ensure_ascii=False) + "\n").encode())
+            self._file.flush()
+            self._read_new_rows()
+            fcntl.lockf(self._claims, fcntl.LOCK_UN, 1, _claimed_byte(row["key"]))
+
+    def write_table(self) -> None:
+        """Write the rows of `load_results` as runs.parquet, completely or not at all."""
+        part = self._folder / f"{_TABLE}.part"
+        with self._locked():
+            load_results(self._folder).to_parquet(part, index=False)
+            part.replace(self._folder / _TABLE)
 
     def close(self) -> None:
+        """Give up every claim."""
+        _open_here.discard(self._folder.resolve())
+        self._claims.close()
         self._file.close()
+
+
+def _claimed_byte(key: str) -> int:
+    return int(key, 16) >> 2  # a key has 64 bits, and the largest place is 2 ** 63 - 1
+
+
+def _try_lock(file: Any, place: int) -> bool:
+    """Lock one byte of a file; return False where another process has it. Raise OSError where locks do not work."""
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
+def _header(sweep: Sweep) -> dict[str, Any]:
+    """Return what sweep.json holds: the sweep, the keys of its runs, and the versions and hardware."""
+    from commentator_lib.runs.meters import hardware
+
+    return {
+        "format_version": FORMAT_VERSION,
+        "sweep": sweep.model_dump(),
+        "keys": [job.key for job in plan_jobs(sweep)],
+        "versions": dict(versions()),
+        "hardware": hardware(),
+        "commit": commit(),
+    }
 
 
 def read_header(folder: Path) -> dict[str, Any]:
@@ -87,21 +192,6 @@ def read_header(folder: Path) -> dict[str, Any]:
             f"{folder} is of format {found}, this version reads {FORMAT_VERSION}: choose another with --out"
         )
     return header
-
-
-def write_header(folder: Path, sweep: Sweep) -> None:
-    """Write sweep.json: the sweep, the keys of its runs, and the versions and hardware."""
-    from commentator_lib.runs.meters import hardware
-
-    header = {
-        "format_version": FORMAT_VERSION,
-        "sweep": sweep.model_dump(),
-        "keys": [job.key for job in plan_jobs(sweep)],
-        "versions": dict(versions()),
-        "hardware": hardware(),
-        "commit": commit(),
-    }
-    write_then_replace(folder / "sweep.json", json.dumps(header, indent=1, ensure_ascii=False) + "\n")
 
 
 def load_results(folder: Path | str) -> pd.DataFrame:

@@ -1,27 +1,40 @@
 """Do the runs that a journal does not hold yet: on all cores (joblib), on a Dask cluster, or one at a time.
 
 What-if runs use virtual time, so several can share a machine. Replay and live runs measure real time, so they run one
-at a time, each in its own process.
+at a time: on a machine each in its own process, on a cluster one on each worker, or on each GPU.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import os
+import queue
 import sys
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from commentator_lib.checks.gpu import needs_gpu
+from commentator_lib.clock import Mode
+from commentator_lib.settings import Settings
 from experiments.sweeping.jobs import Job, plan_jobs
-from experiments.sweeping.journal import Journal, load_results
+from experiments.sweeping.journal import Journal
 from experiments.sweeping.run_job import run_job
 from experiments.sweeping.sweep_file import Sweep, SweepError
 
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
 Rows = Generator[dict[str, Any], None, None]
+Workers = Mapping[str, dict[str, Any]]  # address → what the scheduler says of it
+Claim = Callable[[str], bool]  # key → whether this sweep is to do that run
+
+_ASK_AGAIN_S = 2.0  # whether workers have come or gone, and whether other sweeps have done or left their runs
+_NO_WORKERS_S = 60.0  # after so long without a worker a sweep gives up
 
 
 def run_sweep(
@@ -29,8 +42,9 @@ def run_sweep(
 ) -> dict[str, Any]:
     """Do the runs that the folder's journal does not hold yet. Return counts, the wall time (s) and the rate.
 
-    On KeyboardInterrupt every finished run is in the journal. Raise SweepError where the folder cannot be used, or
-    where workers or the cluster are lost.
+    Other processes and machines may run the same sweep into the same folder: each run is done by one of them, and each
+    returns when all runs are done. On KeyboardInterrupt every finished run is in the journal. Raise SweepError where
+    the folder cannot be used, or where workers or the cluster are lost.
     """
     from tqdm import tqdm
 
@@ -38,36 +52,46 @@ def run_sweep(
     journal = Journal(folder, sweep)
     try:
         # 1) find what is left to do
-        left = [job for job in every if journal.rows.get(job.key, {"error": "?"})["error"]]
-        started, done, failed = time.perf_counter(), 0, 0
+        left = [job for job in every if job.key not in journal.done]
+        to_do, started, done, failed = len(left), time.perf_counter(), 0, 0
         if n_jobs is None:
             n_jobs = os.cpu_count() or 1 if sweep.mode == "what-if" else 1
-        rows = rows_from_cluster(left, folder, cluster) if cluster else rows_from_cores(left, folder, n_jobs)
         bar = tqdm(
             total=len(every),
-            initial=len(every) - len(left),
+            initial=len(every) - to_do,
             desc=sweep.name,
             unit="run",
             disable=not progress or not left,
             mininterval=0.2 if sys.stderr.isatty() else 10.0,
         )
         # 2) do it; closing `rows` ends the workers, also on Ctrl-C
-        with bar, contextlib.closing(rows):
-            for row in rows:
-                journal.append(row)
-                done += 1
-                failed += bool(row["error"])
-                bar.update()
+        with bar:
+            while left:
+                rows = (
+                    rows_from_cluster(left, journal.claim, folder, cluster)
+                    if cluster
+                    else rows_from_cores(left, journal.claim, folder, n_jobs)
+                )
+                with contextlib.closing(rows):
+                    for row in rows:
+                        journal.append(row)
+                        done += 1
+                        failed += bool(row["error"])
+                        bar.update(len(journal.done) - bar.n)
+                left = [job for job in left if job.key not in journal.done]
+                if left:  # others are doing these, and may be killed
+                    time.sleep(_ASK_AGAIN_S)
         wall_s = time.perf_counter() - started
         # 3) write the same rows as a table
-        if left or not (folder / "runs.parquet").exists():
-            load_results(folder).to_parquet(folder / "runs.parquet", index=False)
+        if to_do or not (folder / "runs.parquet").exists():
+            journal.write_table()
     finally:
         journal.close()
     return {
         "runs": len(every),
-        "skipped": len(every) - len(left),
+        "skipped": len(every) - to_do,
         "done": done,
+        "done_elsewhere": to_do - done,
         "failed": failed,
         "wall_s": round(wall_s, 2),
         "runs_per_s": round(done / wall_s, 3) if done else None,
@@ -75,8 +99,8 @@ def run_sweep(
     }
 
 
-def rows_from_cores(left: list[Job], folder: Path, n_jobs: int) -> Rows:
-    """Do the jobs on this machine's cores and yield each row when it is ready.
+def rows_from_cores(left: list[Job], claim: Claim, folder: Path, n_jobs: int) -> Rows:
+    """Do the jobs that can be claimed on this machine's cores and yield each row when it is ready.
 
     Each replay or live run gets a new process, so that no run's memory, models or caches count for the next one. Raise
     SweepError where joblib loses a worker: it then stops all of them.
@@ -86,19 +110,20 @@ def rows_from_cores(left: list[Job], folder: Path, n_jobs: int) -> Rows:
 
     from joblib import Parallel, delayed
 
-    if left and left[0].mode != "what-if":
-        for job in left:
+    claimed = (job for job in left if claim(job.key))  # each when its turn comes: others may do the rest
+    if left[0].mode != "what-if":
+        for job in claimed:
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
                 try:
                     yield fresh.submit(_run_in_worker, job, str(folder), os.getpid()).result()
                 except BrokenProcessPool:
                     yield {**job.columns(), "error": "its process died: killed, or out of memory"}
     elif n_jobs == 1 or len(left) == 1:
-        yield from (run_job(job, str(folder)) for job in left)
+        yield from (run_job(job, str(folder)) for job in claimed)
     else:
         parallel = Parallel(n_jobs, return_as="generator_unordered")
         try:
-            for row in parallel(delayed(_run_in_worker)(job, str(folder), os.getpid()) for job in left):
+            for row in parallel(delayed(_run_in_worker)(job, str(folder), os.getpid()) for job in claimed):
                 assert row is not None  # only joblib's type annotations allow None
                 yield row
         except BrokenProcessPool as error:
@@ -124,14 +149,15 @@ def _exit_with_parent(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def rows_from_cluster(left: list[Job], folder: Path, address: str) -> Rows:
-    """Do the jobs on a Dask cluster and yield each row when it is ready; jobs of a lost worker are done by another.
+def rows_from_cluster(left: list[Job], claim: Claim, folder: Path, address: str) -> Rows:
+    """Do the jobs that can be claimed on a Dask cluster and yield each row when it is ready.
 
-    The workers need this project and, for replay and live, access to this folder. Raise SweepError where no cluster
-    answers.
+    A lost worker's runs are given to another one, as often as the scheduler's setting `allowed-failures` says; then
+    they have failed. The workers need this project and, for replay and live, this folder. Raise SweepError where the
+    cluster does not answer, has no fitting workers, or is lost.
     """
     try:
-        from distributed import Client, as_completed
+        from distributed import CancelledError, Client
     except ImportError:
         raise SweepError("a cluster needs Dask: pip install 'commentator-lib[cluster]'") from None
     try:
@@ -139,13 +165,91 @@ def rows_from_cluster(left: list[Job], folder: Path, address: str) -> Rows:
     except (OSError, ValueError) as error:
         raise SweepError(f"no Dask scheduler answers at {address} ({type(error).__name__})") from None
     try:
-        threads: dict[str, int] = client.nthreads()  # pyright: ignore[reportAssignmentType] - synchronous here
-        if not threads:
-            raise SweepError(f"the Dask cluster at {address} has no workers")
-        if left and left[0].mode != "what-if" and max(threads.values()) > 1:
-            raise SweepError("replay and live time real work: start the workers with --nthreads 1")
-        futures = [client.submit(run_job, job, str(folder), key=job.key, retries=2) for job in left]
-        for future in as_completed(futures):
-            yield future.result()
+        yield from _rows_of_futures(left, claim, folder.resolve(), client)
+    except (OSError, CancelledError) as error:
+        raise SweepError(
+            f"the Dask scheduler at {address} is lost ({type(error).__name__}); run the sweep again to go on"
+        ) from None
     finally:
         client.close()
+
+
+def _rows_of_futures(left: list[Job], claim: Claim, folder: Path, client: Client) -> Rows:
+    """Keep the workers busy, and the scheduler's memory small: it holds as many runs as the workers have slots."""
+    mode, workers = left[0].mode, _workers(client)
+    gpus = chosen_gpus(left, workers)
+    claimed = (job for job in left if claim(job.key))
+    running: dict[str, tuple[Future, Job]] = {}
+    finished: queue.SimpleQueue[Future] = queue.SimpleQueue()
+    slots, asked_s = count_slots(mode, workers, gpus), time.monotonic()
+    had_workers_s = asked_s
+    while True:
+        # 1) ask now and then which workers are there
+        if time.monotonic() - asked_s >= _ASK_AGAIN_S:
+            slots, asked_s = count_slots(mode, _workers(client), gpus), time.monotonic()
+            had_workers_s = asked_s if slots else had_workers_s
+        if asked_s - had_workers_s > _NO_WORKERS_S:
+            raise SweepError("the cluster has lost all fitting workers; run the sweep again to go on")
+        # 2) fill the slots; keys of one group, or the scheduler keeps a record of each for ever
+        for job in itertools.islice(claimed, max(0, slots - len(running))):
+            future = client.submit(run_job, job, str(folder), key=("run", job.key), resources=gpus)
+            running[job.key] = future, job
+            future.add_done_callback(finished.put)
+        if not running:
+            return
+        # 3) wait for a run to end
+        with contextlib.suppress(queue.Empty):
+            ended = finished.get(timeout=_ASK_AGAIN_S)
+            yield _row_of(*running.pop(ended.key[1]))
+
+
+def _row_of(future: Future, job: Job) -> dict[str, Any]:
+    """Return the row of a run that has ended. Raise CancelledError where the scheduler was lost."""
+    from distributed import KilledWorker
+
+    error = future.exception()
+    if error is None:
+        return future.result()
+    text = "its workers died: killed, or out of memory"
+    return {
+        **job.columns(),
+        "error": text if isinstance(error, KilledWorker) else f"{type(error).__name__}: {error}",
+    }
+
+
+def _workers(client: Client) -> Workers:
+    return client.scheduler_info(n_workers=-1)["workers"]
+
+
+def chosen_gpus(left: list[Job], workers: Workers) -> dict[str, float] | None:
+    """Return the resources that each run takes of its worker: a GPU for replay and live, where workers declare any.
+
+    Raise SweepError where no worker fits: none is there, settings need a GPU and none is declared, or real work would
+    be timed on a worker that does several things at once.
+    """
+    if not workers:
+        raise SweepError("the Dask cluster has no workers")
+    if left[0].mode == "what-if":
+        return None
+    gpus = {"GPU": 1.0} if any(_has_gpu(worker) for worker in workers.values()) else None
+    needing = next((job for job in left if needs_gpu(Settings().changed(**job.settings))), None)
+    if needing and not gpus:
+        raise SweepError(
+            f"{needing.settings['commentator']} needs a GPU, and no worker declares one: start those that have one "
+            "with --resources GPU=1"
+        )
+    if any(worker["nthreads"] > 1 for worker in workers.values() if _has_gpu(worker) or not gpus):
+        raise SweepError("replay and live time real work: start the workers with --nthreads 1")
+    return gpus
+
+
+def count_slots(mode: Mode, workers: Workers, gpus: dict[str, float] | None) -> int:
+    """Return how many runs the scheduler holds at most: one for each worker that times real work, otherwise two for
+    each thread, so that the next one is there when one ends."""
+    if mode == "what-if":
+        return 2 * sum(worker["nthreads"] for worker in workers.values())
+    return sum(_has_gpu(worker) or not gpus for worker in workers.values())
+
+
+def _has_gpu(worker: dict[str, Any]) -> bool:
+    return worker["resources"].get("GPU", 0) >= 1

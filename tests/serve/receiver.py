@@ -21,7 +21,7 @@ def main(address: str, path: str) -> int:
     try:
         with (
             av.open(address, options=_LISTEN[address.partition(":")[0]]) as stream,
-            av.open(path, "w") as file,
+            av.open(path, "w", container_options=_AT_ONCE) as file,
         ):
             copies = {s.index: file.add_stream_from_template(s) for s in stream.streams}
             for packet in stream.demux():

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import gc
-import threading
-import time
+from dataclasses import replace
 from itertools import chain, repeat
 
 import numpy as np
 import pytest
 
 from commentator_lib.commentators.base import CommentatorError, StageTimes
-from commentator_lib.media import AudioChunk
-from commentator_lib.settings import load_settings
+from commentator_lib.media import AudioChunk, Frame
 from tests.commentators.minicpmo.conftest import frames, only_own_code, sound_s, text_of
+from tests.commentators.minicpmo.duplex_parts import (
+    ids_of,
+    let_seconds_pass_faster,
+    settings_for,
+    threads,
+    wait_until,
+)
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -21,7 +26,6 @@ pytest.importorskip("transformers")
 from commentator_lib.commentators.base import CommentRequest  # noqa: E402
 from commentator_lib.commentators.factory import make_commentator  # noqa: E402
 from commentator_lib.commentators.minicpmo.sequence import LayeredSequence, PlainSequence  # noqa: E402
-from commentator_lib.commentators.minicpmo_duplex import session as session_module  # noqa: E402
 from commentator_lib.commentators.minicpmo_duplex.commentator import MiniCPMODuplexCommentator  # noqa: E402
 from commentator_lib.commentators.minicpmo_duplex.hearing import StreamingHearing  # noqa: E402
 from commentator_lib.commentators.minicpmo_duplex.model import Unit  # noqa: E402
@@ -61,30 +65,14 @@ def model(duplex):
 
 @pytest.fixture
 def faster(monkeypatch):
-    """Let a unit's second pass in a hundredth of it; nothing here judges how long it takes."""
-    monkeypatch.setattr(session_module, "UNIT_S", 0.01)
-    monkeypatch.setattr("commentator_lib.commentators.realtime.deciding._STALE_S", 600.0)
-
-
-def settings_for(folder, **changes):
-    return load_settings(
-        environment={}, commentator="minicpmo-duplex", model_path=str(folder), device="cpu", **changes
-    )
+    let_seconds_pass_faster(monkeypatch)
 
 
 def says(model, *units):
     """Make the model pick these tokens (names, or letters of words), a tuple for each second; then it listens."""
-    tokens, tokenizer = duplex_tokens(model.loaded.processor.tokenizer), model.loaded.processor.tokenizer
-    names = ("listen", "speak", "go_on", "chunk_end", "turn_end")
-    flat = [
-        token
-        for unit in units
-        for word in unit
-        for token in (
-            [getattr(tokens, word)] if word in names else tokenizer.encode(word, add_special_tokens=False)
-        )
-    ]
-    left = chain(flat, repeat(tokens.listen))
+    tokenizer = model.loaded.processor.tokenizer
+    flat = [token for unit in units for token in ids_of(tokenizer, unit)]
+    left = chain(flat, repeat(*ids_of(tokenizer, ["listen"])))
 
     def pick(_in_turn):
         token = next(left)
@@ -96,17 +84,6 @@ def says(model, *units):
 
 def request(number=1, standing="Watch the dog.", **more):
     return CommentRequest(frames(2), "What happens?", 99, standing=standing, number=number, **more)
-
-
-def threads():
-    return [thread for thread in threading.enumerate() if thread.name == "duplex"]
-
-
-def wait_until(holds, timeout_s=60.0):
-    end_s = time.monotonic() + timeout_s
-    while not holds() and time.monotonic() < end_s:
-        time.sleep(0.01)
-    assert holds()
 
 
 # --- one second after another
@@ -322,6 +299,13 @@ def test_units_become_responses_and_what_the_log_has_of_them():
     assert responses.current.ended
 
 
+def test_a_turn_that_nobody_takes_is_kept_for_two_minutes_at_most():
+    responses = Responses()
+    for number in range(1, 200):
+        take_unit(responses, unit(number, "a", ends=number == 199), float(number))
+    assert len(responses.current.parts) == 120 and responses.current.ended
+
+
 def test_a_cycle_gets_what_the_model_decides(duplex, model, faster):
     says(model, ("listen",), ("speak", "a dog", "chunk_end"), ("go_on", "!", "turn_end", "chunk_end"))
     comments = [list(duplex.comment(request(k + 1))) for k in range(4)]
@@ -366,6 +350,33 @@ def test_a_failed_second_is_told_and_the_next_comment_begins_anew(duplex, model,
                 list(duplex.comment(request(k)))
     assert "\n" not in str(caught.value)
     assert text_of(list(duplex.comment(request(2)))) == "..."
+
+
+def test_what_fails_while_nobody_asks_is_told_by_the_next_comment(duplex, model, faster, monkeypatch):
+    says(model)
+    list(duplex.comment(request(1)))
+    with monkeypatch.context() as patch:
+        patch.setattr(model.hearing, "push", lambda _samples: 1 / 0)
+        wait_until(lambda: duplex._session.responses.closed)
+    with pytest.raises(RealtimeError, match="division by zero"):
+        list(duplex.comment(request(2)))
+    assert text_of(list(duplex.comment(request(3)))) == "..."
+
+
+def test_each_run_has_a_session_of_its_own_and_its_clock_may_begin_anew(duplex, model, faster, monkeypatch):
+    says(model)
+    seen, unit = [], model.unit
+    monkeypatch.setattr(
+        model,
+        "unit",
+        lambda frames, *more: seen.append([f.captured_at_s for f in frames]) or unit(frames, *more),
+    )
+    late = [Frame(0, 0.0, 100.0, frames(1)[0].image)]
+    list(duplex.comment(replace(request(1), frames=late)))
+    duplex.warm_up()  # as at the start of each run
+    assert threads() == []
+    list(duplex.comment(request(1)))
+    assert [times for times in seen if times] == [[100.0], [1.0]] and model._number < len(seen)
 
 
 def test_too_little_memory_is_told_in_words(model, monkeypatch):

@@ -11,6 +11,7 @@ import sys
 import numpy as np
 import pytest
 
+from tests.commentators.minicpmo.duplex_parts import settings_for
 from tests.commentators.minicpmo.tiny_minicpmo import REAL, VOICE_FILES, make_checkpoint
 
 torch = pytest.importorskip("torch")
@@ -26,7 +27,6 @@ from commentator_lib.commentators.minicpmo_duplex.commentator import MiniCPMODup
 from commentator_lib.commentators.minicpmo_duplex.decoder import UnitDecoder, Window  # noqa: E402
 from commentator_lib.commentators.minicpmo_duplex.tokens import duplex_tokens  # noqa: E402
 from commentator_lib.media import AudioChunk, Frame  # noqa: E402
-from commentator_lib.settings import load_settings  # noqa: E402
 
 INSTRUCTIONS = "Watch the dog."
 PREFIX, SUFFIX = f"<|im_start|>system\n{INSTRUCTIONS}\n<|audio_start|>", "<|audio_end|><|im_end|>"
@@ -34,12 +34,6 @@ WINDOW = Window(600, 400)
 # How loud the deciding tokens are, in spreads of a word's row.
 LOUDNESS = {"listen": 16, "speak": 16, "chunk_end": 12, "turn_end": 16, "go_on": 8}
 SEED = 5
-
-
-def settings_for(folder, **changes):
-    return load_settings(
-        environment={}, commentator="minicpmo-duplex", model_path=str(folder), device="cpu", **changes
-    )
 
 
 def seconds(count):
