@@ -16,7 +16,7 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +95,7 @@ class Journal:
         fcntl.lockf(self._claims, fcntl.LOCK_SH, 1, _IN_USE_BYTE)
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self) -> Generator[None]:
         """Keep all others from the journal, and read what they have written."""
         with self._thread_lock:
             fcntl.flock(self._file, fcntl.LOCK_EX)

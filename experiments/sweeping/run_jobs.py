@@ -179,8 +179,8 @@ def _rows_of_futures(left: list[Job], claim: Claim, folder: Path, client: Client
     mode, workers = left[0].mode, _workers(client)
     gpus = chosen_gpus(left, workers)
     claimed = (job for job in left if claim(job.key))
-    running: dict[str, tuple[Future, Job]] = {}
-    finished: queue.SimpleQueue[Future] = queue.SimpleQueue()
+    running: dict[str, Future] = {}  # Dask forgets a run of which nobody holds the future
+    finished: queue.SimpleQueue[tuple[Job, Future]] = queue.SimpleQueue()
     slots, asked_s = count_slots(mode, workers, gpus), time.monotonic()
     had_workers_s = asked_s
     while True:
@@ -193,23 +193,28 @@ def _rows_of_futures(left: list[Job], claim: Claim, folder: Path, client: Client
         # 2) fill the slots; keys of one group, or the scheduler keeps a record of each for ever
         for job in itertools.islice(claimed, max(0, slots - len(running))):
             future = client.submit(run_job, job, str(folder), key=("run", job.key), resources=gpus)
-            running[job.key] = future, job
-            future.add_done_callback(finished.put)
+            running[job.key] = future
+            future.add_done_callback(lambda future, job=job: finished.put((job, future)))
         if not running:
             return
         # 3) wait for a run to end
-        with contextlib.suppress(queue.Empty):
-            ended = finished.get(timeout=_ASK_AGAIN_S)
-            yield _row_of(*running.pop(ended.key[1]))
+        try:
+            job, future = finished.get(timeout=_ASK_AGAIN_S)
+        except queue.Empty:
+            continue
+        del running[job.key]
+        yield _row_of(job, future)
 
 
-def _row_of(future: Future, job: Job) -> dict[str, Any]:
+def _row_of(job: Job, future: Future) -> dict[str, Any]:
     """Return the row of a run that has ended. Raise CancelledError where the scheduler was lost."""
-    from distributed import KilledWorker
+    from distributed import CancelledError, KilledWorker
 
     error = future.exception()
     if error is None:
         return future.result()
+    if isinstance(error, CancelledError):
+        raise error
     text = "its workers died: killed, or out of memory"
     return {
         **job.columns(),
