@@ -3,6 +3,9 @@
 How a cycle meets the session stands in realtime/deciding.py: a cycle asks what the model has decided, "..." while it
 listens. So set `speak_when=interval`, and `hear=true` for it to hear the programme; without it, it hears silence.
 
+Each run has a session of its own. A second that fails costs one comment, which says why, even where nobody was asking
+then; the next one begins a session without the memory of before.
+
 What it cannot do: the prompt's facts, events and last comment do not reach the model, since a session takes its
 instructions once (a new instruction begins a new session); the programme's sound comes with the cycles; words that were
 cut stay in the model's memory as if they had been heard.
@@ -11,13 +14,14 @@ cut stay in the model's memory as if they had been heard.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from commentator_lib.commentators.base import CommentatorError
+from commentator_lib.commentators.base import CommentatorError, CommentChunk, CommentRequest
 from commentator_lib.commentators.minicpmo.preflight import check_and_make_loader, load_and_tell
 from commentator_lib.commentators.minicpmo_duplex.session import DuplexSession
 from commentator_lib.commentators.realtime.deciding import DecidingCommentator, Session
+from commentator_lib.commentators.realtime.protocol import RealtimeError
 from commentator_lib.commentators.torch_tools import free_gpu
 from commentator_lib.settings import Settings
 
@@ -64,20 +68,32 @@ class MiniCPMODuplexCommentator(DecidingCommentator):
         """Note the size of the frames (pixels) that will come: `warm_up` runs its seconds with it."""
         self._frame_size = width, height
 
+    def comment(self, request: CommentRequest) -> Iterator[CommentChunk]:
+        """Yield what the model says now, as in the base class; a session that has failed raises
+        RealtimeError here, once, and the next call opens another.
+        """
+        try:
+            yield from super().comment(request)
+        except RealtimeError:
+            if self._session is not None and self._session.responses.closed:
+                self._close_session()
+            raise
+
     def warm_up(self) -> None:
         """Load the model and run seconds of every kind, so that the first that counts is not slower than the others.
 
+        End the session of the run before: in virtual time this run's frames would be older than its last ones.
         Raise CommentatorError where the model cannot be loaded, or the memory suffices for no second.
         """
         import torch
 
+        self._close_session()
         try:
             if self._model is None:
                 self._load_model()
             if self._seen_size != self._frame_size:
                 from commentator_lib.commentators.minicpmo_duplex.build import run_first_units
 
-                self._close_session()
                 self.say_loading("first seconds", _BUILT_SHARE)
                 run_first_units(self.model, self._frame_size)
                 self._seen_size = self._frame_size
@@ -103,9 +119,8 @@ class MiniCPMODuplexCommentator(DecidingCommentator):
         self._model = build_model(loaded, self._settings, self._graphs, self.say_loading)
 
     def _open_session(self, instructions: str) -> Session:
-        session = self._session
-        if session is None or session.responses.closed or instructions != self._instructions:
-            self._close_session()
+        session = self._session  # one that has failed says so in this comment
+        if session is None or instructions != self._instructions:
             self.warm_up()
             session = self._session = DuplexSession(self.model, instructions)
             self._finalizer = weakref.finalize(self, session.close)

@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 _LOOK_AGAIN_S = 0.1  # for the first picture after such a time
 _CLOSE_S = 10.0
 _RATE_HZ = 24_000
+# Seconds of a turn that wait to be taken; what comes after them is lost. No comment is longer.
+_MOST_WAITING = 120
 
 
 class DuplexSession(Session):
@@ -124,7 +126,7 @@ def take_unit(responses: Responses, unit: Unit, now_s: float) -> None:
     current.tokens = (current.tokens or 0) + len(unit.ids)
     current.times = add_times(current.times, unit.times)
     current.note = f"{current.note.split(';')[0]}; to unit {unit.number}, {unit.used} positions"
-    if unit.text or sound is not None:
+    if (unit.text or sound is not None) and len(current.parts) < _MOST_WAITING:
         current.words += bool(unit.text)
         current.sound_s += 0.0 if sound is None else sound.duration_s
         current.parts.append((unit.text, sound))
