@@ -18,7 +18,7 @@ import selectors
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, Protocol, TypeVar
 
 Mode = Literal["live", "replay", "what-if"]
@@ -37,18 +37,18 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     commentator is a cost model. Two timers of the same moment go off in the order in which they were set.
     """
 
-    # asyncio's own: the queue of what is ready, which its other methods fill too, and the sockets
+    # asyncio's own: the queue of what is ready, which its other methods fill too, whether to stop, and the sockets
     _ready: deque[asyncio.Handle]
+    _stopping: bool
     _selector: selectors.BaseSelector
     _process_events: Callable[[list[tuple[selectors.SelectorKey, int]]], None]
 
     def __init__(self) -> None:
         self._now_s = 0.0
         self._timers: list[
-            tuple[float, int, _Handle]
+            tuple[float, int, _Timer]
         ] = []  # a heap; the number decides between two of one moment
         self._numbers = itertools.count()
-        self._turns = 0
         super().__init__()
 
     def time(self) -> float:
@@ -57,7 +57,9 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def call_soon(
         self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.Handle:
-        handle = _Handle(0.0, callback, args, self, context)
+        handle = _new(_Handle)
+        handle._callback, handle._args, handle._cancelled = callback, args, False  # pyright: ignore[reportAttributeAccessIssue]
+        handle._context = contextvars.copy_context() if context is None else context
         self._ready.append(handle)
         return handle
 
@@ -68,9 +70,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         *args: Any,
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
-        timer = _Handle(when, callback, args, self, context)
-        heapq.heappush(self._timers, (when, next(self._numbers), timer))
-        return timer
+        return self._set_timer(when, callback, args, context)
 
     def call_later(
         self,
@@ -79,16 +79,33 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         *args: Any,
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
-        timer = _Handle(when := self._now_s + delay, callback, args, self, context)
-        heapq.heappush(self._timers, (when, next(self._numbers), timer))
+        return self._set_timer(self._now_s + delay, callback, args, context)
+
+    def _set_timer(
+        self,
+        when_s: float,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        context: contextvars.Context | None,
+    ) -> _Timer:
+        timer = _new(_Timer)
+        timer._when, timer._cancelled = when_s, False
+        timer._callback, timer._args = callback, args  # pyright: ignore[reportAttributeAccessIssue]
+        timer._context = contextvars.copy_context() if context is None else context
+        heapq.heappush(self._timers, (when_s, next(self._numbers), timer))
         return timer
 
     def _run_once(self) -> None:
+        """Take turns, until the loop is told to stop or it is time to look at the sockets."""
+        for _ in range(_LOOK_EVERY):
+            self._turn()
+            if self._stopping:
+                return
+        self._look_at_sockets(0.0)
+
+    def _turn(self) -> None:
         """One turn: jump to the next timer where nothing is ready, then make all calls that are ready."""
         ready, timers = self._ready, self._timers
-        self._turns += 1
-        if self._turns % _LOOK_EVERY == 0:
-            self._look_at_sockets(0.0)
         # 1) The timers that are due; where nothing is ready, those of the next moment.
         while timers and timers[0][2]._cancelled:
             heapq.heappop(timers)
@@ -134,32 +151,35 @@ _WAIT_FOR_THREADS_S = 10.0
 # Timers within this time (s) go off together.
 _MOMENT_S = 1e-9
 
+_new = object.__new__  # calling the class would cost a third of a turn more
+
 
 def _nothing() -> None:
     """Do nothing."""
 
 
-class _Handle(asyncio.TimerHandle):
-    """A handle of asyncio without what only its debug mode needs."""
+class _Lean:
+    """What asyncio's handles need only in debug mode, once for all of them; and a way to cancel that needs no loop."""
+
+    __slots__ = ()
+    _loop = _repr = _source_traceback = None
+
+    def cancel(self: Any) -> None:
+        self._cancelled = True
+        self._callback, self._args = _nothing, ()  # what it would have called may go
+
+
+class _Handle(_Lean, asyncio.Handle):
+    """What is to be called in the next turn."""
 
     __slots__ = ()
 
-    def __init__(
-        self,
-        when: float,
-        callback: Callable[..., object],
-        args: Sequence[Any],
-        loop: asyncio.AbstractEventLoop,
-        context: contextvars.Context | None,
-    ) -> None:
-        self._when, self._callback, self._args, self._loop = when, callback, args, loop
-        self._context = contextvars.copy_context() if context is None else context
-        self._cancelled = self._scheduled = False
-        self._repr = self._source_traceback = None
 
-    def cancel(self) -> None:
-        self._cancelled = True
-        self._callback, self._args = _nothing, ()  # what it would have called may go
+class _Timer(_Lean, asyncio.TimerHandle):
+    """What is to be called at its moment."""
+
+    __slots__ = ()
+    _scheduled = False
 
 
 async def sleep_until(when_s: float) -> None:
@@ -169,6 +189,8 @@ async def sleep_until(when_s: float) -> None:
 
 class Worker(Protocol):
     """Runs blocking calls one after another, off the loop, and charges their time to the loop's clock."""
+
+    takes_time: bool  # whether the loop's clock goes on during a call; else none can be late
 
     async def call(self, function: Callable[..., T], *args: Any) -> T:
         """Run the call and return what it returns; its error is raised here."""
@@ -187,6 +209,8 @@ class Worker(Protocol):
 
 class ThreadWorker:
     """One daemon thread. A call that never returns blocks this worker, never the program's exit."""
+
+    takes_time = True
 
     def __init__(self, name: str) -> None:
         self._calls: queue.SimpleQueue = queue.SimpleQueue()
@@ -240,15 +264,16 @@ class InlineWorker:
     """For virtual time: runs the call at once; `charge_time` moves the clock on by its real seconds."""
 
     def __init__(self, charge_time: bool) -> None:
-        self._charge_time = charge_time
+        self.takes_time = charge_time
 
     async def call(self, function: Callable[..., T], *args: Any) -> T:
+        if not self.takes_time:
+            return function(*args)
         started_s = time.perf_counter()
         try:
             return function(*args)
         finally:
-            if self._charge_time:
-                await asyncio.sleep(time.perf_counter() - started_s)
+            await asyncio.sleep(time.perf_counter() - started_s)
 
     def submit(self, function: Callable[..., Any], *args: Any) -> None:
         function(*args)

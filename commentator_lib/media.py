@@ -48,7 +48,10 @@ class AudioChunk:
 
 def is_silent(samples: np.ndarray) -> bool:
     """Return whether all samples are 0; at once where they share one sample, as those of `silence` do."""
-    return not (np.count_nonzero(samples[:1]) if samples.strides[0] == 0 else samples.any())
+    if not len(samples):
+        return True
+    shared = samples.ndim == 1 and samples.strides[0] == 0
+    return bool(samples[0] == 0) if shared else not samples.any()
 
 
 def to_int16(samples: np.ndarray) -> np.ndarray:

@@ -53,7 +53,7 @@ class StaleComment(Exception):
     """A comment is ready too late to be heard; the message says by how much."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Piece:
     """Some words of a comment and the length of their sound."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Callable
 from functools import partial
 
@@ -192,9 +193,10 @@ class Delivery:
     async def _attend(self, comment: Comment) -> None:
         """Show each piece's words when its sound is heard; finish the record when all was heard."""
         shown = 0
+        sound, playback = self.playback(comment), self._players.playback
         while True:
             now = self._clock.time()
-            position_s = self._position_s(comment, now)
+            position_s = _position_s(comment, sound, now)
             if position_s is not None:
                 if comment.state is State.READY:
                     comment.start_sounding()
@@ -202,7 +204,7 @@ class Delivery:
                 shown = self._show_captions(comment, shown, position_s)
             if _is_over(comment, shown, position_s):
                 break
-            await self._players.playback.wait_change(_wait_s(comment, shown, position_s, now))
+            await playback.wait_change(_wait_s(comment, shown, position_s, now))
         self._finish(comment)
 
     def _attended(self, task: asyncio.Task[None]) -> None:
@@ -210,28 +212,16 @@ class Delivery:
         if not task.cancelled() and task.exception() is not None:
             self._on_fault()
 
-    def _position_s(self, comment: Comment, now: float) -> float | None:
-        """Return the seconds of a comment that were heard, None before its first sound.
-
-        For text without sound, return the seconds since it was shown.
-        """
-        if now < comment.start_s - 1e-6:
-            return None
-        if not comment.has_sound:
-            return now - comment.start_s
-        playback = self.playback(comment)
-        heard_s = playback.heard_s(now)
-        return heard_s if heard_s > 0 or playback.begun(now) else None
-
     def _show_captions(self, comment: Comment, shown: int, position_s: float) -> int:
         """Show the words of each piece whose sound was reached, from piece `shown` on; return how many are shown."""
-        while shown < len(comment.pieces):
-            offset_s = comment.pieces[shown].offset_s
+        pieces = comment.pieces
+        while shown < len(pieces):
+            offset_s = pieces[shown].offset_s
             if position_s < offset_s - _CAPTION_EARLY_S or offset_s > comment.goal_s:
                 break
             shown += 1
-            final = comment.generated and not any(piece.text.strip() for piece in comment.pieces[shown:])
-            text = " ".join("".join(piece.text for piece in comment.pieces[:shown]).split())
+            final = comment.generated and not any(piece.text.strip() for piece in pieces[shown:])
+            text = " ".join("".join([piece.text for piece in pieces[:shown]]).split())
             if text:
                 self._players.caption(comment.id, text, final)
         return shown
@@ -248,13 +238,26 @@ class Delivery:
         self._on_end(comment)
 
 
+def _position_s(comment: Comment, sound: CommentPlayback, now: float) -> float | None:
+    """Return the seconds of a comment that were heard, None before its first sound.
+
+    For text without sound, return the seconds since it was shown.
+    """
+    if now < comment.start_s - 1e-6:
+        return None
+    if not comment.has_sound:
+        return now - comment.start_s
+    heard_s = sound.heard_s(now)
+    return heard_s if heard_s > 0 or sound.begun(now) else None
+
+
 def _is_over(comment: Comment, shown: int, position_s: float | None) -> bool:
     """Return whether nothing is left to do for a comment of which `shown` pieces are shown."""
     if comment.cut_s == 0.0:
         return True
-    all_heard = comment.generated and position_s is not None and position_s >= comment.goal_s - 1e-6
-    all_shown = shown >= len(comment.pieces) or comment.cut_s is not None or not comment.has_sound
-    return all_heard and all_shown
+    if not comment.generated or position_s is None or position_s < comment.goal_s - 1e-6:
+        return False
+    return shown >= len(comment.pieces) or comment.cut_s is not None or not comment.has_sound
 
 
 def _wait_s(comment: Comment, shown: int, position_s: float | None, now: float) -> float:
@@ -262,12 +265,12 @@ def _wait_s(comment: Comment, shown: int, position_s: float | None, now: float) 
     if position_s is None:
         left_s = comment.start_s - now
         return min(LOOK_AGAIN_S, max(0.01, left_s)) if left_s > 0 else 0.05
-    if not comment.has_sound:
-        return LOOK_AGAIN_S  # only its next text can matter, and that wakes the task
-    goals_s = [comment.goal_s] if comment.generated else []
-    if shown < len(comment.pieces):
-        goals_s.append(comment.pieces[shown].offset_s)
-    if not goals_s:
-        return LOOK_AGAIN_S
-    left_s = [goal_s - position_s for goal_s in goals_s if goal_s > position_s]
-    return min(LOOK_AGAIN_S, max(0.01, min(left_s))) if left_s else 0.05
+    all_shown = shown >= len(comment.pieces)
+    if not comment.has_sound or (all_shown and not comment.generated):
+        return LOOK_AGAIN_S  # only its next text or sound can matter, and that wakes the task
+    left_s = math.inf
+    if comment.generated and (goal_s := comment.goal_s) > position_s:
+        left_s = goal_s - position_s
+    if not all_shown and (offset_s := comment.pieces[shown].offset_s) > position_s:
+        left_s = min(left_s, offset_s - position_s)
+    return min(LOOK_AGAIN_S, max(0.01, left_s)) if left_s < math.inf else 0.05

@@ -37,7 +37,7 @@ class EventQueue:
     def importance(self, now_s: float) -> int:
         """Return the importance of the most important event that waits; -1 where none does."""
         self._drop_stale(now_s)
-        return max((n.event.importance for n in self._waiting), default=-1)
+        return max((n.event.importance for n in self._waiting), default=-1) if self._waiting else -1
 
     def take(self, now_s: float) -> tuple[Noticed, ...]:
         """Return the events that wait, the most important first and of these the oldest, and forget them all."""
@@ -47,6 +47,7 @@ class EventQueue:
         return tuple(told[:_MOST_TOLD])
 
     def _drop_stale(self, now_s: float) -> None:
-        self._waiting = [
-            n for n in self._waiting if now_s - n.captured_s <= _STALE_S[min(3, n.event.importance)]
-        ]
+        if self._waiting:
+            self._waiting = [
+                n for n in self._waiting if now_s - n.captured_s <= _STALE_S[min(3, n.event.importance)]
+            ]

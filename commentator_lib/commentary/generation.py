@@ -121,6 +121,9 @@ class Generation:
         self, pieces: Generator[SpeechPiece, None, None], timeout_s: float
     ) -> SpeechPiece | None:
         """Return the next piece, None after the last. Raise NoAnswer after `timeout_s`."""
+        if not self._worker.takes_time:
+            piece = await self._worker.call(next_or_end, pieces)
+            return piece if isinstance(piece, SpeechPiece) else None  # else it is clock.END
         timeout = asyncio.timeout(timeout_s)
         try:
             async with timeout:

@@ -338,7 +338,7 @@ class CommentaryLoop:
         # Something of it is heard or shown: its own task finishes it.
         if comment.state is not State.PREPARING:
             if record.text:
-                if not comment.ended:
+                if not comment.ended and not self._commentator.may_repeat:
                     self._recent.said(comment.id, whole_sentences(record.text))
                 self._delivery.last_text = record.text
                 self._judging.said(record.text, request.frames)
@@ -409,7 +409,8 @@ class CommentaryLoop:
 
     def _heard(self, comment: Comment) -> None:
         """Note that a comment is over: its events are told if some of it was heard, else they wait again."""
-        self._recent.said(comment.id, heard_sentences(comment.record.text, comment.record.heard_text))
+        if not self._commentator.may_repeat:
+            self._recent.said(comment.id, heard_sentences(comment.record.text, comment.record.heard_text))
         if comment.record.heard_text and comment.state is not State.DROPPED:
             self._log.told([n.number for n in comment.noticed], comment.id)
         else:

@@ -63,7 +63,7 @@ _LONGEST_SENTENCE = 240
 _LETTERS_PER_S = 14.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: a comment has dozens, and each would take three times as long to make
 class SpeechPiece:
     """The next part of a comment: `text` as it may be shown, and `pcm`, its sound, int16 (N,) at 48 kHz.
 
@@ -128,9 +128,10 @@ def split_sentences(text: str) -> tuple[list[str], str]:
 def _is_inside(text: str, match: re.Match[str]) -> bool:
     """Return whether what looks like a sentence's end is a full stop of an abbreviation, or before a small letter."""
     stop = match.start()
-    if "\n" in match[0] or not text[:stop].endswith(".") or match[0].strip():
+    if text[stop - 1 : stop] != "." or "\n" in match[0] or match[0].strip():
         return False
-    small = text[match.end() :][:1].islower() and not text[:stop].endswith("..")
+    end = match.end()
+    small = text[end : end + 1].islower() and not text.endswith("..", 0, stop)
     found = _NO_END.search(text, max(0, stop - 8), stop)
     return small or (found is not None and found.end() == stop)
 

@@ -93,7 +93,8 @@ class HeadlessPlayer(Player):
         if comment_id in self._cut:
             return
         offset_s = self._sent_s.get(comment_id, 0.0)
-        self._sent_s = {k: v for k, v in self._sent_s.items() if k >= comment_id - 8}
+        if comment_id not in self._sent_s:
+            self._sent_s = {k: v for k, v in self._sent_s.items() if k >= comment_id - 8}
         self._sent_s[comment_id] = offset_s + pcm.duration_s
         self._sounds.append(_Sound(comment_id, pcm, offset_s, start_at_s, self._loop.time()))
         self._pump()

@@ -33,6 +33,9 @@ class _Acknowledged:
     at_s: float = 0.0  # clock time of the last report
 
 
+_NOTHING_HEARD = _Acknowledged()
+
+
 class CommentPlayback:
     """The playback of one comment, as `PlaybackClock.track` gives it.
 
@@ -62,10 +65,12 @@ class CommentPlayback:
         alive = self._alive(now_s)
         if not alive:
             return min(self._sent_s, max(0.0, now_s - self._start_s(now_s)))
-        return min(
-            0.0 if place.from_s is None else min(self._sent_s, place.heard_s + max(0.0, now_s - place.at_s))
-            for place in alive
-        )
+        heard_s = self._sent_s
+        for place in alive:
+            if place.from_s is None:
+                return 0.0
+            heard_s = min(heard_s, place.heard_s + max(0.0, now_s - place.at_s))
+        return heard_s
 
     def begun(self, now_s: float) -> bool:
         """Return whether its first sound has been heard: acknowledged, or by the estimate where no player answers."""
@@ -100,13 +105,13 @@ class CommentPlayback:
 
     def _alive(self, now_s: float) -> list[_Acknowledged]:
         """Return the places that are alive; one that should be sounding and does not report is not."""
-        alive = []
+        alive, lost = [], self._clock.lost_places
         for key in self._clock.places:
-            place = self._acknowledged.get(key) or _Acknowledged()
-            last_word_s = max(place.at_s, self._start_s(now_s))
-            if not self._played_all(place) and now_s - last_word_s > ALIVE_S:
-                self._clock.lost_places.add(key)
-            if key not in self._clock.lost_places:
+            place = self._acknowledged.get(key, _NOTHING_HEARD)
+            if now_s - place.at_s > ALIVE_S and not self._played_all(place):
+                if now_s - self._start_s(now_s) > ALIVE_S:  # it should be sounding
+                    lost.add(key)
+            if key not in lost:
                 alive.append(place)
         return alive
 
@@ -132,7 +137,7 @@ class PlaybackClock:
         self.places: dict[_Place, None] = {}  # in the order in which they joined
         self.lost_places: set[_Place] = set()
         self._comments: dict[int, CommentPlayback] = {}
-        self._changed = asyncio.Event()
+        self._waiting: list[asyncio.Future[None]] = []  # one of each task that waits for a change
 
     # --- for players
 
@@ -147,7 +152,7 @@ class PlaybackClock:
                 return
             self.lost_places.discard(key)
             self.track(comment_id)._report(key, heard_s, at_s)
-            self._changed.set()
+            self.wake()
 
         return report
 
@@ -157,7 +162,7 @@ class PlaybackClock:
             del self.places[key]
             self.lost_places.discard(key)
             self._forget_acknowledged(key)
-        self._changed.set()
+        self.wake()
 
     def _forget_acknowledged(self, key: _Place) -> None:
         for comment in self._comments.values():
@@ -183,13 +188,18 @@ class PlaybackClock:
 
     async def wait_change(self, timeout_s: float) -> None:
         """Wait for the next report, `timeout_s` at most; a silent player shows only when the caller checks again."""
-        self._changed.clear()
-        timer = asyncio.get_running_loop().call_later(max(0.0, timeout_s), self._changed.set)
+        clock = asyncio.get_running_loop()
+        change = clock.create_future()
+        self._waiting.append(change)
+        timer = clock.call_later(max(0.0, timeout_s), self.wake)
         try:
-            await self._changed.wait()
+            await change
         finally:
             timer.cancel()
 
     def wake(self) -> None:
         """Wake all tasks that wait for a change."""
-        self._changed.set()
+        waiting, self._waiting = self._waiting, []
+        for change in waiting:
+            if not change.done():  # its task may have been cancelled
+                change.set_result(None)

@@ -83,6 +83,14 @@ def _storable_value(value: Any) -> Any:
     return encodable(value) if isinstance(value, str) else value
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
+
+
+def _line(row: dict[str, Any]) -> str:
+    """Return a row as a line of a journal."""
+    return _encode(row) + "\n"
+
+
 class RunLog:
     """Journals of one run. `folder` None keeps the rows in memory only, for sweeps and tests.
 
@@ -131,7 +139,7 @@ class RunLog:
 
     def _write_row(self, name: str, row: dict[str, Any]) -> None:
         if self._files:
-            self._write(name, json.dumps(row, ensure_ascii=False, default=str) + "\n", flush=True)
+            self._write(name, _line(row), flush=True)
 
     def _note_problem(self, problem: str) -> None:
         """Keep the first problem; nothing is written after it."""
@@ -157,10 +165,17 @@ class RunLog:
 
     def sample(self, row: dict[str, Any]) -> None:
         """Write the row of one second: what the run costs, and how far it has come."""
-        row = _storable(row)
-        self.sample_rows.append(row)
-        self._write_row("samples.jsonl", row)
-        self.on_row("sample", row)
+        self.samples_taken([row])
+
+    def samples_taken(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Write the rows of several seconds, each as `sample` takes it."""
+        rows = [_storable(row) for row in rows]
+        for row in rows:
+            self.sample_rows.append(row)
+        if self._files:
+            self._write("samples.jsonl", "".join([_line(row) for row in rows]), flush=True)
+        for row in rows:
+            self.on_row("sample", row)
         if "shown.csv" in self._files and not self.problem:  # once a second is often enough for the picture
             self._write("shown.csv", "", flush=True)
 
@@ -208,7 +223,10 @@ class RunLog:
     def shown_all(self, rows: Sequence[tuple[int, float, float, float]]) -> None:
         """Note that frames were shown, each (index, captured_s, due_s, shown_s) as `shown` takes it."""
         if self._files and rows:
-            lines = [f"{k},{captured:.6f},{due:.6f},{shown:.6f}\n" for k, captured, due, shown in rows]
+            lines = [
+                f"{k},{captured:.6f},{(due_text := f'{due:.6f}')},{due_text if shown == due else f'{shown:.6f}'}\n"
+                for k, captured, due, shown in rows
+            ]
             self._write("shown.csv", "".join(lines), flush=False)
 
     def sounded(self, cycle: int, samples: np.ndarray, from_s: float) -> None:

@@ -129,6 +129,7 @@ class ForeseenWindow(SlidingWindow):
         self.on_change = lambda: None
         self._frames, self._scene = frames, scene
         self._offered = 0
+        self._newest_number = -1
         scene.catch_up = self.catch_up
 
     def catch_up(self) -> None:
@@ -141,8 +142,7 @@ class ForeseenWindow(SlidingWindow):
             frame = frames.frame(k)
             if self.offer(frame):
                 self._scene.push(frame)
-        self._offered = come
-        self._newest = frames.frame(come - 1)
+        self._offered, self._newest_number = come, come - 1
 
     def next_kept(self) -> int:
         """Return the number of the next frame that the window will keep, or how many there are."""
@@ -165,14 +165,17 @@ class ForeseenWindow(SlidingWindow):
     def clear(self) -> None:
         self.catch_up()
         super().clear()
+        self._newest_number = -1
 
     @property
     def newest(self) -> Frame | None:
         come = self._frames.come()
-        return super().newest if come == self._offered else self._frames.frame(come - 1)
+        number = self._newest_number if come == self._offered else come - 1
+        return self._frames.frame(number) if number >= 0 else None
 
     def take(self, count: int, stride: int, newest: Frame | None = None) -> list[Frame]:
         self.catch_up()
+        self._newest = self.newest
         return super().take(count, stride, newest)
 
 
@@ -307,11 +310,13 @@ class ForeseenDisplay:
             return
         self._busy = True
         now_s, sampler = self._frames.clock.time(), self._sampler
-        while sampler is not None and sampler.next_s <= now_s:
-            at_s = sampler.next_s
-            self._send(at_s)
-            come = self._frames.come_by(at_s)
-            sampler.take(at_s, Counts(come, self._drawn, 0, come - self._sent))
+        if sampler is not None and sampler.next_s <= now_s:
+            rows = []
+            while (at_s := sampler.next_s) <= now_s:
+                self._send(at_s)
+                come = self._frames.come_by(at_s)
+                rows.append(sampler.row(at_s, Counts(come, self._drawn, 0, come - self._sent)))
+            sampler.write(rows)
         self._send(now_s)
         self._busy = False
 
@@ -319,24 +324,22 @@ class ForeseenDisplay:
         """Give all frames their times that have been sent by `now_s`."""
         times_s, delay = self._frames.captured_s, self._delay
         now_s += _MOMENT_S
-        self._note_drawn(now_s)
         while self._open and (first := self._sent) < len(times_s):
-            free_s = max(self._free_s, times_s[first])
-            if free_s > now_s:
+            if (free_s := max(self._free_s, times_s[first])) > now_s:
                 break
             # One after another while the delay moves; all whose turn has come while it rests.
             upto = first + 1
             if delay.rests:
                 drawn_by_now = bisect_right(times_s, now_s - delay.applied_s, first) + 1
                 upto = max(upto, min(drawn_by_now, bisect_right(times_s, now_s, first)))
-            due_s = delay.due_all(times_s[first:upto])
+            captured_s = times_s[first:upto]
+            due_s = delay.due_all(captured_s)
             if self._shown_log.written:
                 # A frame that is sent after its time is drawn at once. The last one is noted when it is drawn.
-                drawn_s = [max(free_s, at_s) for at_s in due_s]
-                rows = zip(range(first, upto), times_s[first:upto], due_s, drawn_s, strict=True)
-                self._rows += rows
+                drawn_s = due_s if due_s[0] >= free_s else [max(free_s, at_s) for at_s in due_s]
+                self._rows += zip(range(first, upto), captured_s, due_s, drawn_s, strict=True)
             self._sent, self._free_s = upto, max(free_s, due_s[-1])
-            self._note_drawn(now_s)
+        self._note_drawn(now_s)
 
     def _note_drawn(self, now_s: float) -> None:
         """Note the frames that have been drawn by `now_s`: all that were sent but, it may be, the last."""
@@ -344,5 +347,6 @@ class ForeseenDisplay:
         if (more := drawn - self._drawn) <= 0:
             return
         self._drawn = self._headless.frames_drawn = drawn
-        rows, self._rows = self._rows[:more], self._rows[more:]
+        rows = self._rows[:more]
+        del self._rows[:more]
         self._shown_log.drawn_all(rows, self._frames.pts_s[drawn - 1] - self._frames.pts_s[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from commentator_lib.clock import sleep_until
 from commentator_lib.pacing.delay import PictureDelay
@@ -68,32 +69,37 @@ class Sampler:
 
     def take(self, now_s: float, now: Counts) -> None:
         """Write the sample of clock time `now_s`."""
-        # 1) Write the row.
-        log, delay, meter = self._log, self._delay, self._meter
+        self.write([self.row(now_s, now)])
+
+    def row(self, now_s: float, now: Counts) -> dict[str, Any]:
+        """Return the sample of clock time `now_s`, as a row of the log that `write` takes; the next is due after it."""
+        delay, meter = self._delay, self._meter
         self.next_s += _SAMPLE_S
+        shown, self._shown_before = now.shown - self._shown_before, now.shown
         cpu_share, rss_bytes = meter.read() if meter else (None, None)
+        return {
+            "at_s": now_s - self._epoch_s,
+            # None until the picture starts: before, no delay is applied to anything
+            "delay_applied_s": delay.applied_s if delay.started else None,
+            "delay_wanted_s": delay.wanted_s,
+            "shown_fps": shown / _SAMPLE_S,
+            "frames_captured": now.captured,
+            "frames_shown": now.shown,
+            "frames_dropped": now.dropped,
+            "display_frames": now.buffered,
+            **_live_columns(self._source),
+            "cpu_core_share": cpu_share,
+            "rss_bytes": rss_bytes,
+            "vram_used_bytes": meters.vram_used_bytes() if meter else None,
+            "torch_vram_bytes": (meters.torch_vram_bytes() or (None,))[0] if meter else None,
+        }
+
+    def write(self, rows: list[dict[str, Any]]) -> None:
+        """Write samples; give memory back now and then, and report a log that is lost."""
+        log = self._log
         log.check_folder()
-        log.sample(
-            {
-                "at_s": now_s - self._epoch_s,
-                # None until the picture starts: before, no delay is applied to anything
-                "delay_applied_s": delay.applied_s if delay.started else None,
-                "delay_wanted_s": delay.wanted_s,
-                "shown_fps": (now.shown - self._shown_before) / _SAMPLE_S,
-                "frames_captured": now.captured,
-                "frames_shown": now.shown,
-                "frames_dropped": now.dropped,
-                "display_frames": now.buffered,
-                **_live_columns(self._source),
-                "cpu_core_share": cpu_share,
-                "rss_bytes": rss_bytes,
-                "vram_used_bytes": meters.vram_used_bytes() if meter else None,
-                "torch_vram_bytes": (meters.torch_vram_bytes() or (None,))[0] if meter else None,
-            }
-        )
-        # 2) Give memory back now and then, and report a log that is lost.
-        self._shown_before = now.shown
-        if meter and len(log.sample_rows) % _GIVE_BACK_EVERY == 0:
+        log.samples_taken(rows)
+        if self._meter and len(log.sample_rows) % _GIVE_BACK_EVERY == 0:
             meters.give_back_freed_memory()
         if log.problem:
             self._on_log_lost()

@@ -13,6 +13,7 @@ The assumptions about the spotter (how well it recognises, how often it misreads
 from __future__ import annotations
 
 import random
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +95,10 @@ class Spotter(Commentator):
         self._traits = traits
         self._seed = seed
         self._named: set[int] = set()
+        self._at_s = [event.t_s for event in truth.events]  # rising
         self._until_s = [event.t_s + max(event.visible_s, 0.5) for event in truth.events]
+        lengths_s = (until_s - at_s for at_s, until_s in zip(self._at_s, self._until_s, strict=True))
+        self._longest_s = max(lengths_s, default=0.0) + 1e-6
         self._fillers_said = 0
 
     def warm_up(self) -> None:
@@ -129,7 +133,8 @@ class Spotter(Commentator):
         # 1) what it sees; NOTHING_TO_SAY where that is nothing
         traits, events = self._traits, self._truth.events
         from_s, to_s = request.frames[0].pts_s, request.frames[-1].pts_s
-        shown = [k for k, event in enumerate(events) if event.t_s <= to_s and from_s <= self._until_s[k]]
+        first, end = bisect_left(self._at_s, from_s - self._longest_s), bisect_right(self._at_s, to_s)
+        shown = [k for k in range(first, end) if from_s <= self._until_s[k]]
         seen = [k for k in shown if k not in self._named and self._sees(k, events[k], request)]
         misread = rng.random() < traits.misread
         told = [
