@@ -98,7 +98,10 @@ class Journal:
     def _locked(self) -> Generator[None]:
         """Keep all others from the journal, and read what they have written."""
         with self._thread_lock:
-            fcntl.flock(self._file, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX)
+            except OSError as error:
+                raise SweepError(f"cannot lock {self._file.name}: {error.strerror}") from None
             try:
                 self._read_new_rows()
                 yield

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import itertools
 import os
 import queue
@@ -35,6 +36,8 @@ Claim = Callable[[str], bool]  # key → whether this sweep is to do that run
 
 _ASK_AGAIN_S = 2.0  # whether workers have come or gone, and whether other sweeps have done or left their runs
 _NO_WORKERS_S = 60.0  # after so long without a worker a sweep gives up
+_COLLECT_EVERY = 10  # runs; a collection takes about as long as a short run
+_runs_here = itertools.count(1)
 
 
 def run_sweep(
@@ -134,7 +137,19 @@ def rows_from_cores(left: list[Job], claim: Claim, folder: Path, n_jobs: int) ->
 
 def _run_in_worker(job: Job, folder: str, parent: int) -> dict[str, Any]:
     _exit_with_parent(parent)
-    return run_job(job, folder)
+    return run_and_collect(job, folder)
+
+
+def run_and_collect(job: Job, folder: str) -> dict[str, Any]:
+    """Do one of the many runs of a process; return its row.
+
+    Ended runs are freed by the garbage collector only, because their parts refer to each other. They are few objects
+    with large arrays, and it goes by the number of objects: left to itself it lets more than 100 MB pile up.
+    """
+    row = run_job(job, folder)
+    if next(_runs_here) % _COLLECT_EVERY == 0:
+        gc.collect()
+    return row
 
 
 @functools.cache
@@ -192,7 +207,7 @@ def _rows_of_futures(left: list[Job], claim: Claim, folder: Path, client: Client
             raise SweepError("the cluster has lost all fitting workers; run the sweep again to go on")
         # 2) fill the slots; keys of one group, or the scheduler keeps a record of each for ever
         for job in itertools.islice(claimed, max(0, slots - len(running))):
-            future = client.submit(run_job, job, str(folder), key=("run", job.key), resources=gpus)
+            future = client.submit(run_and_collect, job, str(folder), key=("run", job.key), resources=gpus)
             running[job.key] = future
             future.add_done_callback(lambda future, job=job: finished.put((job, future)))
         if not running:
@@ -202,17 +217,22 @@ def _rows_of_futures(left: list[Job], claim: Claim, folder: Path, client: Client
             job, future = finished.get(timeout=_ASK_AGAIN_S)
         except queue.Empty:
             continue
+        try:
+            row = _row_of(job, future)
+        except TimeoutError:  # its worker was lost before it gave the row: the run is done again
+            finished.put((job, future))
+            continue
         del running[job.key]
-        yield _row_of(job, future)
+        yield row
 
 
 def _row_of(job: Job, future: Future) -> dict[str, Any]:
-    """Return the row of a run that has ended. Raise CancelledError where the scheduler was lost."""
+    """Return the row of a run that has ended. Raise CancelledError where the scheduler was lost, or TimeoutError."""
     from distributed import CancelledError, KilledWorker
 
-    error = future.exception()
+    error = future.exception(timeout=_ASK_AGAIN_S)
     if error is None:
-        return future.result()
+        return future.result(timeout=_ASK_AGAIN_S)
     if isinstance(error, CancelledError):
         raise error
     text = "its workers died: killed, or out of memory"
