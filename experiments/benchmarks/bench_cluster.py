@@ -73,11 +73,10 @@ def marks_of(samples: list[Sample], runs: int) -> list[Sample]:
     Raise UserError where the sweep was too short for that.
     """
     during = [sample for sample in samples if sample[0] < runs]
-    try:
-        first, middle = (next(s for s in during if s[0] >= share * runs) for share in (0.1, 0.5))
-    except StopIteration:
-        raise UserError("the sweep ended before it could be sampled: give more --runs") from None
-    return [first, middle, during[-1]]
+    first, middle = ([s for s in during if s[0] >= share * runs][:1] for share in (0.1, 0.5))
+    if not middle:
+        raise UserError("the sweep ended before it could be sampled: give more --runs")
+    return [*first, *middle, during[-1]]
 
 
 app = new_app()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 
 import psutil
 import pytest
@@ -141,6 +143,21 @@ def test_a_lost_scheduler_is_one_line_and_the_sweep_goes_on_later(tmp_path):
     before = len(lines(journal))
     again = run_sweep(load_sweep(path), tmp_path / "out", n_jobs=2, progress=False)
     assert 10 <= before < 120 and (again["skipped"], again["done"]) == (before, 120 - before)
+
+
+def test_ended_runs_do_not_pile_up(monkeypatch):
+    class Ended:
+        def __init__(self):
+            self.itself = self
+
+    alive = weakref.WeakSet()
+    monkeypatch.setattr(run_jobs, "run_job", lambda job, folder: alive.add(Ended()) or {"error": ""})
+    gc.disable()  # Python's own collections come when they come
+    try:
+        counts = [len(alive) for _ in range(30) if run_jobs.run_and_collect(None, "")]
+    finally:
+        gc.enable()
+    assert max(counts) < 10 and 0 in counts, counts
 
 
 class OneWorkerThatLeaves:
