@@ -118,7 +118,9 @@ def features(frame: Frame) -> Features:
 
 def mean_change(new: Features, old: Features) -> float:
     """Return the mean absolute difference at 64×64 RGB."""
-    return float(np.abs(new.thumb.astype(np.int16) - old.thumb).mean())
+    import cv2
+
+    return cv2.norm(new.thumb, old.thumb, cv2.NORM_L1) / new.thumb.size
 
 
 def block_change(new: Features, old: Features) -> float:
@@ -139,8 +141,10 @@ def largest_block(difference: np.ndarray, valid: np.ndarray | None = None) -> fl
     if valid is not None:
         difference = np.where(valid, difference, np.uint8(0))
     size = (min(_BLOCK_PX, difference.shape[1]), min(_BLOCK_PX, difference.shape[0]))
-    means = cv2.boxFilter(difference, cv2.CV_32F, size, borderType=cv2.BORDER_REPLICATE)
-    return _BLOCK_SCALE * float(means.max())
+    # Sums, not means: at most 12 · 12 · 255, they are whole numbers of 16 bits, which take two thirds of the time.
+    sums = cv2.boxFilter(difference, cv2.CV_16U, size, normalize=False, borderType=cv2.BORDER_REPLICATE)
+    mean = np.float32(sums.max()) * np.float32(1 / (size[0] * size[1]))
+    return _BLOCK_SCALE * float(mean)
 
 
 def compensated_change(new: Features, old: Features) -> float:

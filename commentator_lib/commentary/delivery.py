@@ -23,8 +23,10 @@ from commentator_lib.players.base import PlayerGroup
 from commentator_lib.players.playback_clock import CommentPlayback
 from commentator_lib.settings import Settings
 
-# The foreseen end of a comment moves when a player stalls, so a task that waits for it checks again this often.
+# The foreseen end of a comment moves when a player stalls, so a task that waits for it checks again this often where
+# one may.
 LOOK_AGAIN_S = 0.5
+_LONG_S = 60.0
 # A caption may come this many seconds before its word: too little to be seen.
 _CAPTION_EARLY_S = 0.02
 
@@ -204,7 +206,8 @@ class Delivery:
                 shown = self._show_captions(comment, shown, position_s)
             if _is_over(comment, shown, position_s):
                 break
-            await playback.wait_change(_wait_s(comment, shown, position_s, now))
+            wait_s = _wait_s(comment, shown, position_s, now)
+            await playback.wait_change(min(LOOK_AGAIN_S, wait_s) if playback.may_stall else wait_s)
         self._finish(comment)
 
     def _attended(self, task: asyncio.Task[None]) -> None:
@@ -261,16 +264,19 @@ def _is_over(comment: Comment, shown: int, position_s: float | None) -> bool:
 
 
 def _wait_s(comment: Comment, shown: int, position_s: float | None, now: float) -> float:
-    """Return the seconds until a comment needs its task again, if playback goes on without a stall."""
+    """Return the seconds until a comment needs its task again, if playback goes on without a stall.
+
+    A change of which the task is told may come before; where nothing else can matter, a minute serves.
+    """
     if position_s is None:
         left_s = comment.start_s - now
-        return min(LOOK_AGAIN_S, max(0.01, left_s)) if left_s > 0 else 0.05
+        return max(0.01, left_s) if left_s > 0 else 0.05
     all_shown = shown >= len(comment.pieces)
     if not comment.has_sound or (all_shown and not comment.generated):
-        return LOOK_AGAIN_S  # only its next text or sound can matter, and that wakes the task
+        return _LONG_S  # only its next text or sound can matter, and that wakes the task
     left_s = math.inf
     if comment.generated and (goal_s := comment.goal_s) > position_s:
         left_s = goal_s - position_s
     if not all_shown and (offset_s := comment.pieces[shown].offset_s) > position_s:
         left_s = min(left_s, offset_s - position_s)
-    return min(LOOK_AGAIN_S, max(0.01, left_s)) if left_s < math.inf else 0.05
+    return max(0.01, left_s) if left_s < math.inf else 0.05

@@ -67,7 +67,7 @@ class HeadlessPlayer(Player):
 
     def attach(self, playback: PlaybackClock) -> None:
         self._loop = asyncio.get_running_loop()
-        self._report = playback.join(self.name)
+        self._report = playback.join(self.name, may_stall=False)
         self._closed = False
         self._free_at_s = 0.0
         self._sent_s.clear()

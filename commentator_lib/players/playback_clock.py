@@ -134,18 +134,22 @@ class PlaybackClock:
     """
 
     def __init__(self) -> None:
-        self.places: dict[_Place, None] = {}  # in the order in which they joined
+        self.places: dict[_Place, bool] = {}  # in the order in which they joined; whether each may stall
         self.lost_places: set[_Place] = set()
         self._comments: dict[int, CommentPlayback] = {}
         self._waiting: list[asyncio.Future[None]] = []  # one of each task that waits for a change
 
     # --- for players
 
-    def join(self, player: str, place: str = "") -> Report:
-        """Register a place where a player sounds; return the function by which it reports from there."""
+    def join(self, player: str, place: str = "", *, may_stall: bool = True) -> Report:
+        """Register a place where a player sounds; return the function by which it reports from there.
+
+        `may_stall` False: it never stops in mid-sound, and reports the end of each.
+        """
         key = (player, place)
-        self.places[key] = None
+        self.places[key] = may_stall
         self._forget_acknowledged(key)
+        self.wake()  # who waits for an end that was sure must look again from now on
 
         def report(comment_id: int, heard_s: float, at_s: float) -> None:
             if key not in self.places:  # it has left
@@ -180,6 +184,11 @@ class PlaybackClock:
         """Drop what is known of comments older than this one."""
         for known in [k for k in self._comments if k < comment_id]:
             del self._comments[known]
+
+    @property
+    def may_stall(self) -> bool:
+        """Whether a sound may end later than is foreseen, without a report."""
+        return any(self.places.values())
 
     @property
     def lost(self) -> set[str]:

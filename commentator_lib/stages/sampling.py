@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from commentator_lib.clock import sleep_until
 from commentator_lib.pacing.delay import PictureDelay
@@ -18,8 +18,7 @@ _SAMPLE_S = 1.0
 _GIVE_BACK_EVERY = 30  # samples
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(NamedTuple):
     """Frames so far, and how many wait in the display buffer."""
 
     captured: int = 0

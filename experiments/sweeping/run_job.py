@@ -63,11 +63,16 @@ def what_if_session(job: Job) -> tuple[LiveSession, Truth]:
 @functools.cache  # a worker plays the same few matches hundreds of times
 def tiny_match(seed: int, duration_s: float) -> tuple[ClipPictures, Truth]:
     """Return the tiny pictures, (36, 64, 3) uint8 each, of a scripted match, and its truth."""
+    import numpy as np
+
     from commentator_lib.scene import ClipPictures
     from experiments.match_clip.match import write_script
     from experiments.sweeping.whatif import tiny_pictures
 
-    return ClipPictures(list(tiny_pictures(duration_s, seed))), write_script(duration_s, seed).truth
+    pictures = np.asarray(
+        tiny_pictures(duration_s, seed)
+    )  # plain views: those of a mapped file are slow to make
+    return ClipPictures(list(pictures)), write_script(duration_s, seed).truth
 
 
 def run_for_real(job: Job, folder: Path) -> dict[str, Any]:

@@ -24,7 +24,8 @@ class Joined:
     def __init__(self, reports):
         self.reports = reports
 
-    def join(self, player):
+    def join(self, player, *, may_stall):
+        assert not may_stall  # it is exact
         return lambda *report: self.reports.append(report)
 
 

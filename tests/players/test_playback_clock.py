@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from commentator_lib.players.headless import HeadlessPlayer
 from commentator_lib.players.playback_clock import ALIVE_S, PlaybackClock
+from tests.conftest import virtually
 
 
 def test_position_is_acknowledged_and_goes_on_between_reports():
@@ -133,3 +137,46 @@ def test_place_that_joins_again_begins_with_nothing_heard_and_one_that_left_is_n
     clock.leave("page")
     old(1, 3.0, 11.0)
     assert comment.heard_s(11.0) == pytest.approx(1.0)  # no player is left: the estimate is used
+
+
+def test_a_sound_may_end_late_only_where_a_player_may_stall():
+    async def main():
+        clock = PlaybackClock()
+        told = [clock.may_stall]
+        HeadlessPlayer().attach(clock)
+        told.append(clock.may_stall)
+        clock.join("page", "tab")
+        told.append(clock.may_stall)
+        clock.leave("page")
+        return [*told, clock.may_stall]
+
+    assert virtually(main) == [False, False, True, False]
+
+
+@pytest.mark.parametrize("news", ["report", "join", "leave", "wake", "cut"])
+def test_each_change_wakes_all_that_wait_and_else_their_time_is_up(news):
+    async def main():
+        clock, seen, loop = PlaybackClock(), [], asyncio.get_running_loop()
+        report = clock.join("page", "tab")
+
+        async def wait(name, timeout_s):
+            await clock.wait_change(timeout_s)
+            seen.append((name, loop.time()))
+
+        tasks = [asyncio.ensure_future(wait(name, 9.0)) for name in "ab"]
+        gone = asyncio.ensure_future(wait("gone", 9.0))
+        await asyncio.sleep(1.0)
+        gone.cancel()
+        await asyncio.sleep(1.0)
+        {
+            "report": lambda: report(1, 0.0, 2.0),
+            "join": lambda: clock.join("page", "other tab"),
+            "leave": lambda: clock.leave("page"),
+            "wake": clock.wake,
+            "cut": lambda: clock.track(1).cut(0.5),
+        }[news]()
+        await asyncio.gather(*tasks)
+        await wait("late", 3.0)
+        return seen
+
+    assert virtually(main) == [("a", 2.0), ("b", 2.0), ("late", 5.0)]

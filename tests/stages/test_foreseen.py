@@ -197,3 +197,9 @@ def test_two_pictures_are_compared_once_however_often_they_are_asked_for():
     clip.pictures = []
     assert clip.change("mean", 1, 0) == 60.0
     assert clip.change("block", 1, 0) == 30.0  # of the features that are kept
+
+
+def test_comment_is_logged_when_it_ends_and_not_at_the_next_look_at_the_player():
+    spoken = run(True).log.cycles.query("outcome == 'spoken'")
+    late_s = spoken.done_s - spoken.heard_to_s
+    assert len(spoken) > 8 and late_s.median() == pytest.approx(0.0, abs=2e-6) and late_s.max() <= 0.01 + 2e-6
