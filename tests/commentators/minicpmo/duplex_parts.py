@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from itertools import chain, repeat
 
 from commentator_lib.settings import load_settings
 
@@ -43,6 +44,20 @@ def ids_of(tokenizer, words: Sequence[str]) -> list[int]:
             else tokenizer.encode(word, add_special_tokens=False)
         )
     ]
+
+
+def says(model, *units):
+    """Make the model pick these tokens (names, or letters of words), a tuple for each second; then it listens."""
+    tokenizer = model.loaded.processor.tokenizer
+    flat = [token for unit in units for token in ids_of(tokenizer, unit)]
+    left = chain(flat, repeat(*ids_of(tokenizer, ["listen"])))
+
+    def pick(_in_turn):
+        token = next(left)
+        model.decoder.force(token)
+        return token
+
+    vars(model.decoder)["pick"] = pick
 
 
 def prescribe(monkeypatch, plan: Callable[[int], Sequence[str]]):

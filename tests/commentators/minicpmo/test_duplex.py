@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 from dataclasses import replace
-from itertools import chain, repeat
 
 import numpy as np
 import pytest
@@ -13,8 +12,8 @@ from commentator_lib.commentators.base import CommentatorError, StageTimes
 from commentator_lib.media import AudioChunk, Frame
 from tests.commentators.minicpmo.conftest import frames, only_own_code, sound_s, text_of
 from tests.commentators.minicpmo.duplex_parts import (
-    ids_of,
     let_seconds_pass_faster,
+    says,
     settings_for,
     threads,
     wait_until,
@@ -66,20 +65,6 @@ def model(duplex):
 @pytest.fixture
 def faster(monkeypatch):
     let_seconds_pass_faster(monkeypatch)
-
-
-def says(model, *units):
-    """Make the model pick these tokens (names, or letters of words), a tuple for each second; then it listens."""
-    tokenizer = model.loaded.processor.tokenizer
-    flat = [token for unit in units for token in ids_of(tokenizer, unit)]
-    left = chain(flat, repeat(*ids_of(tokenizer, ["listen"])))
-
-    def pick(_in_turn):
-        token = next(left)
-        model.decoder.force(token)
-        return token
-
-    vars(model.decoder)["pick"] = pick
 
 
 def request(number=1, standing="Watch the dog.", **more):
