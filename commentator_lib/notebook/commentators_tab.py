@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from commentator_lib.session import LiveSession
 from commentator_lib.settings import COMMENTATORS, Settings
 from commentator_lib.sound.recognition import find_recogniser, recognise
 
+_KEY_VARIABLES = ("OPENAI_API_KEY", "VOICE_API_KEY")
 _SPEECH_RATE_HZ = 16_000
 _MOST_SPEECH_S = 15.0
 # What a commentator is made from, beside the settings of its own fields: a change of one needs another loading.
@@ -121,6 +123,10 @@ class CommentatorsTab:
     def take_key(self, key: str) -> None:
         """Keep a server's key in memory; it is shown nowhere. "" forgets it."""
         self._key = key.strip()
+
+    def has_key(self) -> bool:
+        """Return whether there is a server's key, here or in the environment."""
+        return bool(self._key) or any(os.environ.get(name, "").strip() for name in _KEY_VARIABLES)
 
     # --- speech
 

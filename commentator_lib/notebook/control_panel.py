@@ -343,6 +343,7 @@ class ControlPanel(VBox):
 
     def update(self, **changes: Any) -> None:
         """Change settings. Raise SettingsError for bad ones."""
+        self._refuse_other_server(changes.get("api_base_url"))
         changed = self._settings.changed(**changes)
         self._update_session(**{name: changes[name] for name in changes if name in live_settings()})
         self._settings = changed
@@ -385,6 +386,14 @@ class ControlPanel(VBox):
     def _refuse_paths(self) -> None:
         if self._page:
             raise SettingsError("this page neither saves settings nor loads them")
+
+    def _refuse_other_server(self, address: str | None) -> None:
+        """Raise SettingsError where a key would go to another server: who steers a run may not read its keys."""
+        is_other = address not in (None, self._settings.api_base_url)
+        if self._page and is_other and self._commentators.has_key():
+            raise SettingsError(
+                "a server's key is set, and another server would get it: forget it, or give the address at the start"
+            )
 
     # --- reports of a run that has ended
 

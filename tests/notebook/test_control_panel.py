@@ -329,6 +329,31 @@ def test_page_for_others_neither_saves_nor_loads_settings(panels, clip, tmp_path
     assert wrong(panel) and not (tmp_path / "s.toml").exists() and not panel.player.pacing["files"]
 
 
+@pytest.mark.parametrize("variable", ["OPENAI_API_KEY", "VOICE_API_KEY", ""])
+def test_page_for_others_sends_no_key_to_another_server(panels, clip, monkeypatch, variable):
+    for name in ("OPENAI_API_KEY", "VOICE_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    page = panels(clip, page=True)
+    act(page, "update", api_base_url="http://127.0.0.1:1/v1")
+    assert page.settings.api_base_url == "http://127.0.0.1:1/v1"  # there is no key yet
+    if variable:
+        monkeypatch.setenv(variable, "sk-of-mine")
+    else:
+        act(page, "key", key="sk-of-mine")
+    act(page, "update", api_base_url="http://evil.example/v1", pause_s=3.0)
+    assert wrong(page) and "another server would get it" in said(page) and "sk-of-mine" not in said(page)
+    assert page.settings.api_base_url == "http://127.0.0.1:1/v1" and page.settings.pause_s != 3.0
+    act(page, "update", api_base_url="http://127.0.0.1:1/v1", pause_s=3.0)
+    assert page.settings.pause_s == 3.0
+    if not variable:
+        act(page, "key", key="")
+        act(page, "update", api_base_url="http://127.0.0.1:2/v1")
+        assert page.settings.api_base_url == "http://127.0.0.1:2/v1"
+    own = panels(clip)
+    act(own, "update", api_base_url="http://127.0.0.1:3/v1")
+    assert own.settings.api_base_url == "http://127.0.0.1:3/v1"  # a notebook is its user's own
+
+
 def test_faders_of_the_player_are_saved_with_the_settings_and_loaded(panels, clip, tmp_path):
     panel = panels(clip, duration_s=30)
     path = str(tmp_path / "s.toml")
