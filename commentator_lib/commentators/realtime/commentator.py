@@ -77,13 +77,12 @@ class RealtimeCommentator(DecidingCommentator):
         return f"realtime: {self._model or self._base}"
 
     def warm_up(self) -> None:
-        """Find the model and open a session for a moment.
+        """End the session of the run before, find the model and open a session for a moment.
 
         Raise CommentatorError where nothing answers, the key is missing or refused, the model is not there, or the
         server opens no session.
         """
-        if self._session is not None and not self._session.responses.closed:
-            return
+        self._close_session()
         self.say_loading("asking the server", 0.0)
         self._find_model()
         self.say_loading("opening a session", 0.5)
