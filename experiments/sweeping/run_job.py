@@ -69,9 +69,7 @@ def tiny_match(seed: int, duration_s: float) -> tuple[ClipPictures, Truth]:
     from experiments.match_clip.match import write_script
     from experiments.sweeping.whatif import tiny_pictures
 
-    pictures = np.asarray(
-        tiny_pictures(duration_s, seed)
-    )  # plain views: those of a mapped file are slow to make
+    pictures = np.asarray(tiny_pictures(duration_s, seed))  # of a mapped file, parts are slow to make
     return ClipPictures(list(pictures)), write_script(duration_s, seed).truth
 
 
