@@ -117,11 +117,12 @@ class Delivery:
 
     def _begin(self, comment: Comment, has_sound: bool) -> None:
         """Decide when a comment whose first sound is ready is heard. Raise StaleComment where that is too late."""
-        # 1) The delay learns from the latency.
+        # 1) The delay learns from the latency; the picture for which this comment may wait stays due when it was.
         now = self._clock.time()
         comment.record.first_sound_s = now - self._epoch_s
         comment.record.first_sound_latency_s = now - comment.captured_s
-        self._delay.observe(now - max(comment.captured_s, comment.seen_s), now)
+        latency_s = now - max(comment.captured_s, comment.seen_s)
+        self._delay.observe(latency_s, now, keep_until_s=comment.captured_s)
         # 2) Only an urgent comment need not wait for the end of the one before, and the pause.
         not_before_s = now
         if not comment.urgent and (end_s := self.previous_end_s(now)) is not None:

@@ -23,6 +23,8 @@ from commentator_lib.settings import Settings
 
 # How long a cycle waits for the frame that will be on screen when it speaks: a frame or two of video.
 _FRAME_WAIT_S = 0.08
+# A frame that is on screen since so short a time counts as new: the next would cost a frame's length of silence.
+_JUST_SHOWN_S = 0.005
 # A comment is expected to be ready after this quantile of the last latencies.
 _USUAL = 0.75
 # A comment on an event has named it by the time that so much of it was heard.
@@ -263,7 +265,7 @@ class Turns:
             return
         give_up_s = self._clock.time() + _FRAME_WAIT_S
         while (
-            self._delay.due_of(newest.captured_at_s) < slot.hear_at_s - 1e-6
+            self._delay.due_of(newest.captured_at_s) < slot.hear_at_s - _JUST_SHOWN_S
             and (left_s := give_up_s - self._clock.time()) > 0
             and not (self.stopped or self._source_over)
         ):

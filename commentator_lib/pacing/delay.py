@@ -11,12 +11,14 @@ Both observe the time from capture to the *first sound*, since a comment is hear
 generation ends.
 
 The delay that is applied moves towards the wanted one by at most `slew_max` of real time, so that the
-picture runs a little faster or slower but never jumps.
+picture runs a little faster or slower but never jumps. A comment that is ready waits for its picture: up to there the
+picture goes on as it was foreseen, whatever the delay learns meanwhile.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -91,6 +93,8 @@ class PictureDelay:
         self._last_captured_s: float | None = None
         self._given: deque[tuple[float, float]] = deque(maxlen=_GIVEN_KEPT)
         self._least_s = 0.0
+        # (until, wanted): frames captured until then still go by the delay that was wanted before; rising
+        self._promised: deque[tuple[float, float]] = deque()
         self.began_s: float | None = None  # capture of the first picture that was given its time
         self.configure(policy, max_s, slew_max, alpha, q, margin_s)
 
@@ -99,6 +103,7 @@ class PictureDelay:
     ) -> None:
         """Change how the delay is chosen, also during a run: the latencies are kept, and the picture slews."""
         self.catch_up()
+        self._promised.clear()
         self._policy, self._max_s, self._slew_max = policy, max_s, slew_max
         self._alpha, self._q, self._margin_s = alpha, q, margin_s
         if policy == "playout" and self._latencies_s and not self.off:
@@ -109,6 +114,7 @@ class PictureDelay:
         """Keep the delay at least so long from now on: something else than a comment comes so late."""
         self.catch_up()
         if least_s > self._least_s and not self.off:
+            self._promised.clear()
             self._least_s = min(least_s, self._max_s)
             self.wanted_s = max(self.wanted_s, self._least_s)
 
@@ -130,20 +136,24 @@ class PictureDelay:
         """Remember the frame with which the picture will start."""
         self._first_captured_s = captured_at_s
 
-    def observe(self, latency_s: float, now_s: float) -> None:
+    def observe(self, latency_s: float, now_s: float, keep_until_s: float = -math.inf) -> None:
         """Take the latency of a comment: its first sound is ready `latency_s` after the capture of its newest frame.
 
+        With playout, frames captured until `keep_until_s` stay due when they were: one of them may be waited for.
         Do not call it for "..." or a skipped cycle: they are fast, and would reduce the delay.
         """
         if self.off:
             return
         self.catch_up()
+        before_s = self.wanted_s
         self._latencies_s.append(latency_s)
         if self._policy == "serial":
             self.wanted_s = max(self._least_s, min(self._max_s, ema(self.wanted_s, latency_s, self._alpha)))
         else:
             target_s = playout_target(self._latencies_s, self._q, self._margin_s)
             self.wanted_s = max(self._least_s, min(self._max_s, target_s))
+            if self.started and keep_until_s > max(self._last_captured_s or 0.0, self._promised_until_s):
+                self._promised.append((keep_until_s, before_s))
             if not self.started:
                 # The frames that already wait are shown too, so the delay starts long enough for the first of them.
                 waited_s = now_s - self._first_captured_s if self._first_captured_s is not None else 0.0
@@ -158,12 +168,19 @@ class PictureDelay:
     def due(self, captured_at_s: float) -> float:
         """Return when the next frame is due, and move the delay on. Called once for each frame, in order."""
         if self._last_captured_s is not None:
+            while self._promised and captured_at_s > self._promised[0][0]:
+                self._promised.popleft()
+            wanted_s = self._promised[0][1] if self._promised else self.wanted_s
             elapsed_s = captured_at_s - self._last_captured_s
-            self._applied_s = slewed(self._applied_s, self.wanted_s, elapsed_s, self._slew_max)
+            self._applied_s = slewed(self._applied_s, wanted_s, elapsed_s, self._slew_max)
         self.began_s = captured_at_s if self.began_s is None else self.began_s
         self._last_captured_s = captured_at_s
         self._given.append((captured_at_s, captured_at_s + self._applied_s))
         return captured_at_s + self._applied_s
+
+    @property
+    def _promised_until_s(self) -> float:
+        return self._promised[-1][0] if self._promised else -math.inf
 
     def usual_latency_s(self, q: float) -> float | None:
         """Return the q-quantile of the last latencies; None before the first."""
@@ -172,6 +189,8 @@ class PictureDelay:
     @property
     def rests(self) -> bool:
         """Whether the next frames are due by the delay that is applied now, until something changes it."""
+        if self._promised:
+            return False
         if self._last_captured_s is None or self._applied_s == self.wanted_s:
             return self._last_captured_s is not None
         return slewed(self._applied_s, self.wanted_s, 1.0, self._slew_max) == self._applied_s
@@ -215,4 +234,10 @@ class PictureDelay:
         # 2) A later frame: the delay goes on moving from the last frame that has its time.
         if from_s is None:
             from_s = captured_at_s if self._first_captured_s is None else self._first_captured_s
-        return captured_at_s + slewed(self._applied_s, self.wanted_s, captured_at_s - from_s, self._slew_max)
+        applied_s = self._applied_s
+        for until_s, wanted_s in self._promised:
+            to_s = min(until_s, captured_at_s)
+            if to_s > from_s:
+                applied_s = slewed(applied_s, wanted_s, to_s - from_s, self._slew_max)
+                from_s = to_s
+        return captured_at_s + slewed(applied_s, self.wanted_s, captured_at_s - from_s, self._slew_max)

@@ -137,3 +137,20 @@ def test_policy_can_change_in_mid_stream():
     d.configure("playout", 15.0, 0.1, 0.2, 0.95, 0.1)
     assert d.wanted_s == pytest.approx(playout_target([2.0], 0.95, 0.1))
     assert d.applied_s == 5.0
+
+
+def test_a_frame_that_is_waited_for_stays_due_while_a_later_one_follows_the_new_delay():
+    picture = delay()
+    picture.first_frame(0.0)
+    picture.observe(4.0, 4.0)  # the picture starts with a delay of 4 s and more
+    for k in range(100):
+        picture.due(k / 25)
+    waited_for_s, later_s = 6.0, 8.0
+    before_s, free_s = picture.due_of(waited_for_s), picture.due_of(later_s)
+    for _ in range(20):
+        picture.observe(1.0, 8.0, keep_until_s=waited_for_s)
+    assert picture.due_of(waited_for_s) == pytest.approx(before_s)
+    assert picture.due_of(later_s) == pytest.approx(picture.due_of(waited_for_s) + 2.0 - 0.1 * 2.0)
+    assert picture.due_of(later_s) < free_s
+    due_s = picture.due_all([k / 25 for k in range(100, 201)])
+    assert due_s[50] == pytest.approx(before_s) and due_s[100] == pytest.approx(picture.due_of(later_s))
