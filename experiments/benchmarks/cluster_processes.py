@@ -7,28 +7,33 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from pathlib import Path
 
 from experiments.benchmarks.source_servers import free_port
 
 _ROOT = Path(__file__).resolve().parents[2]
 _STARTS_WITHIN_S = 60.0
+_FLAT_MEMORY = {
+    # Dask keeps the profile of the last hour: about 0.05 MB a second
+    "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
+    # what nannies set; here are none, so that a killed worker stays away
+    "MALLOC_TRIM_THRESHOLD_": "65536",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+}
 
 
 @contextlib.contextmanager
 def local_cluster(
-    workers: int = 2, threads: int = 1, resources: Sequence[str] = (), settings: dict[str, str] | None = None
+    workers: int = 2, settings: dict[str, str] | None = None
 ) -> Generator[tuple[str, list[subprocess.Popen[bytes]]]]:
-    """Start a Dask scheduler and workers on loopback. Yield (address, [scheduler, worker, …]); kill them at the end.
+    """Start a Dask scheduler and workers of one thread on loopback; kill them at the end.
 
-    `threads`: of each worker. `resources`: what each worker declares, "GPU=1" for example; "" or missing for none.
-    `settings`: environment variables of Dask's configuration. They end by themselves two minutes after their last work.
-    Raise TimeoutError where the workers do not come up.
+    Yield (address, [scheduler, worker, …]). `settings`: environment variables of Dask's configuration. They end by
+    themselves two minutes after their last work. Raise TimeoutError where the workers do not come up.
     """
-    # the same as nannies set, which these workers do without so that a killed one stays away: free memory is given back
-    as_nannies = {"MALLOC_TRIM_THRESHOLD_": "65536", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    environment = {**os.environ, **as_nannies, "PYTHONPATH": str(_ROOT), **(settings or {})}
+    environment = {**os.environ, **_FLAT_MEMORY, "PYTHONPATH": str(_ROOT), **(settings or {})}
     address = f"tcp://127.0.0.1:{free_port()}"
     on_loopback = ["--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0", "--no-dashboard"]
     processes: list[subprocess.Popen[bytes]] = []
@@ -46,18 +51,8 @@ def local_cluster(
 
     try:
         start("scheduler", "--port", address.rsplit(":", 1)[1], "--idle-timeout", "120s")
-        for k in range(workers):
-            declared = ["--resources", resources[k]] if k < len(resources) and resources[k] else []
-            start(
-                "worker",
-                address,
-                "--nthreads",
-                str(threads),
-                "--no-nanny",
-                "--death-timeout",
-                "60",
-                *declared,
-            )
+        for _ in range(workers):
+            start("worker", address, "--nthreads", "1", "--no-nanny", "--death-timeout", "60")
         _wait_for_workers(address, workers)
         yield address, processes
     finally:
