@@ -97,6 +97,13 @@ def loaded(checkpoints):
     commentator.close()
 
 
+def replace_eyes(patch, engine, make):
+    """Put `make(whole)` in place of `whole`, which turns pictures into embeddings: our code, or the model's own."""
+    own = (engine.loaded.model, "get_vllm_embedding")
+    place, name = own if engine.vision is None else (engine.vision, "encode")
+    patch.setattr(place, name, make(getattr(place, name)))
+
+
 def frames(count=4, seed=0):
     rng = np.random.default_rng(seed)
     return [Frame(k, k, k, rng.integers(0, 256, (36, 64, 3), dtype=np.uint8)) for k in range(count)]

@@ -13,6 +13,7 @@ from commentator_lib.commentators.minicpmo import commentator as commentator_mod
 from commentator_lib.commentators.minicpmo.commentator import MiniCPMOCommentator
 from tests.commentators.minicpmo.conftest import (
     TOKENS,
+    replace_eyes,
     request,
     says,
     settings_for,
@@ -204,7 +205,7 @@ def test_out_of_memory_is_one_failed_comment_and_frees_what_it_held(loaded, monk
         def too_much(_data):
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
-        patch.setattr(loaded.engine.loaded.model, "get_vllm_embedding", too_much)
+        replace_eyes(patch, loaded.engine, lambda _whole: too_much)
         with pytest.raises(MemoryError, match="did not suffice"):
             list(loaded.comment(request()))
     assert freed and sum(c.output_tokens for c in loaded.comment(request(5))) == 5

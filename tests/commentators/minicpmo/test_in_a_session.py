@@ -8,7 +8,7 @@ import pytest
 from commentator_lib.commentators.minicpmo.commentator import MiniCPMOCommentator
 from commentator_lib.session import LiveSession
 from commentator_lib.sources.synthetic import SyntheticSource
-from tests.commentators.minicpmo.conftest import Short, settings_for
+from tests.commentators.minicpmo.conftest import Short, replace_eyes, settings_for
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -49,15 +49,18 @@ def test_a_session_goes_on_after_a_cycle_without_memory(checkpoints, monkeypatch
     settings = settings_for(checkpoints["bf16"], change_threshold=0.0)
     inner = MiniCPMOCommentator(settings)
     inner.warm_up()
-    whole, calls = inner.engine.loaded.model.get_vllm_embedding, []
+    calls = []
 
-    def sometimes(data):
-        calls.append(1)
-        if len(calls) == 2:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return whole(data)
+    def failing_once(whole):
+        def sometimes(data):
+            calls.append(1)
+            if len(calls) == 2:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return whole(data)
 
-    monkeypatch.setattr(inner.engine.loaded.model, "get_vllm_embedding", sometimes)
+        return sometimes
+
+    replace_eyes(monkeypatch, inner.engine, failing_once)
     cycles = run(Short(inner, 10), settings, 15).log.cycles
     failed = cycles[cycles.outcome == "failed"]
     assert len(failed) == 1 and "memory did not suffice" in failed.iloc[0].reason

@@ -9,7 +9,7 @@ import pytest
 
 from commentator_lib.commentators.minicpmo import commentator as commentator_module
 from commentator_lib.settings import load_settings
-from tests.commentators.minicpmo.conftest import request, settings_for, text_of
+from tests.commentators.minicpmo.conftest import replace_eyes, request, settings_for, text_of
 from tests.commentators.minicpmo.tiny_minicpmo import make_checkpoint
 
 torch = pytest.importorskip("torch")
@@ -34,14 +34,17 @@ def logits_after(made, embeds):
         return llm(inputs_embeds=embeds).logits[0, -1].float()
 
 
-def first_id(made, text):
-    return made.engine.loaded.processor.tokenizer.encode(text, add_special_tokens=False)[0]
+def first_ids(made, *texts):
+    """Return the ids with which these texts begin, without that of a space alone, with which anything begins."""
+    tokenizer = made.engine.loaded.processor.tokenizer
+    ids = {tokenizer.encode(text, add_special_tokens=False)[0] for text in texts}
+    return sorted(number for number in ids if tokenizer.decode([number]).strip())
 
 
 @pytest.mark.parametrize("speech", [False, True])
 def test_silence_has_the_probability_of_the_models_own_logits(loaded, speech):
     chances = logits_after(loaded, embedded(loaded, speech)).softmax(-1)
-    ids = sorted({first_id(loaded, text) for text in ("...", "…")})
+    ids = first_ids(loaded, "...", " ...", "…")
     assert loaded.judge(request(speech=speech), "first-token", "") == pytest.approx(
         float(chances[ids].sum()), rel=1e-3
     )
@@ -49,14 +52,12 @@ def test_silence_has_the_probability_of_the_models_own_logits(loaded, speech):
 
 def test_yes_is_weighed_against_no_in_the_written_form(loaded):
     chances = logits_after(loaded, embedded(loaded)).softmax(-1)
-    yes, no = (float(chances[sorted({first_id(loaded, t) for t in some})].sum()) for some in (YES, NO))
+    yes = float(chances[first_ids(loaded, "yes", "Yes", "YES", " yes", " Yes")].sum())
+    no = float(chances[first_ids(loaded, "no", "No", "NO", " no", " No")].sum())
     for speech in (False, True):
         value = loaded.judge(request(speech=speech), "yes-no", "")
         assert value == pytest.approx(yes / (yes + no), rel=1e-3)
     assert loaded.judge(request(), "another", "") is None
-
-
-YES, NO = ("yes", "Yes", "YES"), ("no", "No", "NO")
 
 
 def test_perplexity_is_over_the_words_of_the_comment_only(loaded):
@@ -96,7 +97,7 @@ def test_too_little_memory_is_one_line_and_frees_what_was_held(loaded, monkeypat
         def too_much(_data):
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
-        patch.setattr(loaded.engine.loaded.model, "get_vllm_embedding", too_much)
+        replace_eyes(patch, loaded.engine, lambda _whole: too_much)
         with pytest.raises(MemoryError, match="did not suffice to judge"):
             loaded.judge(request(), "yes-no", "")
     assert freed and 0 <= loaded.judge(request(), "yes-no", "") <= 1
