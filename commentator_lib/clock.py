@@ -18,7 +18,7 @@ import selectors
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, Protocol, TypeVar
 
 Mode = Literal["live", "replay", "what-if"]
@@ -46,7 +46,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._now_s = 0.0
         self._timers: list[
-            tuple[float, int, _Timer]
+            tuple[float, int, _Handle]
         ] = []  # a heap; the number decides between two of one moment
         self._numbers = itertools.count()
         super().__init__()
@@ -57,9 +57,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def call_soon(
         self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.Handle:
-        handle = _new(_Handle)
-        handle._callback, handle._args, handle._cancelled = callback, args, False  # pyright: ignore[reportAttributeAccessIssue]
-        handle._context = contextvars.copy_context() if context is None else context
+        handle = _Handle(0.0, callback, args, self, context)
         self._ready.append(handle)
         return handle
 
@@ -87,11 +85,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         callback: Callable[..., object],
         args: tuple[Any, ...],
         context: contextvars.Context | None,
-    ) -> _Timer:
-        timer = _new(_Timer)
-        timer._when, timer._cancelled = when_s, False
-        timer._callback, timer._args = callback, args  # pyright: ignore[reportAttributeAccessIssue]
-        timer._context = contextvars.copy_context() if context is None else context
+    ) -> _Handle:
+        timer = _Handle(when_s, callback, args, self, context)
         heapq.heappush(self._timers, (when_s, next(self._numbers), timer))
         return timer
 
@@ -151,35 +146,32 @@ _WAIT_FOR_THREADS_S = 10.0
 # Timers within this time (s) go off together.
 _MOMENT_S = 1e-9
 
-_new = object.__new__  # calling the class would cost a third of a turn more
-
 
 def _nothing() -> None:
     """Do nothing."""
 
 
-class _Lean:
-    """What asyncio's handles need only in debug mode, once for all of them; and a way to cancel that needs no loop."""
+class _Handle(asyncio.TimerHandle):
+    """A handle of asyncio without what only its debug mode needs."""
 
     __slots__ = ()
-    _loop = _repr = _source_traceback = None
 
-    def cancel(self: Any) -> None:
+    def __init__(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        args: Sequence[Any],
+        loop: asyncio.AbstractEventLoop,
+        context: contextvars.Context | None,
+    ) -> None:
+        self._when, self._callback, self._args, self._loop = when, callback, args, loop
+        self._context = contextvars.copy_context() if context is None else context
+        self._cancelled = self._scheduled = False
+        self._repr = self._source_traceback = None
+
+    def cancel(self) -> None:
         self._cancelled = True
         self._callback, self._args = _nothing, ()  # what it would have called may go
-
-
-class _Handle(_Lean, asyncio.Handle):
-    """What is to be called in the next turn."""
-
-    __slots__ = ()
-
-
-class _Timer(_Lean, asyncio.TimerHandle):
-    """What is to be called at its moment."""
-
-    __slots__ = ()
-    _scheduled = False
 
 
 async def sleep_until(when_s: float) -> None:

@@ -12,13 +12,14 @@ import numpy as np
 from commentator_lib.checks.commentators import CommentatorState, commentator_states
 from commentator_lib.commentators.base import Commentator, CommentatorError, Loading
 from commentator_lib.commentators.factory import load_commentator, make_commentator
+from commentator_lib.commentators.openai.login import KEY_VARIABLE
 from commentator_lib.notebook.commentator_cards import commentator_cards, named_settings
 from commentator_lib.notebook.panel_page import PanelPage
 from commentator_lib.session import LiveSession
 from commentator_lib.settings import COMMENTATORS, Settings
 from commentator_lib.sound.recognition import find_recogniser, recognise
+from commentator_lib.voices.openai import KEY_VARIABLE as VOICE_KEY_VARIABLE
 
-_KEY_VARIABLES = ("OPENAI_API_KEY", "VOICE_API_KEY")
 _SPEECH_RATE_HZ = 16_000
 _MOST_SPEECH_S = 15.0
 # What a commentator is made from, beside the settings of its own fields: a change of one needs another loading.
@@ -126,7 +127,8 @@ class CommentatorsTab:
 
     def has_key(self) -> bool:
         """Return whether there is a server's key, here or in the environment."""
-        return bool(self._key) or any(os.environ.get(name, "").strip() for name in _KEY_VARIABLES)
+        names = (KEY_VARIABLE, VOICE_KEY_VARIABLE)
+        return bool(self._key) or any(os.environ.get(name, "").strip() for name in names)
 
     # --- speech
 

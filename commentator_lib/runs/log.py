@@ -91,6 +91,13 @@ def _line(row: dict[str, Any]) -> str:
     return _encode(row) + "\n"
 
 
+def _shown_line(index: int, captured_s: float, due_s: float, shown_s: float) -> str:
+    """Return a frame's line of shown.csv. Most frames are shown when they are due."""
+    due = f"{due_s:.6f}"
+    shown = due if shown_s == due_s else f"{shown_s:.6f}"
+    return f"{index},{captured_s:.6f},{due},{shown}\n"
+
+
 class RunLog:
     """Journals of one run. `folder` None keeps the rows in memory only, for sweeps and tests.
 
@@ -163,12 +170,8 @@ class RunLog:
             logger.debug("cycle %d %s", record.cycle, f"{record.outcome} {row['reason']}".strip())
         self.on_row("cycle", row)
 
-    def sample(self, row: dict[str, Any]) -> None:
-        """Write the row of one second: what the run costs, and how far it has come."""
-        self.samples_taken([row])
-
-    def samples_taken(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Write the rows of several seconds, each as `sample` takes it."""
+    def sampled(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Write one row for each second: what the run costs, and how far it has come."""
         rows = [_storable(row) for row in rows]
         for row in rows:
             self.sample_rows.append(row)
@@ -218,16 +221,12 @@ class RunLog:
     def shown(self, index: int, captured_s: float, due_s: float, shown_s: float) -> None:
         """Note that a frame was shown; times in seconds since the session's start."""
         if self._files:
-            self._write("shown.csv", f"{index},{captured_s:.6f},{due_s:.6f},{shown_s:.6f}\n", flush=False)
+            self._write("shown.csv", _shown_line(index, captured_s, due_s, shown_s), flush=False)
 
     def shown_all(self, rows: Sequence[tuple[int, float, float, float]]) -> None:
         """Note that frames were shown, each (index, captured_s, due_s, shown_s) as `shown` takes it."""
         if self._files and rows:
-            lines = [
-                f"{k},{captured:.6f},{(due_text := f'{due:.6f}')},{due_text if shown == due else f'{shown:.6f}'}\n"
-                for k, captured, due, shown in rows
-            ]
-            self._write("shown.csv", "".join(lines), flush=False)
+            self._write("shown.csv", "".join([_shown_line(*row) for row in rows]), flush=False)
 
     def sounded(self, cycle: int, samples: np.ndarray, from_s: float) -> None:
         """Note that a piece of sound, (N,) int16 at 48 kHz, was played from `from_s` on."""

@@ -97,7 +97,7 @@ class Sampler:
         """Write samples; give memory back now and then, and report a log that is lost."""
         log = self._log
         log.check_folder()
-        log.samples_taken(rows)
+        log.sampled(rows)
         if self._meter and len(log.sample_rows) % _GIVE_BACK_EVERY == 0:
             meters.give_back_freed_memory()
         if log.problem:

@@ -38,7 +38,7 @@ def sample(
     log: RunLog, at_s: float, delay_s: float | None = 2.0, rss_bytes: int | None = 300_000_000
 ) -> None:
     """Write the row of a second."""
-    log.sample({"at_s": at_s, "delay_applied_s": delay_s, "delay_wanted_s": 1.8, "rss_bytes": rss_bytes})
+    log.sampled([{"at_s": at_s, "delay_applied_s": delay_s, "delay_wanted_s": 1.8, "rss_bytes": rss_bytes}])
 
 
 def usual_log(folder: Path | None = None, text: str = "A bus passes.", **header: Any) -> RunLog:

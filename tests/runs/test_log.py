@@ -19,7 +19,7 @@ def a_log(folder, cycles=3):
     log = RunLog(folder, {"mode": "live"})
     for k in range(1, cycles + 1):
         log.cycle(CycleRecord(cycle=k, outcome="spoken", heard_from_s=k * 1.0, text=f"Número {k}"))
-    log.sample({"at_s": 1.0, "delay_applied_s": 2.5})
+    log.sampled([{"at_s": 1.0, "delay_applied_s": 2.5}])
     log.shown(0, 0.0, 1.0, 1.0)
     log.sounded(1, np.arange(10, dtype=np.int16), 1.0)
     log.captioned(1, "Número 1", True, 1.0)

@@ -191,7 +191,7 @@ def test_numbers_that_are_none_are_left_out():
     comment(log, 0, 1.0, 2.0, sync_error_s=float("nan"), shortfall_s=float("inf"))
     comment(log, 1, -5.0, 2e9)
     sample(log, 1.0)
-    log.sample({"at_s": 2.0, "delay_applied_s": "soon", "delay_wanted_s": None, "rss_bytes": 1e30})
+    log.sampled([{"at_s": 2.0, "delay_applied_s": "soon", "delay_wanted_s": None, "rss_bytes": 1e30}])
     data = card_data(finished(log))
     assert data.comments == 1 and data.end_s == 2.0 and data.delay.count == 1 and data.error.count == 0
     assert "nan" not in card_html(log).lower().replace("nannte", "")
