@@ -7,11 +7,12 @@ decides, it is prescribed token by token, and all else (pictures, sound, memory,
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import chain, repeat
 
 from commentator_lib.settings import load_settings
+from tests.commentators.realtime import conftest as realtime
 
 _DECISIONS = ("listen", "speak", "go_on", "chunk_end", "turn_end")
 
@@ -91,8 +92,4 @@ def threads():
     return [thread for thread in threading.enumerate() if thread.name == "duplex"]
 
 
-def wait_until(holds, timeout_s=60.0):
-    end_s = time.monotonic() + timeout_s
-    while not holds() and time.monotonic() < end_s:
-        time.sleep(0.01)
-    assert holds()
+wait_until = partial(realtime.wait_until, timeout_s=60.0)  # a unit takes a while on a busy machine

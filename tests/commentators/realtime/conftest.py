@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -42,6 +44,13 @@ def request(number=1, from_s=0.0, **more):
     return CommentRequest(
         frames(from_s), "What happens?", 99, standing="Watch the dog.", number=number, **more
     )
+
+
+def wait_until(holds, timeout_s=10.0):
+    end_s = time.monotonic() + timeout_s
+    while not holds() and time.monotonic() < end_s:
+        time.sleep(0.01)
+    assert holds()
 
 
 def comments(commentator, count=4, from_s=0.0):

@@ -26,19 +26,13 @@ from tests.commentators.realtime.conftest import (
     settings_for,
     sound_of,
     text_of,
+    wait_until,
 )
 from tests.commentators.realtime.realtime_server import LISTEN, WORDS, realtime_server, tone
 
 
 def realtime_threads():
     return [thread for thread in threading.enumerate() if thread.name == "realtime"]
-
-
-def wait_until(holds, timeout_s=10.0):
-    end_s = time.monotonic() + timeout_s
-    while not holds() and time.monotonic() < end_s:
-        time.sleep(0.01)
-    assert holds()
 
 
 def failure(commentator, **more):

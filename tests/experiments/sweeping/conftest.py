@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,26 @@ def command(*arguments, **more):
         timeout=120,
         **more,
     )
+
+
+def start_sweep(path, out, *options, **more):
+    """Start `python -m experiments.sweep` and return its process, whose output can be read."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "experiments.sweep", str(path), "--out", str(out), *options],
+        cwd=ROOT,
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **more},
+    )
+
+
+def wait_while_running(condition, process):
+    """Wait for a condition as long as a sweep runs: how fast it is depends on the load of the machine."""
+    while not condition():
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.02)
+
+
+def count_rows(journal):
+    return journal.read_bytes().count(b"\n") if journal.exists() else 0
 
 
 def lines(path):

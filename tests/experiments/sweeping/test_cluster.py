@@ -7,8 +7,6 @@ import gc
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 import weakref
@@ -24,10 +22,12 @@ from experiments.sweeping.run_jobs import chosen_gpus, count_slots, run_sweep
 from experiments.sweeping.sweep_file import Sweep, SweepError, make_sweep
 from tests.experiments.sweeping.conftest import (
     MANY,
-    ROOT,
     SMALL,
     command,
+    count_rows,
     lines,
+    start_sweep,
+    wait_while_running,
     without_time,
     write_sweep_file,
 )
@@ -48,7 +48,7 @@ def after_rows(journal, count, act):
     def wait_and_act():
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            if journal.exists() and journal.read_bytes().count(b"\n") >= count:
+            if count_rows(journal) >= count:
                 act()
                 return
             time.sleep(0.02)
@@ -252,28 +252,6 @@ def test_which_workers_fit():
     assert count_slots("replay", every, None) == 3
 
 
-def start_sweep(path, out, address):
-    arguments = [str(path), "--out", str(out), "--cluster", address]
-    return subprocess.Popen(
-        [sys.executable, "-m", "experiments.sweep", *arguments],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def wait_until(condition, process):
-    """Wait for a condition as long as a sweep runs: how fast it is depends on the load of the machine."""
-    while not condition():
-        assert process.poll() is None, process.stderr.read()
-        time.sleep(0.02)
-
-
-def count_rows(journal):
-    return journal.read_bytes().count(b"\n") if journal.exists() else 0
-
-
 @pytest.mark.slow
 def test_two_machines_fill_one_folder_and_one_of_them_dies(tmp_path):
     """Each has its own scheduler, worker and sweep. The one is killed in mid-run, with all that it has."""
@@ -283,12 +261,14 @@ def test_two_machines_fill_one_folder_and_one_of_them_dies(tmp_path):
         local_cluster(workers=1) as (one_address, one_processes),
         local_cluster(workers=1) as (two_address, _),
     ):
-        one, two = start_sweep(path, out, one_address), start_sweep(path, out, two_address)
+        one, two = (start_sweep(path, out, "--cluster", address) for address in (one_address, two_address))
         try:
             for process in (one, two):
                 opened = psutil.Process(process.pid).open_files
-                wait_until(lambda opened=opened: any(f.path == str(journal) for f in opened()), process)
-            wait_until(lambda: count_rows(journal) >= 20, one)
+                wait_while_running(
+                    lambda opened=opened: any(f.path == str(journal) for f in opened()), process
+                )
+            wait_while_running(lambda: count_rows(journal) >= 20, one)
             for process in (one, *one_processes):
                 process.kill()
             stdout, stderr = two.communicate(timeout=200)
@@ -308,9 +288,9 @@ def test_two_machines_fill_one_folder_and_one_of_them_dies(tmp_path):
 def test_ctrl_c_leaves_everything_written(tmp_path):
     path, journal = write_sweep_file(tmp_path, MANY), tmp_path / "out" / "runs.jsonl"
     with local_cluster() as (address, _):
-        sweep = start_sweep(path, tmp_path / "out", address)
+        sweep = start_sweep(path, tmp_path / "out", "--cluster", address)
         try:
-            wait_until(lambda: count_rows(journal) >= 4, sweep)
+            wait_while_running(lambda: count_rows(journal) >= 4, sweep)
             sweep.send_signal(signal.SIGINT)
             _, stderr = sweep.communicate(timeout=60)
         finally:

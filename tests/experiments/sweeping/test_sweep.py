@@ -6,7 +6,6 @@ import contextlib
 import json
 import signal
 import subprocess
-import sys
 import threading
 import time
 
@@ -20,10 +19,12 @@ from experiments.sweeping.run_jobs import run_sweep
 from experiments.sweeping.sweep_file import Sweep, SweepError
 from tests.experiments.sweeping.conftest import (
     MANY,
-    ROOT,
     SMALL,
     command,
+    count_rows,
     lines,
+    start_sweep,
+    wait_while_running,
     without_time,
     write_sweep_file,
 )
@@ -79,21 +80,11 @@ def test_two_processes_give_what_one_gives(small_run, tmp_path):
 
 
 def start(path, out, **more):
-    return subprocess.Popen(
-        [sys.executable, "-m", "experiments.sweep", str(path), "--out", str(out), "--jobs", "2"],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        **more,
-    )
+    return start_sweep(path, out, "--jobs", "2", **{"stdout": subprocess.DEVNULL, **more})
 
 
 def wait_for_rows(path, count, process):
-    """Wait for rows as long as the sweep runs: when the first ones come depends on the load of the machine."""
-    while not path.exists() or path.read_bytes().count(b"\n") < count:
-        assert process.poll() is None, process.stderr.read()
-        time.sleep(0.02)
+    wait_while_running(lambda: count_rows(path) >= count, process)
 
 
 @pytest.mark.slow
